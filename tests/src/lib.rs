@@ -6,6 +6,7 @@ mod dump;
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use mcp_pg_core::policy::{Action, Grant, Role, Timeouts};
 use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
@@ -94,7 +95,7 @@ impl Database {
             if admin.execute(&copy, &[]).await.is_ok() {
                 return Self { config: cluster.config(&name), url: cluster.url(&name) };
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("{template} cannot be copied");
     }
@@ -113,6 +114,18 @@ impl Database {
     pub async fn value(&self, query: &str) -> Option<String> {
         let row = self.client().await.query_opt(query, &[]).await.expect(query)?;
         row.get(0)
+    }
+
+    /// Waits until the first value of a query is this text.
+    pub async fn until(&self, query: &str, expected: &str) {
+        until(query, async || self.value(query).await.as_deref() == Some(expected)).await;
+    }
+
+    /// Waits until this number of sessions of the database wait for a lock.
+    pub async fn until_blocked(&self, sessions: usize) {
+        let blocked = "SELECT count(*)::text FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.until(blocked, &sessions.to_string()).await;
     }
 
     /// An engine with the built-in roles and hard deletion for `admin`.
@@ -138,6 +151,15 @@ impl Database {
             settings.timeouts = patient;
         }
         Engine::connect(self.config.clone(), settings).await.expect("an engine")
+    }
+}
+
+/// Waits until a condition is met, for at most a minute.
+pub async fn until(condition: &str, mut met: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !met().await {
+        assert!(start.elapsed() < Duration::from_secs(60), "after a minute still not: {condition}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

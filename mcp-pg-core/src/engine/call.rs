@@ -15,7 +15,7 @@ use crate::policy::{Action, Principal, View};
 use crate::reply::Reply;
 use crate::request::{Request, check_depth};
 
-/// How often a call is tried again while others change the schema.
+/// The most attempts of a call while others change the schema.
 const STALE_MOST: u32 = 5;
 
 /// The maximum size of the arguments, in bytes, in the record of a call that was refused before they were read.
@@ -26,7 +26,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Why the request cannot be answered. Nothing is left half done.
+    /// Why the request cannot be answered. A failed request has no effect.
     pub async fn handle(&self, caller: &Principal, request: impl Borrow<Request>) -> Result<Reply> {
         let request = request.borrow();
         let arguments = || match serde_json::to_value(request) {
@@ -157,7 +157,7 @@ impl Engine {
         let mut left = STALE_MOST;
         let mut looked = false;
         loop {
-            // One for the whole attempt: what is swapped meanwhile is for the next one.
+            // One catalogue for the whole attempt. A replacement is used from the next attempt on.
             let catalogue = self.catalogue.load_full();
             let view = catalogue.view(caller)?;
             record.begin(&view, &catalogue.settings);
@@ -165,10 +165,11 @@ impl Engine {
             let scope = Scope::new(&view, &catalogue.settings, caller);
             record.consent = Consent::new(&scope, request, agreed);
             match self.run(&scope, request, record).await {
-                // Someone changed the schema under the plan: again, with the new one.
+                // The schema was changed after the plan was made: try again with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {
                     let fresh = Box::pin(self.refresh(&catalogue)).await?;
-                    // Without news, one more attempt is for statements that were prepared before.
+                    // If nothing has changed, one more attempt replaces statements that were prepared before the
+                    // change.
                     left = if fresh { left - 1 } else { 0 };
                     record.forget();
                 }
@@ -203,7 +204,7 @@ impl Engine {
                 Ok(Reply::Table(scope.view.describe(table)))
             }
             Request::Select(request) => self.select(scope, request, record).await.map(Reply::Rows),
-            // Boxed, so that the future of a select need not have room for theirs.
+            // Boxed, so that the future of a select does not reserve space for these.
             Request::Aggregate(request) => {
                 Box::pin(self.aggregate(scope, request, record)).await.map(Reply::Rows)
             }
@@ -218,19 +219,19 @@ impl Engine {
     }
 }
 
-/// Whether something that a request names is not in the schema, or hidden from the role: both take the same time.
+/// Whether something that a request names does not exist or is hidden from the role. Both must take the same time.
 fn names_unknown(error: &Error) -> bool {
     matches!(error.code(), Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation)
 }
 
-/// Refuses a tool that names no table and that the role can use on none: others find none of that name.
+/// Refuses a tool that takes no table name if the role can use it on no table. Other tools refuse each table.
 fn usable(view: &View, request: &Request) -> Result<()> {
     let (needed, verb) = match request {
         Request::ListTables(_) => (view.actions(), "use"),
         Request::Transaction(_) => (view.actions().without(Action::Select), "write to"),
         _ => return Ok(()),
     };
-    // Whether there is none, or none for this role, is not told.
+    // The message does not reveal whether there are no such tables, or none for this role.
     let schemas = view.schemas().join(", ");
     let writes = matches!(request, Request::Transaction(_));
     match (needed.is_empty(), view.read_only().filter(|_| writes)) {

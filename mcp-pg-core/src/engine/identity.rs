@@ -48,13 +48,14 @@ impl Engine {
     }
 }
 
-/// The identity of the caller, by the role's configuration and the caller's claims.
+/// The caller's identity, from the role's configuration and the caller's claims.
 pub(super) fn identity(scope: &Scope<'_>) -> Identity {
     let role = &scope.view.role;
     let settings = role.session.iter().map(|(name, setting)| {
         let value = match setting {
             Setting::Fixed(value) => value.clone(),
-            // An absent claim is the empty text: what a policy sees of a setting that was never made.
+            // An absent claim becomes the empty text, which is also what a policy reads from a setting that was never
+            // made.
             Setting::Claim(name) => match claim(&scope.caller.claims, name).as_deref() {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(text)) => text.clone(),
@@ -75,12 +76,12 @@ pub(super) fn identity(scope: &Scope<'_>) -> Identity {
     }
 }
 
-/// `{a,b}`, as policies can cast to an array.
+/// `{a,b}`, which policies can cast to an array.
 fn array_literal(items: &[Value]) -> String {
     let items = items.iter().map(|item| match item {
         Value::Null | Value::Bool(_) | Value::Number(_) => item.to_string(),
         Value::String(text) => in_quotes(text),
-        // What is inside is no item of its own.
+        // Nested values become the text of one item.
         Value::Array(_) | Value::Object(_) => in_quotes(&item.to_string()),
     });
     format!("{{{}}}", items.collect::<Vec<_>>().join(","))

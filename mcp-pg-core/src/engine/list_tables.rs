@@ -1,4 +1,4 @@
-//! Lists tables, and searches them by words.
+//! Lists tables, and searches them for words.
 
 use std::cmp::Reverse;
 
@@ -9,7 +9,7 @@ use crate::policy::TableView;
 use crate::reply::{TableEntry, TableList, TableSummary};
 use crate::request::{Detail, ListTables};
 
-/// Tables on a page, with summaries and with names alone.
+/// The most tables on a page: with summaries, and with names only.
 const SUMMARIES_MOST: usize = 50;
 const NAMES_MOST: usize = 500;
 
@@ -65,30 +65,30 @@ impl Engine {
     }
 }
 
-/// What is looked for, in lower case.
+/// The searched words, in lower case.
 struct Words(Vec<String>);
 
-/// What is to be found of a table, in lower case.
+/// The searched texts of a table, in lower case.
 struct Found<'v> {
     table: &'v TableView,
-    /// Its name and comment.
+    /// The table's name and comment.
     own: String,
-    /// Those of the columns that may be read.
+    /// The names and comments of readable columns.
     columns: String,
 }
 
 impl Words {
     fn of(search: &str) -> Self {
         let words = search.split_whitespace().map(|word| {
-            // Words are looked for anywhere: a pattern says no more.
+            // Words match anywhere in a text, so wildcards are ignored.
             let bare = word.trim_matches(['*', '%', '"', ',']);
             if is_plain(bare) { bare } else { word }.to_lowercase()
         });
         Self(words.collect())
     }
 
-    /// The tables that hold all the words, first those that hold them in their own name or comment; if there is
-    /// none, those whose own name or comment holds most of them.
+    /// The tables that contain all words, those with the words in their own name or comment first. If there are none,
+    /// the tables whose own name or comment contains the most words.
     fn find<'v>(&self, tables: impl Iterator<Item = &'v TableView>) -> Vec<&'v TableView> {
         if self.0.is_empty() {
             return tables.collect();
@@ -112,7 +112,7 @@ impl Words {
             .map(|table| (own(table), table))
             .collect();
         if ranked.is_empty() && self.0.iter().all(|word| is_plain(word)) {
-            // Short words are in many names.
+            // Short words are part of many names.
             let long = |word: &str| word.len() > 2;
             let some = |table: &Found<'v>| held(&|word| long(word) && table.own.contains(word));
             ranked = tables.iter().map(|table| (some(table), table)).collect();
@@ -144,7 +144,7 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
 }
 
-/// What a plural may be the plural of.
+/// The possible singular forms of a plural.
 fn singular(word: &str) -> Vec<String> {
     let cut = |end: &str, instead: &str| {
         let stem = word.strip_suffix(end).filter(|stem| stem.len() > 2)?;

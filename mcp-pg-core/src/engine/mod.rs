@@ -1,11 +1,16 @@
-//! The engine: answers the request of a known caller, and records it in the audit log.
+//! The engine: answers the requests of authenticated callers, and records them in the audit log.
 //!
-//! The only room that knows all the others. It decides nothing itself: rights come from the view, meaning from the
-//! plan, text from the statement. The path of a call:
 //!
-//! 1. [`call`] or [`canned_query`] takes the arguments, with the [`catalogue`] of that moment, and opens a [`record`].
-//! 2. [`read`] fetches a page and its notes; [`transaction`] runs operations that write, each of them by [`write`].
-//! 3. [`confirm`] refuses what the user has not agreed to yet.
+//! The only module that uses all the others. It makes no decisions of its own: rights come from the view, meaning
+//! from the plan, SQL text from the statement. The path of a call:
+//!
+//!
+//! 1. [`call`] or [`canned_query`] takes the arguments, with the current [`catalogue`], and opens a [`record`].
+//!
+//! 2. [`read`] fetches a page and its notes; [`transaction`] runs operations that write, each by [`mod@write`].
+//!
+//! 3. [`confirm`] refuses what the user has not confirmed yet.
+//!
 //! 4. The transaction commits together with its [`record`].
 
 mod call;
@@ -77,13 +82,13 @@ pub struct Engine {
     turns: Turns,
     sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
-    /// Held while a call looks whether what it names is new: one at a time, so that who guesses names keeps no
-    /// connections from others.
+    /// Held while a call checks whether an unknown name is new. One call at a time, so that a caller who guesses
+    /// names does not take connections from others.
     looking: tokio::sync::Mutex<()>,
-    /// How many reads of the catalogue have begun, and the number of the one in use.
+    /// The number of reads of the catalogue that have begun, and the number of the current one.
     readings: AtomicU64,
     read: AtomicU64,
-    /// Whether the last attempt to read the schema again failed.
+    /// Whether the last attempt to reload the schema failed.
     unread: AtomicBool,
     changes: broadcast::Sender<Change>,
 }
@@ -91,7 +96,7 @@ pub struct Engine {
 /// How many changes a slow receiver may be behind.
 const CHANGES_MOST: usize = 64;
 
-/// How long to wait at the end for abandoned calls.
+/// How long closing waits for abandoned calls.
 const CLOSING: Duration = Duration::from_secs(6);
 
 impl Engine {
@@ -110,7 +115,7 @@ impl Engine {
         settings.qualify_grants();
         settings.mask_key = settings.mask_key.or_else(|| match password {
             Some(password) => Some(MaskKey::of_password(password, login("mcp-pg mask", &database))),
-            // Whoever knows the login could make a key that is made from that alone.
+            // Whoever knows the login could compute a key that is derived from nothing else.
             None => MaskKey::random(),
         });
         let config = database.clone();
@@ -158,8 +163,8 @@ impl Engine {
         self.catalogue.load().schema()
     }
 
-    /// The canned queries and functions that the caller has as tools, by name; without those that write where nothing can be
-    /// written.
+    /// The canned queries and functions that the caller has as tools, by name. If the database takes no writes, those
+    /// that write are left out.
     ///
     /// # Errors
     ///
@@ -186,7 +191,7 @@ impl Engine {
         self.database.ready().await
     }
 
-    /// What the login may do beyond its grants.
+    /// The login's rights beyond its grants, and other findings about the security of the database.
     ///
     /// # Errors
     ///
@@ -200,8 +205,8 @@ impl Engine {
         self.database.posture(&catalogue.schema(), &catalogue.of_database_roles(), audit).await
     }
 
-    /// To be called before the process ends: waits until the statements of abandoned calls have ended, for some seconds at most,
-    /// and until every record is written.
+    /// Waits until the statements of abandoned calls have ended, for at most six seconds, and until every record is
+    /// written. Call this before the process ends.
     ///
     /// # Errors
     ///
@@ -227,7 +232,7 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// What all processes that serve this database as this login have in common, its password aside.
+/// Identifies this login at this database, without its password: the same for all processes that serve it.
 fn login(purpose: &str, database: &Config) -> Vec<u8> {
     let user = database.get_user().unwrap_or_default();
     let name = database.get_dbname().unwrap_or_default();

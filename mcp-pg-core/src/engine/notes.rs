@@ -1,4 +1,4 @@
-//! Notes of a reply: why there may be other rows than expected.
+//! Notes in a reply about rows that are missing or unexpected.
 
 use serde_json::{Map, Value, json};
 
@@ -6,8 +6,8 @@ use crate::plan::{Hop, Include, Predicate, Query, SelectPlan, Shown, Sort, Start
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
-/// The notes of a page of a read, of which `first` is the place of the first include in a row; `more`: there is a page
-/// after it.
+/// The notes of a page. `first` is the index of the first included relation in a row; `more` tells whether another
+/// page follows.
 pub(super) fn of_page(
     plan: &SelectPlan<'_>,
     rows: &[Vec<Value>],
@@ -17,7 +17,7 @@ pub(super) fn of_page(
     let (table, filter) = plan.source();
     let further = !matches!(plan.start, Start::Offset(0));
     let nothing = match &plan.grouping {
-        // Without groups there is one row, also over no rows.
+        // Without groups there is one row, even if the table is empty.
         Some(grouping) if grouping.groups.is_empty() => {
             rows.iter().flatten().all(|value| value.is_null() || *value == 0)
         }
@@ -48,7 +48,7 @@ pub(super) fn of_page(
     notes
 }
 
-/// What to say where a condition asks for archived rows, and they are left out.
+/// The note on a condition on the archive column while archived rows are left out.
 pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
     let column = filter.beside_archive(table)?;
     let name = &column.name;
@@ -57,7 +57,7 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
     ))
 }
 
-/// What to say of rows that were not looked at, where the caller's condition found nothing.
+/// The note on archived rows, if the caller's condition matches no other rows.
 fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
     (filter.is_asked() && filter.leaves_out(archive)).then(|| {
@@ -66,7 +66,7 @@ fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<Strin
     })
 }
 
-/// What to say of a related row that is not there: it may be archived.
+/// The note on a related row that is missing, perhaps because it is archived.
 fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
     let absent =
         |index: usize| rows.iter().any(|row| row.get(first + index).is_some_and(Value::is_null));
@@ -79,7 +79,7 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     ))
 }
 
-/// What to say of a column of a related row that is null: that row may be archived.
+/// The note on a null column of a related row, which may be archived.
 fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
     let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
         (Some(grouping), _) => {
@@ -100,7 +100,7 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
     })
 }
 
-/// What to say where the largest are asked for, and rows without a value come first. `first` is as in [`of_page`].
+/// The note on nulls at the beginning of a descending order. `first` is as in [`of_page`].
 fn nulls_first(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
     let (order_by, limit) = match plan.query {
         Query::Select(Select { order_by, limit, .. })
@@ -124,7 +124,7 @@ fn nulls_first(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Opti
     Some(format!("rows without a value come first: \"order_by\": [{key}] puts them last"))
 }
 
-/// What to say of rows without a related one: some may have an archived one.
+/// The note on rows without a related row, which may have an archived one.
 fn without(hop: &Hop<'_>) -> String {
     let name = hop.subject.relation_name(hop.relation);
     let found = format!("{{{name:?}: null}} also finds rows whose {name} is archived");
@@ -138,7 +138,7 @@ fn without(hop: &Hop<'_>) -> String {
     }
 }
 
-/// What to say of related rows that a limit cut: how those of one row are read further.
+/// The note on related rows that a limit cut off: how to read the rest of one row's.
 pub(super) fn cut_include(
     plan: &SelectPlan<'_>,
     rows: &[Vec<Value>],
@@ -157,7 +157,7 @@ pub(super) fn cut_include(
     })
 }
 
-/// The arguments of a select of related rows that a row has beyond the limit, where its key is shown.
+/// The arguments of a select for the rest of a row's related rows, if its key is shown.
 fn further(plan: &SelectPlan<'_>, row: &[Value], include: &Include<'_>) -> Option<Value> {
     let Hop { relation, table, junction: None, .. } = &include.hop else { return None };
     let pairs = relation.columns.iter().map(|(own, theirs)| {
@@ -171,7 +171,7 @@ fn further(plan: &SelectPlan<'_>, row: &[Value], include: &Include<'_>) -> Optio
     Some(json!({"table": table.name().to_string(), "where": condition, "offset": include.limit}))
 }
 
-/// What to say of pages that no key holds together.
+/// The note on pages of rows without a key, which may overlap.
 fn unsteady(plan: &SelectPlan<'_>) -> String {
     let name = plan.table.name();
     if plan.order.is_empty() {

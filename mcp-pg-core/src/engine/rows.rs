@@ -10,7 +10,7 @@ use crate::reply::Rows;
 use crate::request::Format;
 use crate::statement::Output;
 
-/// A row as an object of its first `width` outputs.
+/// A row as an object of its first `width` values.
 pub(super) fn object(
     outputs: &[Output<'_>],
     values: Vec<Value>,
@@ -19,7 +19,7 @@ pub(super) fn object(
     outputs.iter().take(width).map(|output| output.name.to_owned()).zip(values).collect()
 }
 
-/// What was asked for of a row of the table, in that order.
+/// The requested columns of a row, in that order.
 pub(super) fn pick(
     row: &Map<String, Value>,
     table: &TableView,
@@ -32,16 +32,15 @@ pub(super) fn pick(
     asked.collect()
 }
 
-/// The rows in a format: `columns`, `rows` and `text` of a reply.
+/// Rows in a format: the members `columns`, `rows` and `text` of a reply.
 pub(super) type Shaped = (Option<Vec<String>>, Option<Rows>, Option<String>);
 
-/// What the outputs are called.
+/// The names of the outputs.
 pub(super) fn names(outputs: &[Output<'_>]) -> Arc<[String]> {
     outputs.iter().map(|output| output.name.to_owned()).collect()
 }
 
-/// Shapes rows whose first `outputs.len()` values are shown, under these names; `cut` says where related
-/// rows are missing.
+/// Formats rows whose first `outputs.len()` values are shown. `cut` marks the rows in which related rows are missing.
 pub(super) fn shape(
     names: Arc<[String]>,
     outputs: &[Output<'_>],
@@ -70,13 +69,14 @@ pub(super) fn shape(
     }
 }
 
-/// A line a row, the columns separated by ` | `, under a line of their names. Null is nothing, the empty text `""`.
+/// One line per row, with columns separated by ` | `, after a line of names. Null is written as nothing, the empty
+/// text as `""`.
 fn text(names: &[String], rows: &[Vec<Value>]) -> String {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) if text.is_empty() => "\"\"".to_owned(),
         Value::String(text) => in_a_line(text),
-        // JSON has no line breaks of its own, and its backslashes stay what they are.
+        // Its JSON has no line breaks, and its backslashes are already escaped.
         other => other.to_string().replace('|', "\\u007c"),
     };
     let mut out = names.iter().map(|name| in_a_line(name)).collect::<Vec<_>>().join(" | ");
@@ -88,7 +88,7 @@ fn text(names: &[String], rows: &[Vec<Value>]) -> String {
     out
 }
 
-/// The text without what would end a line or a column.
+/// The text with the characters escaped that would end a line or a column.
 fn in_a_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,6 +1,7 @@
-//! Rows that the server itself adds and reads: always as the login, whoever the transaction's caller is.
+//! Rows that the server itself adds and reads, always as the login, whatever the transaction's role.
 //!
-//! Knows how they get into a transaction; not what they mean.
+//!
+//! Knows how they get into a transaction, but not what they mean.
 
 use deadpool_postgres::Object;
 use tokio_postgres::Statement;
@@ -57,18 +58,18 @@ impl<'a> Ending<'a> {
             None => Ok(0),
         };
         let add = async {
-            // Only the login may know the table: what is not prepared yet waits until the role is left.
+            // Only the login may use the table, so a statement that is not prepared yet is prepared after RESET ROLE.
             let insert = client.prepare_typed_cached(self.append.sql, &[Type::TEXT_ARRAY]).await;
             let insert = insert.map_err(|error| self.append.failure(error))?;
             let rows: [&(dyn ToSql + Sync); 1] = [&self.append.rows];
             let (added, back, committed) = tokio::join!(
                 biased;
                 client.execute(&insert, &rows),
-                // What is checked at the commit is checked as the caller.
+                // Deferred constraints are checked as the caller's role.
                 set(None),
                 client.execute(&self.commit, &[]),
             );
-            // After a failure COMMIT rolls back, and says nothing of it.
+            // After a failure, COMMIT rolls back without an error.
             added.map_err(|error| self.append.failure(error))?;
             back.and(committed).map(drop).map_err(Failure::Database)
         };
@@ -79,7 +80,7 @@ impl<'a> Ending<'a> {
 }
 
 impl Append<'_> {
-    /// The error if the rows cannot be added; unless the transaction has to be retried, or it is unknown whether it was committed.
+    /// The error if the rows cannot be added, unless the transaction must be retried or its outcome is unknown.
     fn failure(&self, error: tokio_postgres::Error) -> Failure {
         let again = |state: &str| state.starts_with("40");
         match error.as_db_error().map(|answer| again(answer.code().code())) {
@@ -90,18 +91,18 @@ impl Append<'_> {
 }
 
 impl Failure {
-    /// The constraint or index that the server's own rows violate.
+    /// The constraint or index that the server's rows violate.
     pub(crate) fn violated(&self) -> Option<&str> {
         self.of_own_rows()?.constraint()
     }
 
-    /// Whether something in the server's own rows kept them out: others may be taken.
+    /// Whether PostgreSQL refused the rows themselves, so that others may be accepted.
     pub(crate) fn is_of_the_rows(&self) -> bool {
         let of_data = |state: &str| state.starts_with("22") || state.starts_with("23");
         self.of_own_rows().is_some_and(|answer| of_data(answer.code().code()))
     }
 
-    /// What PostgreSQL answered to the server's own rows.
+    /// PostgreSQL's answer to the server's rows.
     fn of_own_rows(&self) -> Option<&DbError> {
         let Failure::Own(error) = self else { return None };
         let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
@@ -114,17 +115,17 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// The rows' own; the connection's.
+    /// Those of the rows or of the connection.
     pub(crate) async fn append(&self, append: &Append<'_>) -> Result<(), Failure> {
         let transaction = self.begin(Identity::default(), Some(Isolation::ReadCommitted)).await?;
         transaction.commit(Some(append)).await
     }
 
-    /// The only column of a query of the server's own.
+    /// The only column of one of the server's own queries.
     ///
     /// # Errors
     ///
-    /// `database_unavailable`, or PostgreSQL's refusal as its cause.
+    /// `database_unavailable`, or an error with PostgreSQL's as its cause.
     pub(crate) async fn column(&self, sql: &str) -> Result<Vec<String>> {
         let mut lease = self.lease().await?;
         let rows = lease.client()?.query_typed(sql, &[]).await;
@@ -136,12 +137,13 @@ impl Database {
         rows.iter().map(|row| row.try_get(0).map_err(unavailable)).collect()
     }
 
-    /// The numbered texts of a query of the server's own, page by page in one snapshot, until `each` fails.
-    /// Its only parameter is the number to go on after.
+    /// Reads the numbered texts of one of the server's own queries, page by page in one snapshot, until `each` fails.
+    /// The query's only parameter is the last number read.
     ///
     /// # Errors
     ///
-    /// `database_unavailable`, or PostgreSQL's refusal as its cause; inside, the first failure of `each`.
+    /// `database_unavailable`, or an error with PostgreSQL's as its cause. The inner result is the first failure of
+    /// `each`.
     pub(crate) async fn pages<E>(
         &self,
         sql: &str,

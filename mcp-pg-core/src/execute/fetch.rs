@@ -12,7 +12,7 @@ use crate::plan::{Operand, Source};
 use crate::statement::{Output, Reader, Statement};
 use crate::value::{self, Raw, Text};
 
-/// How much larger than its JSON a row can be on the wire: nested rows contain types and lengths.
+/// How many times larger than its JSON a row can be in binary: nested rows contain types and lengths.
 const WIRE_MOST: usize = 8;
 
 /// How many rows of a result are kept; the rest is only counted.
@@ -50,12 +50,11 @@ pub(crate) struct TooLarge {
     pub(crate) largest: usize,
 }
 
-/// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
-/// column.
+/// The parameters as texts. `results` are the rows of earlier operations, by column name, for references.
 ///
 /// # Errors
 ///
-/// `invalid_value` where a reference leads to no row, or to a value that does not fit.
+/// `invalid_value` if a reference leads to no row, or to a value that does not fit.
 pub(crate) fn texts(
     operands: &[Operand],
     results: &[Vec<serde_json::Map<String, Value>>],
@@ -121,7 +120,7 @@ pub(super) async fn prepare(
     client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
 }
 
-/// Sends a statement, which is prepared if its text will come again, and reads its rows.
+/// Sends a statement and reads its rows. The statement is prepared if its text is likely to recur.
 pub(super) async fn fetch(
     client: &Object,
     prepared: Option<tokio_postgres::Statement>,
@@ -131,7 +130,7 @@ pub(super) async fn fetch(
 ) -> Result<Fetched, Failure> {
     let rows = match &prepared {
         Some(prepared) => client.query_raw(prepared, parameters).await,
-        // PostgreSQL infers the types of unknown parameters here too.
+        // PostgreSQL infers the types of unknown parameters here, too.
         None => {
             let typed = parameters.iter().map(|text| (text, Type::UNKNOWN));
             client.query_typed_raw(&statement.sql, typed).await
@@ -153,7 +152,7 @@ pub(super) async fn fetch(
             };
             let sizes = || places(&statement.outputs).map(size);
             let bytes = sizes().sum();
-            // Not decoded: as JSON it takes several times that memory.
+            // Not decoded, because as JSON it would take several times this memory.
             if bytes / WIRE_MOST > keep.bytes {
                 fetched.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
                 continue;
@@ -174,7 +173,7 @@ pub(super) async fn fetch(
 }
 
 impl Fetched {
-    /// Lets go of the rows that a narrower bound would not have kept.
+    /// Drops the rows that a smaller limit would not have kept.
     pub(crate) fn narrow(&mut self, keep: Keep, outputs: &[Output<'_>]) {
         self.bytes = 0;
         let most = usize::try_from(keep.rows).unwrap_or(usize::MAX);
@@ -185,7 +184,7 @@ impl Fetched {
         }
     }
 
-    /// Keeps a row if these many bytes have room for it, too.
+    /// Keeps a row if `most` bytes have room for it, too.
     fn keep(&mut self, row: Vec<Value>, outputs: &[Output<'_>], most: usize) {
         let sizes = || row.iter().map(json_size);
         let names = outputs.iter().map(|output| output.name.len() + 4);
@@ -208,7 +207,7 @@ fn places<'o, 'v>(outputs: &'o [Output<'v>]) -> impl Iterator<Item = (usize, &'o
     })
 }
 
-/// The JSON of an output, and whether it lacks some related rows.
+/// The JSON of an output, and whether related rows were left out.
 fn read(row: &Row, place: usize, output: &Output<'_>) -> Result<(Value, bool), Failure> {
     let raw = |place| row.try_get(place).map(|Raw(raw)| raw).map_err(Failure::Database);
     let first = raw(place)?;
@@ -223,7 +222,7 @@ fn largest(sizes: impl Iterator<Item = usize>) -> usize {
     sizes.enumerate().max_by_key(|(_, size)| *size).map_or(0, |(position, _)| position)
 }
 
-/// The bytes of a value's JSON, or a few more.
+/// The size of a value's JSON, or a little more.
 fn json_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
@@ -244,7 +243,7 @@ fn text_size(text: &str) -> usize {
     text.len() + 2 + text.bytes().map(|byte| usize::from(ESCAPE[usize::from(byte)])).sum::<usize>()
 }
 
-/// How many bytes more than itself each byte takes in a JSON string.
+/// The additional bytes that each byte takes in a JSON string.
 const ESCAPE: [u8; 256] = {
     let mut more = [0; 256];
     let mut byte = 0;

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine, Schema};
 use crate::value::Text;
 
-/// Why PostgreSQL refuses a statement, for its author.
+/// PostgreSQL's reason for refusing a statement, for its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
     /// PostgreSQL's message and hint.
@@ -39,7 +39,7 @@ impl Refused {
 }
 
 impl Database {
-    /// Prepares statements: the parameters and columns of each, or why PostgreSQL refuses it.
+    /// Prepares statements. For each, returns its parameters and columns, or PostgreSQL's refusal.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Database {
             .collect())
     }
 
-    /// Casts texts to types: for each, why PostgreSQL refuses it, if it does.
+    /// Casts texts to types. For each, returns PostgreSQL's refusal, if any.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Database {
                 Ok(_) => None,
                 Err(error) => match (Refused::of(&error), error.code()) {
                     (Some(refused), Some(code)) if is_of_value(code) => Some(refused.message),
-                    // A rule of its domain may not be the login's to ask.
+                    // The login may not have the rights to check a domain's constraint.
                     (Some(_), _) => None,
                     (None, _) => return Err(unavailable(error)),
                 },
@@ -122,7 +122,7 @@ impl Database {
         Ok(tried)
     }
 
-    /// The functions and procedures that are marked as tools, and which of the roles may call each.
+    /// The functions and procedures whose comments mark them as tools, and the roles that may call each.
     ///
     /// # Errors
     ///
@@ -143,12 +143,12 @@ impl Database {
     }
 }
 
-/// Whether an error speaks of a value that is none of its type, or against its rules.
+/// Whether an error is about a value that is not of its type or violates a constraint.
 fn is_of_value(code: &SqlState) -> bool {
     ["22", "23"].iter().any(|class| code.code().starts_with(class))
 }
 
-/// The column of a table that a column of rows shows.
+/// The column of a table that a result column shows.
 fn shown(column: &Column) -> Option<(u32, i16)> {
     column.table_oid().zip(column.column_id())
 }

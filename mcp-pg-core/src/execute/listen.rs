@@ -1,4 +1,4 @@
-//! The connection on which PostgreSQL announces changes.
+//! The connection on which PostgreSQL notifies of changes.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -21,13 +21,13 @@ pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
 /// The channel on which triggers of tables notify of changed rows: `["schema", "table"]`.
 pub const ROWS_CHANNEL: &str = "mcp_pg_rows";
 
-/// The maximum number of changed tables that are remembered between two looks.
+/// The most changed tables that are remembered between two calls of [`Listener::take`].
 const TABLES_MOST: usize = 10_000;
 
 /// The timeout of statements on this connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The notifications since the last look.
+/// The notifications since they were last taken.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heard {
     /// The schema has changed.
@@ -36,13 +36,13 @@ pub(crate) struct Heard {
     pub(crate) rows: BTreeSet<TableName>,
 }
 
-/// A session that listens. Dropped, it ends.
+/// A listening session, which ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     client: Client,
     watch: Watch,
     inbox: Arc<Inbox>,
-    /// Whether there are notifications: a standby sends none.
+    /// Whether there can be notifications: a standby sends none.
     hears: bool,
 }
 
@@ -68,7 +68,7 @@ impl Listener {
             hears &= patiently(async {
                 match client.execute_typed(&listen, &[]).await {
                     Ok(_) => Ok(true),
-                    // From a standby.
+                    // A standby does not allow LISTEN.
                     Err(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
                         Ok(false)
                     }
@@ -122,7 +122,7 @@ impl Listener {
         }
     }
 
-    /// The notifications since the last look, without duplicates.
+    /// Takes the notifications since the last time, without duplicates.
     pub(crate) fn take(&self) -> Heard {
         self.inbox.lock(std::mem::take)
     }
@@ -136,7 +136,7 @@ impl Inbox {
     fn put(&self, notification: &Notification) {
         self.lock(|heard| match notification.channel() {
             SCHEMA_CHANNEL => heard.schema = true,
-            // Anyone who may connect may notify: what is no name of a table is nothing.
+            // Everyone who can connect can notify. A payload that is not a table's name is ignored.
             _ => {
                 if let Ok((schema, table)) =
                     serde_json::from_str::<(String, String)>(notification.payload())
@@ -149,7 +149,7 @@ impl Inbox {
     }
 }
 
-/// Drives the connection to its end.
+/// Runs the connection until it ends.
 async fn receive<S, T>(mut connection: Connection<S, T>, inbox: Arc<Inbox>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -165,7 +165,7 @@ where
     inbox.arrived.notify_waiters();
 }
 
-/// A connection that went silent is as good as lost.
+/// Limits the time of an operation: a connection that does not answer is lost.
 async fn patiently<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(PATIENCE, work).await {
         Ok(result) => result,

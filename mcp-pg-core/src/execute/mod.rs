@@ -1,6 +1,6 @@
 //! Statements → rows: connections, transactions, and what PostgreSQL answers.
 //!
-//! Owns all communication with the database. Knows statements; not what a request is, nor who may call.
+//! The only module that communicates with the database. Knows statements, but neither requests nor who may call.
 
 mod append;
 mod connection;

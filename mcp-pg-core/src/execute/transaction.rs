@@ -18,7 +18,7 @@ use crate::schema::ReadOnly;
 use crate::statement::Statement;
 use crate::value::Text;
 
-/// Takes a role until the transaction ends.
+/// Sets the role until the transaction ends.
 pub(super) const BECOME: &str = "SELECT pg_catalog.set_config('role', $1, true)";
 
 /// The maximum size of the rows, in bytes of JSON, that a transaction keeps in memory at once.
@@ -93,8 +93,8 @@ impl Transaction {
         self.patience.saturating_sub(self.since.elapsed())
     }
 
-    /// Runs a statement. The first one is sent with BEGIN and the identity in one round trip. All of them share one limit for
-    /// their rows, besides what each is to keep.
+    /// Runs a statement. The first one is sent with BEGIN and the identity in one round trip. The rows of all
+    /// statements share one limit, in addition to what `keep` allows.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Transaction {
         };
         // Boxed, here and below: futures are moved into each other, and this one is large.
         let fetched = timeout(left, inside(client, begin, Box::pin(work))).await;
-        // What is given up is still under way: the lease has it cancelled.
+        // An abandoned statement still runs; the lease has it cancelled.
         let fetched = fetched.map_err(|_| out_of_time())?;
         lease.open();
         let fetched = fetched?;
@@ -124,12 +124,12 @@ impl Transaction {
         Ok(fetched)
     }
 
-    /// Whether there is little room left for further rows.
+    /// Whether little room is left for further rows.
     pub(crate) fn is_crowded(&self) -> bool {
         self.room < HELD_MOST / 2
     }
 
-    /// Notes that its rows are no longer in memory, so that there is room for others.
+    /// Notes that earlier rows are no longer in memory, so that there is room for others.
     pub(crate) fn let_go(&mut self) {
         self.room = HELD_MOST;
     }
@@ -150,7 +150,7 @@ impl Transaction {
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
         let mut ended = false;
         let work = async {
-            // As the caller's role, who may see what the login may not; COMMIT must not go out meanwhile.
+            // Prepared as the caller's role, which may see what the login may not. COMMIT must not be sent before.
             let prepared = prepare(client, statement).await?;
             ended = true;
             let (fetched, committed) = tokio::join!(
@@ -194,14 +194,14 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub(crate) async fn savepoint(&mut self) -> Result<(), Failure> {
-        // Else each would be nested in the one before.
+        // Otherwise it would be nested in the previous one.
         if std::mem::replace(&mut self.marked, true) {
             self.step("RELEASE SAVEPOINT step").await?;
         }
         self.step("SAVEPOINT step").await
     }
 
-    /// Goes back to the last savepoint.
+    /// Rolls back to the last savepoint.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// A command that does not end the transaction.
+    /// Runs a command that does not end the transaction.
     async fn step(&mut self, command: &'static str) -> Result<(), Failure> {
         timeout(self.left(), self.control(command)).await.map_err(|_| out_of_time())?
     }
@@ -278,7 +278,7 @@ fn out_of_time() -> Failure {
         .into()
 }
 
-/// Does the work after the messages that begin its transaction, without waiting for their answers.
+/// Runs `work` after the messages that begin its transaction, without waiting for their answers.
 async fn inside<T>(
     client: &Object,
     begin: Option<(&Identity, Option<Isolation>)>,
@@ -299,7 +299,8 @@ async fn inside<T>(
     done
 }
 
-/// It is not about the caller's values: the role is gone, or not the login's to become, or a setting is refused.
+/// The identity cannot be set: the role does not exist, the login is not a member, or PostgreSQL refuses a setting.
+/// This is not about the caller's values.
 fn not_become(error: tokio_postgres::Error) -> Failure {
     let of_identity = |answer: &DbError| {
         let code = code(answer.code().code());
@@ -316,7 +317,7 @@ fn not_become(error: tokio_postgres::Error) -> Failure {
 
 fn not_begun(error: tokio_postgres::Error) -> Failure {
     match error.code() {
-        // All that can be wrong with a BEGIN that writes.
+        // The only error of a BEGIN that writes.
         Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
             ReadOnly::Standby.refusal().caused_by(error).into()
         }
@@ -333,12 +334,12 @@ fn opening(isolation: Option<Isolation>) -> &'static str {
     }
 }
 
-/// What makes the transaction the caller's, ready to be sent.
+/// The messages that set the caller's identity.
 async fn become_caller<'a>(
     client: &'a Object,
     identity: &'a Identity,
 ) -> Result<impl Future<Output = Result<u64, tokio_postgres::Error>> + 'a, tokio_postgres::Error> {
-    // The role comes last: the settings are the login's to make.
+    // The role comes last, because the login may make settings that the role may not.
     let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let role = identity.role.iter().map(|role| ("role", role.as_str()));
     let parameters: Vec<&str> =
@@ -355,7 +356,7 @@ async fn become_caller<'a>(
     })
 }
 
-/// The statement that takes so many names and values in turn.
+/// A statement that sets this number of settings.
 fn set_config(parameters: usize) -> String {
     let mut sql = String::from("SELECT ");
     for name in (1..=parameters).step_by(2) {

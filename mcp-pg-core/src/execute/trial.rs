@@ -1,4 +1,4 @@
-//! Whether PostgreSQL accepts a setting, tried in a transaction that is rolled back.
+//! Checks whether PostgreSQL accepts a setting, in a transaction that is rolled back.
 
 use tokio_postgres::types::Type;
 
@@ -6,12 +6,11 @@ use super::connection::unavailable;
 use super::database::Database;
 use crate::error::Result;
 
-/// `invalid_parameter_value`: another value might do.
+/// `invalid_parameter_value`: another value may be accepted.
 const INVALID_VALUE: &str = "22023";
 
 impl Database {
-    /// What PostgreSQL says against making this setting for a transaction, if it refuses that; without a value, what
-    /// it says against any.
+    /// PostgreSQL's error for this setting, if it refuses it. Without a value: its error if it refuses every value.
     ///
     /// # Errors
     ///

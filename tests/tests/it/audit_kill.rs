@@ -118,9 +118,7 @@ async fn no_kill_leaves_a_committed_write_without_its_record() {
     // What the last ones had sent may still be under way.
     let busy = "SELECT count(*)::text FROM pg_stat_activity \
         WHERE datname = current_database() AND application_name = 'mcp-pg'";
-    while database.value(busy).await.as_deref() != Some("0") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    database.until(busy, "0").await;
     // A new server takes both logs as they are, and cuts off a line that was torn by the last kill.
     let call = ["call", "list_tables", "--config", &config];
     assert_eq!(run(&call).await.status, Some(0));

@@ -1,9 +1,8 @@
 //! Lists of messages, which revision 2025-03-26 of the protocol has, and no other.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, until};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -160,18 +159,13 @@ async fn a_key_revoked_during_a_batch_ends_it() {
     let held = other.transaction().await.unwrap();
     held.execute("SELECT FROM notes WHERE id = 1 FOR UPDATE", &[]).await.unwrap();
     let withdrawn = async {
-        let waiting = "SELECT count(*)::text FROM pg_stat_activity
-                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
-        while database.value(waiting).await.as_deref() == Some("0") {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        database.until_blocked(1).await;
         let made = run(&["hash-key"]).await.out;
         let other = made.lines().find_map(|line| line.strip_prefix("hash:")).unwrap().trim();
         std::fs::write(&config, keys(other)).unwrap();
         let single = call(9, "notes").to_string();
-        while server.send("POST", "/mcp", &headers, &single).await.0 != 401 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let refused = async || server.send("POST", "/mcp", &headers, &single).await.0 == 401;
+        until("the key is refused", refused).await;
         held.commit().await.unwrap();
     };
     let ((status, body), ()) =
@@ -230,9 +224,7 @@ async fn answers_that_nobody_takes_are_bounded() {
     // Each message leaves a record, be it answered or not.
     let records =
         || std::fs::read_to_string(&log).unwrap().matches("\"phase\":\"outcome\"").count();
-    while records() < CLIENTS * 50 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("every message has its record", async || records() >= CLIENTS * 50).await;
     let each = (peak(&server) - before) >> 20;
     assert!(each < CLIENTS as u64 * 16, "{each} MiB for {CLIENTS} batches");
     drop(silent);

@@ -37,15 +37,6 @@ async fn a_broken_file_keeps_its_last_good_form() {
     assert_eq!(reply["rows"], json!([{"key": "1"}]));
 }
 
-/// Waits until someone waits for the advisory lock.
-async fn waited_for(database: &Database) {
-    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    while database.value(waiting).await.as_deref() != Some("1") {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-}
-
 #[tokio::test]
 async fn a_call_ends_on_the_file_that_it_began_with() {
     let database = Database::empty().await;
@@ -56,7 +47,7 @@ async fn a_call_ends_on_the_file_that_it_began_with() {
         let holder = database.client().await;
         holder.execute("SELECT pg_advisory_lock(7)", &[]).await.unwrap();
         let changing = async {
-            waited_for(&database).await;
+            database.until_blocked(1).await;
             let file = files.join(format!("{name}.sql"));
             match text {
                 None => std::fs::remove_file(file).unwrap(),

@@ -107,12 +107,7 @@ async fn a_write_is_on_record_before_it_is_committed() {
     holder.query_typed("SELECT pg_advisory_lock(7)", &[]).await.unwrap();
     let adding = call(&engine, "admin", "add", json!({"id": 1}));
     let looking = async {
-        let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
-                         AND NOT granted AND database = (SELECT oid FROM pg_database \
-                         WHERE datname = current_database())";
-        while database.value(waiting).await.as_deref() != Some("1") {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        database.until_blocked(1).await;
         let kept = std::fs::read_to_string(&log).unwrap();
         let record: Value = serde_json::from_str(kept.trim_end()).unwrap();
         assert_eq!((&record["tool"], &record["phase"]), (&json!("add"), &json!("intent")));

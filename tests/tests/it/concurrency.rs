@@ -1,7 +1,7 @@
 //! What callers at the same time do to each other: lost updates, retries, locks, abandoned calls, timeouts.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use mcp_pg_core::Settings;
@@ -149,18 +149,10 @@ async fn two_callers_that_lock_each_other_out_are_told_apart() {
 
 /// Waits until no statement of the engine runs or waits in the database, and none is left in a transaction.
 async fn quiet(database: &Database) {
-    let client = database.client().await;
-    let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+    let busy = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() \
                 AND pid <> pg_backend_pid() AND state <> 'idle'";
-    let start = Instant::now();
-    loop {
-        let count: i64 = client.query_one(busy, &[]).await.unwrap().get(0);
-        if count == 0 {
-            return;
-        }
-        assert!(start.elapsed() < Duration::from_secs(5), "{count} sessions are still busy");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let quiet = database.until(busy, "0");
+    tokio::time::timeout(Duration::from_secs(5), quiet).await.expect("abandoned statements end");
 }
 
 #[tokio::test]
@@ -169,7 +161,6 @@ async fn an_abandoned_call_is_cancelled_in_the_database() {
     let mut settings = Settings::default();
     settings.limits.max_connections = 2;
     let engine = database.engine_with(settings).await;
-    let watcher = database.client().await;
     for (tool, arguments) in [
         ("select", json!({"table": "slow"})),
         ("insert", json!({"table": "slow_writes", "data": {"id": 1}})),
@@ -177,11 +168,9 @@ async fn an_abandoned_call_is_cancelled_in_the_database() {
         ("transaction", json!({"operations": [{"operation": "select", "table": "slow"}]})),
     ] {
         let sleeping = async {
-            let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                         AND wait_event = 'PgSleep'";
-            while watcher.query_one(query, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            let asleep = "SELECT count(*)::text FROM pg_stat_activity \
+                          WHERE datname = current_database() AND wait_event = 'PgSleep'";
+            database.until(asleep, "1").await;
         };
         tokio::select! {
             reply = call(&engine, "operator", tool, arguments) => panic!("{reply:?}"),

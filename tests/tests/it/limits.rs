@@ -1,5 +1,7 @@
 //! How much one caller may ask for, and how much one request.
 
+use std::time::Duration;
+
 use mcp_pg_core::policy::{Action, Role, RoleLimits};
 use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error};
@@ -132,7 +134,8 @@ async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
     // The answer comes though the body does not. Time gives a caller room again: it is used up before each try.
     let mut answers = Vec::new();
     for _ in 0..5 {
-        while list(&bearers[0]).await.0 == 200 {}
+        let used_up = async { while list(&bearers[0]).await.0 == 200 {} };
+        tokio::time::timeout(Duration::from_secs(60), used_up).await.expect("a refused list");
         let mut connection = TcpStream::connect(&server.address).await.unwrap();
         let head = format!(
             "POST /mcp HTTP/1.0\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Length: 1000000\r\n\r\n",
@@ -141,7 +144,7 @@ async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
         connection.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
         let read = connection.read_to_string(&mut answer);
-        let read = tokio::time::timeout(std::time::Duration::from_secs(3), read).await;
+        let read = tokio::time::timeout(Duration::from_secs(3), read).await;
         answers.push((read.is_ok_and(|read| read.is_ok()), answer.to_lowercase()));
         if answers.last().is_some_and(|(whole, _)| *whole) {
             break;
@@ -185,7 +188,7 @@ async fn one_callers_slow_calls_leave_the_others_room() {
         if answer["row_count"] == 0 {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{answer}");
 }
@@ -200,7 +203,7 @@ async fn a_role_may_have_bounds_of_its_own() {
         limits,
         ..Role::everywhere(name, [Action::Select])
     };
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let roles = vec![
         with("few", RoleLimits { max_rows: Some(3), ..RoleLimits::default() }),
         with("small", RoleLimits { max_reply_bytes: Some(1_000), ..RoleLimits::default() }),

@@ -29,18 +29,16 @@ async fn followed(database: &Database, poll: Duration) -> (Arc<Engine>, Receiver
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(poll).await });
     // It follows once it listens.
-    let listening = "SELECT count(*)::text FROM pg_stat_activity
+    let listening = "SELECT (count(*) > 0)::text FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE '%listener'
         AND state = 'idle' AND query NOT LIKE 'LISTEN%'";
-    while database.value(listening).await.as_deref() == Some("0") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    database.until(listening, "true").await;
     (engine, changes)
 }
 
 async fn next(changes: &mut Receiver<Change>) -> Change {
     let change = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
-    change.expect("a change within ten seconds").unwrap()
+    change.expect("a change within 30 seconds").unwrap()
 }
 
 async fn names(engine: &Engine) -> Value {

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -213,13 +213,11 @@ async fn a_stream_tells_of_what_changes_once_it_is_asked_for() {
     let (stream, body) = Stream::ask(&server, None, filter).await;
     database.sql("CREATE TABLE gift (id integer); COMMENT ON TABLE orders IS 'New'").await;
     let names = json!({"name": "list_tables", "arguments": {"detail": "names"}});
-    loop {
+    until("the new table is listed", async || {
         let (_, listed) = server.request(Era::Discover, "tools/call", names.clone(), &[]).await;
-        if listed.to_string().contains("gift") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        listed.to_string().contains("gift")
+    })
+    .await;
     let mut stream = stream.send(&body).await;
     for method in ["subscriptions/acknowledged", "tools/list_changed", "resources/list_changed"] {
         assert_eq!(stream.next().await["method"], format!("notifications/{method}"));
@@ -306,13 +304,11 @@ async fn a_session_tells_of_what_changes_once_it_is_greeted() {
     database.sql("CREATE TABLE gift (id integer)").await;
     // Until the schema has been read again, and there was time to take it.
     let reading = format!(
-        "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+        "SELECT (count(*) > 0)::text FROM pg_stat_activity WHERE datname = current_database()
          AND application_name = 'mcp-pg' AND state = 'idle' AND query_start > '{before}'
          AND clock_timestamp() > state_change + interval '300 ms'"
     );
-    while database.value(&reading).await.as_deref() == Some("0") {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    database.until(&reading, "true").await;
     let understood = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     input.write_all(format!("{understood}\n").as_bytes()).await.unwrap();
     for list in ["tools", "resources"] {

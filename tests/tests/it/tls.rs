@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_pg_server::embedded::Cluster;
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -108,9 +108,8 @@ async fn postgresql_is_known_as_far_as_sslmode_says() {
     tokio::spawn(connection);
     client.execute("ALTER SYSTEM SET ssl = off", &[]).await.unwrap();
     client.query("SELECT pg_reload_conf()", &[]).await.unwrap();
-    while client.query_one("SHOW ssl", &[]).await.unwrap().get::<_, String>(0) == "on" {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    let ssl = async || client.query_one("SHOW ssl", &[]).await.unwrap().get::<_, String>(0);
+    until("ssl is off", async || ssl().await == "off").await;
     for (mode, status) in [("prefer", 0), ("require", 3)] {
         let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode={mode}");
         let ended = run(&["call", "list_tables", "--database-url", &url]).await;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, until};
 use serde_json::json;
 
 use crate::auth_api_key::key;
@@ -147,9 +147,7 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
     // Nor in two steps, the first of which names the role nowhere.
     fs::write(&config, format!("{another}{}", keys.replace("analyst", "auditor"))).unwrap();
     server.hang_up();
-    while read(&server, "orders").await == "unknown_table" {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("orders are read", async || read(&server, "orders").await != "unknown_table").await;
     fs::write(&config, format!("{another}{keys}")).unwrap();
     server.hang_up();
     server.logged("the previous one stays in use").await;

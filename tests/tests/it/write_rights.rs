@@ -135,17 +135,13 @@ async fn only_rows_that_were_looked_at_are_written() {
     let database = Database::of(STAFF).await;
     let engine = database.engine().await;
     let mut other = database.client().await;
-    let watch = database.client().await;
     let held = other.transaction().await.unwrap();
     held.execute("SELECT FROM staff WHERE id = 2 FOR UPDATE", &[]).await.unwrap();
     let change = json!({"isolation": "read_committed", "operations": [
         {"operation": "update", "table": "staff", "where": {"note": "b"}, "updates": {"name": "changed"},
          "max_rows": 5}]});
     let new_row = async {
-        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-        while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-            tokio::task::yield_now().await;
-        }
+        database.until_blocked(1).await;
         held.execute("INSERT INTO staff (id, name, note) VALUES (200, 'new', 'b')", &[])
             .await
             .unwrap();

@@ -1,4 +1,4 @@
-//! Calls of canned queries: read in a transaction that only reads, or write guarded and recorded.
+//! Calls of canned queries: reads in a read-only transaction, and writes that are guarded and recorded.
 
 mod write;
 
@@ -22,11 +22,11 @@ pub(in crate::engine) struct QueryCall<'c> {
     pub(in crate::engine) caller: &'c Principal,
     pub(in crate::engine) tool: &'c str,
     pub(in crate::engine) arguments: &'c Map<String, Value>,
-    /// What the user has agreed to.
+    /// The user's confirmation.
     pub(in crate::engine) agreed: Option<&'c Agreement>,
 }
 
-/// A call of a query that is about to run.
+/// A call of a query.
 struct Call<'c> {
     scope: &'c Scope<'c>,
     query: &'c Query,
@@ -43,14 +43,14 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         let result = match self.run_query(asked, record).await {
-            // Boxed, like writes below: futures are moved into each other, and calls that read need no room for these.
+            // Boxed, as are writes below, so that the future of a read does not reserve space for these.
             Err(error) if is_stale(&error) => Box::pin(self.run_again(asked, record, error)).await,
             result => result,
         };
         result.map(Reply::Query)
     }
 
-    /// Someone changed the schema under the query: once more, described anew.
+    /// The schema was changed after the query was described: describe and run it again.
     async fn run_again(
         &self,
         asked: &QueryCall<'_>,
@@ -92,7 +92,7 @@ impl Engine {
         let statement = query.statement(arguments, &caller.claims, limits.max_list)?;
         record.statement(&statement.sql);
         let mut identity = identity(&scope);
-        // Its own instead of the database's; a role's stays the longest that there is.
+        // The query's own timeout replaces the database's, but never exceeds that of the role.
         let longest = view.role.limits.statement_timeout;
         if let Some(timeout) =
             query.timeout.filter(|own| longest.is_none_or(|longest| *own < longest))
@@ -106,7 +106,7 @@ impl Engine {
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
-            // A dry run undoes what it does; what cannot be undone is asked about all the same.
+            // A dry run is rolled back. What cannot be rolled back needs a confirmation even then.
             if !own.dry_run || !query.is_counted() {
                 record.consent = Consent::of_query(&scope, query, arguments, agreed);
             }
@@ -138,7 +138,7 @@ impl Call<'_> {
             return Err(Error::new(Code::LimitExceeded, message));
         }
         let width = self.statement.outputs.len();
-        // A function that returns nothing has a row with nothing in it.
+        // A function that returns `void` has one row without columns.
         let rows = match width {
             0 => Rows::from(Vec::new()),
             _ => Rows::named(self.query.column_names(), fetched.rows, Vec::new()),
@@ -166,7 +166,7 @@ impl Call<'_> {
         Ok(result)
     }
 
-    /// Notes the sensitive columns that the reply has values of.
+    /// Notes the sensitive columns of which the reply contains values.
     fn note(&self, result: &QueryResult, record: &mut Record<'_>) {
         if result.row_count > 0 {
             record.sensitive(|| self.query.sensitive(self.scope.view));

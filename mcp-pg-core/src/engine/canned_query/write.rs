@@ -1,4 +1,4 @@
-//! Canned queries that write: guarded, confirmed, recorded, and run again if they collide.
+//! Canned queries that write: guarded, confirmed, recorded, and retried after serialization failures.
 
 use serde_json::{Map, Value};
 
@@ -14,13 +14,13 @@ use crate::reply::{QueryResult, Rows};
 use crate::request::Isolation;
 use crate::statement;
 
-/// The only row of an answer.
+/// Keeps the only row of a result.
 const ONE: Keep = Keep { rows: 1, bytes: usize::MAX };
 
-/// What the caller of a query that writes may say besides its parameters.
+/// The arguments of a query that writes, besides its parameters.
 pub(super) struct WriteArguments {
     pub(super) dry_run: bool,
-    /// Most rows that may be written.
+    /// The most rows that may be written.
     max_rows: Option<u64>,
 }
 
@@ -46,7 +46,7 @@ impl Engine {
         own: &WriteArguments,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
-        // One snapshot, as for every write.
+        // One snapshot, as for all writes.
         let isolation = Some(Isolation::RepeatableRead);
         let mut transaction = self.database.begin(call.identity.clone(), isolation).await?;
         let asked = record.consent.is_some() && !call.query.key_columns().is_empty();
@@ -82,8 +82,8 @@ impl Call<'_> {
         query_refusal(failure, self.scope.view, &self.statement.parameters)
     }
 
-    /// Runs the statement; its rows, and how many it has written. All of its rows are read if the user is to be `asked`
-    /// about them, unless there are more than there may be.
+    /// Runs the statement and returns its rows and the number of written rows. If the user is to be `asked`, all rows
+    /// are read, unless they exceed the limit.
     async fn write(
         &self,
         transaction: &mut Transaction,
@@ -110,7 +110,7 @@ impl Call<'_> {
         Ok((fetched, rows))
     }
 
-    /// The rows that PostgreSQL's statistics count as written so far.
+    /// The number of rows that the transaction has written so far, from PostgreSQL's statistics.
     async fn touched(&self, transaction: &mut Transaction) -> Result<u64> {
         let counted = transaction.run(&statement::touched(), &[], ONE).await;
         let counted = counted.map_err(|failure| self.refused(failure))?;
@@ -132,7 +132,7 @@ impl Call<'_> {
         }
     }
 
-    /// Whether the user has agreed to what was written, where that is asked afterwards; fails if PostgreSQL does.
+    /// Checks the user's confirmation of what was written, where it is asked for after the write.
     async fn agreed(
         &self,
         transaction: &mut Transaction,
@@ -146,7 +146,7 @@ impl Call<'_> {
         if rows > 0 {
             return Ok(consent.check_query(self.scope, self.query, Some(rows), which));
         }
-        // What triggers do instead of it is not counted.
+        // Writes by triggers are not counted.
         let written = transaction.run(&statement::written(), &[], ONE).await;
         let written = written.map_err(|failure| self.refused(failure))?;
         Ok(match written.rows.first().and_then(|row| row.first()) {
@@ -155,7 +155,7 @@ impl Call<'_> {
         })
     }
 
-    /// What tells the rows that it changed or removed from others, sorted, as far as it returns that.
+    /// The keys of the changed or deleted rows, sorted, as far as the query returns them.
     fn which(&self, fetched: &Fetched) -> Result<Vec<String>> {
         if fetched.too_large.is_some() {
             let message = "the rows are too large to ask the user about all of them";
@@ -172,7 +172,7 @@ impl Call<'_> {
     }
 }
 
-/// The rows of a result, as the audit keeps them.
+/// The rows of a result for the audit log.
 fn objects(result: &QueryResult) -> Vec<Map<String, Value>> {
     let rows = result.rows.clone().map(Rows::into_values).unwrap_or_default();
     let rows = rows.into_iter().filter_map(|row| match row {
@@ -196,7 +196,7 @@ impl WriteArguments {
         };
         let max_rows = match (query.max_rows, given("max_rows")) {
             (Some(most), _) => Some(most),
-            // What a function writes is its own affair, unless its author sets a bound.
+            // The number of rows that a function writes is limited only if its author says so.
             (None, _) if !query.is_statement() => None,
             (None, None) => Some(usual),
             (None, Some(value)) => {

@@ -1,5 +1,5 @@
-//! The canned queries as they are now: read from their files and functions, described by PostgreSQL, and
-//! what is wrong with those that are not served, or only as they were.
+//! The current canned queries: read from files and functions and described by PostgreSQL. Keeps the faults of those
+//! that are not served, or are served in their last valid version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,12 +16,12 @@ use crate::schema::Described;
 pub(in crate::engine) struct Canned {
     queries: BTreeMap<String, Arc<Query>>,
     pub(in crate::engine) faults: Vec<Fault>,
-    /// Queries that PostgreSQL refused to run as it has described them.
+    /// Queries that PostgreSQL refused to run although it had described them.
     broken: Mutex<BTreeSet<String>>,
 }
 
 impl Canned {
-    /// Reads them all; what has become faulty stays as it was `before`.
+    /// Reads all queries. One that has a fault keeps its version in `before`.
     pub(in crate::engine) async fn read(
         database: &Database,
         settings: &Settings,
@@ -43,17 +43,17 @@ impl Canned {
         Ok(canned)
     }
 
-    /// The query of this name, whoever has it.
+    /// The query with this name, for any role.
     pub(in crate::engine) fn of_name(&self, name: &str) -> Option<&Arc<Query>> {
         self.queries.get(name)
     }
 
-    /// The query of this name, if the role has it.
+    /// The query with this name, if the role has it.
     pub(in crate::engine) fn query(&self, name: &str, role: &Role) -> Option<&Arc<Query>> {
         self.of_name(name).filter(|query| query.is_for(role))
     }
 
-    /// The queries that the role has, by name.
+    /// The role's queries, by name.
     pub(in crate::engine) fn of_role<'c>(
         &'c self,
         role: &'c Role,
@@ -61,7 +61,7 @@ impl Canned {
         self.queries.values().filter(|query| query.is_for(role))
     }
 
-    /// Whether PostgreSQL has refused the query although it was described anew: once more will not help.
+    /// Whether PostgreSQL refused the query even after it was described again, so that another attempt is useless.
     pub(in crate::engine) fn is_broken(&self, name: &str) -> bool {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
@@ -70,7 +70,7 @@ impl Canned {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
-    /// Whether callers find the same tools as in `other`.
+    /// Whether callers have the same tools as in `other`.
     pub(in crate::engine) fn same(&self, other: &Self) -> bool {
         let digests = |canned: &Self| -> Vec<u64> {
             canned.queries.values().map(|query| query.digest).collect()
@@ -115,7 +115,7 @@ impl Canned {
         Ok(sources)
     }
 
-    /// The good ones; the faults are noted.
+    /// The sources without faults. Faults are noted.
     fn sound(&mut self, read: impl Iterator<Item = Result<Option<Source>, Fault>>) -> Vec<Source> {
         let mut sources = Vec::new();
         for source in read {
@@ -127,7 +127,7 @@ impl Canned {
         sources
     }
 
-    /// Those whose name is theirs alone.
+    /// The sources whose name is unique.
     fn named(&mut self, sources: Vec<Source>) -> Vec<Source> {
         let mut named: Vec<Source> = Vec::with_capacity(sources.len());
         for source in sources {
@@ -158,7 +158,7 @@ impl Canned {
         let texts: Vec<String> = sources.iter().map(Source::statement).collect();
         let signatures = database.described(&texts).await?;
         let mut queries = Vec::with_capacity(sources.len());
-        // Each call is bounded by its role's own limit.
+        // The greatest limit of all roles. Each call is limited by its role.
         let roles = settings.roles.iter().map(|role| role.limits.over(&settings.limits).max_rows);
         let most = roles.max().unwrap_or(settings.limits.max_rows);
         for (source, signature) in sources.into_iter().zip(signatures) {
@@ -168,7 +168,7 @@ impl Canned {
             }
         }
         let queries = self.with_sound_defaults(database, queries).await?;
-        // What is sent has more around it: its columns must be readable too.
+        // The sent statement wraps the query, so it must be possible to prepare it, too.
         let mut sent = Vec::with_capacity(queries.len());
         let mut sendable = Vec::with_capacity(queries.len());
         for query in queries {
@@ -191,7 +191,7 @@ impl Canned {
         Ok(good)
     }
 
-    /// Those whose defaults are values.
+    /// The queries whose defaults PostgreSQL accepts.
     async fn with_sound_defaults(
         &mut self,
         database: &Database,
@@ -221,7 +221,7 @@ impl Canned {
         let known: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
         let built_in = Role::built_in();
         for name in query.roles.iter().flatten() {
-            // A query for the built-in roles may stand beside configured ones.
+            // A query for the built-in roles may exist although roles are configured.
             let named = |role: &Role| role.name == *name;
             if !known.contains(&name.as_str()) && !built_in.iter().any(named) {
                 let message = match nearest(name, known.iter().copied()) {
@@ -243,7 +243,7 @@ impl Canned {
         }
     }
 
-    /// Takes the last good form of what is faulty now.
+    /// Keeps the last valid version of queries that now have a fault.
     fn keep(&mut self, before: &Self, settings: &Settings) {
         let directory = settings.queries.directory.as_ref();
         let directory = directory.map(|directory| directory.display().to_string());
@@ -259,7 +259,7 @@ impl Canned {
         }
     }
 
-    /// Logs what was not known `before`.
+    /// Logs the faults that are not in `before`.
     fn report(&self, before: Option<&Self>) {
         let known = before.map_or(&[][..], |before| &before.faults);
         for fault in self.faults.iter().filter(|fault| !known.contains(fault)) {
@@ -272,10 +272,10 @@ fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Re
     match signature {
         Ok(signature) => Query::new(source, signature, most),
         Err(Refused { message, position }) => {
-            // "could not determine data type of parameter $1": by the name that its author knows.
+            // "could not determine data type of parameter $1": with the name that the author knows.
             let mut message = source.with_names(&message);
             let said = message.split(". ").next().unwrap_or_default();
-            // "operator does not exist: integer = integer[]", in whatever language.
+            // "operator does not exist: integer = integer[]", in any language.
             if said.contains(" = ") && said.ends_with("[]") {
                 message.push_str(". Compare with an array by = ANY (:ids), not by IN");
             }

@@ -1,5 +1,5 @@
-//! What the engine knows at one moment: the settings, the schema as each database role sees it, the views
-//! made from both so far, and the canned queries. Never changed, only replaced, so that each call sees a consistent whole.
+//! What the engine knows at one moment: the settings, the schema as each database role sees it, the views made from
+//! both so far, and the canned queries. It is never changed, only replaced, so each call sees a consistent state.
 
 mod canned;
 mod reload;
@@ -23,31 +23,31 @@ use crate::policy::{Principal, Role, Settings, Unfit, View};
 use crate::schema::{Schema, Signature};
 use canned::Canned;
 
-/// How often to look whether calls still use a catalogue that was replaced.
+/// The interval at which a replaced catalogue is checked for remaining calls.
 const RETIRING: Duration = Duration::from_millis(100);
 
 pub(in crate::engine) struct Catalogue {
     pub(in crate::engine) settings: Arc<Settings>,
     pub(in crate::engine) canned: Canned,
-    /// Of the catalogue shortly before it was read.
+    /// Read shortly before the catalogue.
     pub(in crate::engine) signature: Signature,
-    /// As each database role sees it; none is the login.
+    /// The schema as each database role sees it; `None` is the login.
     schemas: HashMap<Option<String>, Seen>,
-    /// One for each role of the settings, made when it is first asked for.
+    /// One view for each role of the settings, made at its first use.
     views: Vec<OnceLock<Arc<View>>>,
-    /// What each of those roles is granted in vain.
+    /// The grants of each role that do not fit.
     unfit: Vec<Unfit>,
 }
 
-/// The schema as a database role sees it.
+/// The schema that a database role sees.
 struct Seen {
     schema: Arc<Schema>,
-    /// All of it as a view, for the conditions of grants.
+    /// All of it as a view, for the row conditions of grants.
     everything: OnceLock<Arc<View>>,
 }
 
 impl Seen {
-    /// What the role is granted in vain, with a warning of each.
+    /// The role's grants that do not fit the schema, each of which is logged as a warning.
     fn unfit(&self, role: &Role, settings: &Settings) -> Unfit {
         let mut unfit = Unfit::default();
         if role.grants.iter().all(|grant| grant.rows.is_none() && grant.preset.is_empty()) {
@@ -63,28 +63,29 @@ impl Seen {
 }
 
 impl Catalogue {
-    /// Reads all of it; canned queries that have become faulty stay as they were `before`.
+    /// Reads the catalogue. Canned queries with a fault keep their version in `before`.
     pub(in crate::engine) async fn read(
         database: &Database,
         settings: Arc<Settings>,
         before: Option<&Catalogue>,
     ) -> Result<Self> {
-        // First: what changes after this is noticed, if need be twice.
+        // Read first, so that every later change is noticed, even if some are noticed twice.
         let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
-        // PostgreSQL tells each role what it may do: that is read as the role itself.
+        // PostgreSQL reports the rights of a role to that role, so the schema is read as each role.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());
         for role in std::iter::once(None).chain(roles) {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
                 let schema = schema.obeying(&settings.comments.owners);
-                // Nobody may write to the audit's table, or learn from it what others do.
+                // Callers may neither write to the audit table nor read it.
                 let schema = match &settings.audit.table {
                     Some(audit) => schema.without(audit),
                     None => schema,
                 };
                 let (schema, faults) = schema.declaring(&settings.relations);
-                // A role may lack what the login has, so only its own faults count; `check` tells them too.
+                // A database role may see less than the login, so only the login's faults count. `check` reports
+                // them, too.
                 for fault in faults.iter().filter(|_| place.key().is_none()) {
                     tracing::warn!("{fault}");
                 }
@@ -102,8 +103,8 @@ impl Catalogue {
         Ok(Self { settings, signature, canned, schemas, views, unfit })
     }
 
-    /// The same on a thread of its own, with the views that `before` has, so that no call waits for them: a wide
-    /// schema is work of many milliseconds, and the runtime's threads belong to the calls.
+    /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this
+    /// takes many milliseconds, in which the runtime's threads should serve calls.
     pub(in crate::engine) async fn read_beside(
         database: Database,
         settings: Arc<Settings>,
@@ -122,7 +123,7 @@ impl Catalogue {
         })
     }
 
-    /// Frees it on a thread of its own, once the calls that began with it are done.
+    /// Drops the catalogue in a thread of its own, once the calls that use it have ended.
     pub(in crate::engine) async fn retire(mut self: Arc<Self>) {
         while let Err(used) = Arc::try_unwrap(self).map(|unused| spawn_blocking(|| drop(unused))) {
             self = used;
@@ -130,24 +131,24 @@ impl Catalogue {
         }
     }
 
-    /// The schema as the login sees it.
+    /// The schema that the login sees.
     pub(in crate::engine) fn schema(&self) -> Arc<Schema> {
         self.schemas.get(&None).map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
-    /// The schema as the database role of these callers sees it, or the login where they have none.
+    /// The schema that the database role of these callers sees, or the login if they have none.
     pub(in crate::engine) fn schema_of(&self, role: &Role) -> Arc<Schema> {
         let seen = self.schemas.get(&role.database_role);
         seen.map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
-    /// The schema as each database role sees it, the login's first.
+    /// The schemas of all database roles, the login's first.
     pub(in crate::engine) fn schemas(&self) -> Vec<&Schema> {
         let roles = self.schemas.iter().filter(|(role, _)| role.is_some()).map(|(_, seen)| seen);
         self.schemas.get(&None).into_iter().chain(roles).map(|seen| &*seen.schema).collect()
     }
 
-    /// The callers' database roles, and the schema as each sees it.
+    /// The callers' database roles, each with the schema that it sees.
     pub(in crate::engine) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
         self.schemas
             .iter()
@@ -155,7 +156,7 @@ impl Catalogue {
             .collect()
     }
 
-    /// The schema as the caller's role sees it.
+    /// The view of the caller's role.
     pub(in crate::engine) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
         let mut roles = self.settings.roles.iter().zip(&self.views).zip(&self.unfit);
         let known = roles.find(|((role, _), _)| role.name == caller.role);
@@ -178,12 +179,12 @@ impl Catalogue {
     fn prepare(&self, before: &Self) {
         let made = before.settings.roles.iter().zip(&before.views);
         for (role, _) in made.filter(|(_, view)| view.get().is_some()) {
-            // A role that is gone has no view.
+            // A removed role has no view.
             let _ = self.view(&Principal::new("", &role.name));
         }
     }
 
-    /// Whether every role finds the same settings, tables and tools as in `other`.
+    /// Whether every role has the same settings, tables and tools as in `other`.
     pub(in crate::engine) fn same(&self, other: &Self) -> bool {
         self.settings == other.settings
             && self.canned.same(&other.canned)

@@ -1,4 +1,4 @@
-//! Reloading: the schema and the settings are read again, and swapped as a whole.
+//! Reloading: the schema and the settings are read again and replaced as a whole.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ impl Engine {
         let before = self.catalogue.load_full();
         let begun = self.readings.load(Ordering::SeqCst);
         let _alone = self.reloading.lock().await;
-        // What was read from here on by someone else while this call waited is as good.
+        // Another task has read the catalogue since this call began to wait.
         if self.read.load(Ordering::SeqCst) <= begun {
             let settings = Arc::clone(&self.catalogue.load().settings);
             let read = self.read_anew(settings).await;
@@ -30,8 +30,8 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Reloads if the database is not as it was read, for a statement that PostgreSQL found stale; true if what is there
-    /// now is not `used`. Without news, the statement was prepared too long ago.
+    /// Reloads if the catalogue has changed, after PostgreSQL found a statement stale. Returns whether the current
+    /// catalogue is not `used`. If it is, the statement was prepared before the last change.
     pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let fresh = self.look(used).await?;
         if !fresh {
@@ -40,8 +40,8 @@ impl Engine {
         Ok(fresh)
     }
 
-    /// The same for a call that names what is not in `used`: it may be new, and nobody may have told of it yet. False also if
-    /// that cannot be found out, or another such call is about to.
+    /// The same for a call that names something unknown to `used`, which may be new. Returns false also if the
+    /// database cannot be asked, or if another such call is about to ask.
     pub(in crate::engine) async fn is_outdated(&self, used: &Arc<Catalogue>) -> bool {
         let Ok(_alone) = self.looking.try_lock() else { return false };
         self.look(used).await.unwrap_or(false)
@@ -89,7 +89,7 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Only for who holds `reloading`.
+    /// The caller must hold `reloading`.
     async fn read_anew(&self, settings: Arc<Settings>) -> Result<Reading> {
         let number = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
         let before = self.catalogue.load_full();
@@ -97,7 +97,7 @@ impl Engine {
         Ok(Reading { number, catalogue })
     }
 
-    /// Only for who holds `reloading`.
+    /// The caller must hold `reloading`.
     fn replace(&self, Reading { number, catalogue }: Reading) {
         let before = self.catalogue.load_full();
         let same = catalogue.same(&before);
@@ -112,9 +112,9 @@ impl Engine {
     }
 }
 
-/// What was read, yet to take the place of what is.
+/// A catalogue that was read and is to replace the current one.
 struct Reading {
-    /// How many had begun when it had.
+    /// The number of reads that had begun before it.
     number: u64,
     catalogue: Catalogue,
 }

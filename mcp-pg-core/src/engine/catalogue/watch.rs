@@ -1,4 +1,4 @@
-//! Watching the database: notices changes, and notifies those who subscribe.
+//! Watches the database for changes, and notifies subscribers.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -13,16 +13,17 @@ use crate::error::Result;
 use crate::execute::Listener;
 use crate::name::TableName;
 
-/// What comes within this time of a first notice is one change.
+/// Notifications within this time of the first one are handled as one change.
 const SETTLE: Duration = Duration::from_millis(50);
 
-/// How often to look although a trigger tells: it may be dropped, and it tells nothing of roles.
+/// The polling interval if a trigger notifies of changes. The trigger may be dropped, and does not notify of changes
+/// to roles.
 const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 
-/// How soon to look again after a changed schema could not be read.
+/// The delay before a changed schema is read again after an error.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Pauses between attempts to connect.
+/// The delays between attempts to connect.
 const PAUSE_LEAST: Duration = Duration::from_millis(500);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
@@ -59,13 +60,13 @@ impl Engine {
                     let since = Instant::now();
                     if missed {
                         self.tell(Change::Missed);
-                        // It may be another server now, or one that was set back: signatures are not comparable.
+                        // It may be another server, or one restored from a backup, so signatures cannot be compared.
                         if let Err(error) = self.reload().await {
                             tracing::warn!(%error, "the schema could not be read again");
                         }
                     }
                     let Err(error) = self.attend(&listener, poll).await;
-                    // What is cut off at once may be so each time.
+                    // A connection that is cut soon after it was made may be so each time.
                     if since.elapsed() >= PAUSE_MOST {
                         (pause, warned) = (PAUSE_LEAST, false);
                     }
@@ -83,7 +84,7 @@ impl Engine {
         }
     }
 
-    /// Looks at the schema over the connections of the calls for some time.
+    /// Polls over the connections of calls for some time.
     async fn do_without(&self, time: Duration, poll: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
@@ -92,7 +93,7 @@ impl Engine {
             let known = &catalogue.signature;
             let schemas = catalogue.settings.watched_schemas();
             let now = self.database.signature(&schemas, Some(known)).await;
-            // If the calls have no connection either, they tell that themselves.
+            // If there is no connection at all, the calls report that.
             if now.is_ok_and(|now| now != *known)
                 && let Err(error) = self.reload().await
             {
@@ -101,12 +102,12 @@ impl Engine {
         }
     }
 
-    /// Follows it until the connection is lost.
+    /// Watches until the connection is lost.
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
-        // What the last look saw, if there is nothing left to do about it.
+        // The signature of the last poll, if the catalogue was up to date with it.
         let mut seen = None;
         let mut told = false;
-        // Where the schema changes all the time, it is read half of the time.
+        // If the schema changes constantly, at most half of the time is spent reading it.
         let mut rested = Instant::now();
         loop {
             let snapshot = listener.snapshot().await?;
@@ -130,7 +131,7 @@ impl Engine {
                 (_, false) => poll,
             };
             let mut next = (Instant::now() + pause).max(rested);
-            // Of a busy table something is heard each time: that must not put off the look for good.
+            // A busy table sends notifications constantly; they must not delay polling forever.
             while Instant::now() < next
                 && let Ok(heard) = timeout_at(next, listener.wait()).await
             {
@@ -148,7 +149,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn tell(&self, change: Change) {
-        // Nobody need be there to hear it.
+        // There may be no receivers.
         let _ = self.changes.send(change);
     }
 }

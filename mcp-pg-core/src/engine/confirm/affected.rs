@@ -1,4 +1,4 @@
-//! Which rows an operation affected: what a confirmation is bound to beside the request itself.
+//! The rows that an operation affected, to which a confirmation is bound in addition to the request.
 
 use std::collections::HashMap;
 
@@ -9,40 +9,40 @@ use crate::engine::transaction::Operation;
 use crate::plan::{Plan, Shown};
 use crate::policy::TableView;
 
-/// Values of a row as JSON texts, each with the position of its column.
+/// Values of a row as JSON texts, each with its column's position.
 pub(in crate::engine) type Values = Vec<(usize, String)>;
 
 /// The rows that an operation affected.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Affected {
-    /// How many.
+    /// Their number.
     pub(in crate::engine) rows: u64,
-    /// What the request does not say of them, where the user is to agree to it.
+    /// Facts about them that do not follow from the request, if the user is to confirm it.
     pub(in crate::engine) facts: Vec<Fact>,
-    /// The keys of those that it added, each with its place among the rows that it gave.
+    /// The keys of inserted rows, each with its index in the operation's rows.
     pub(in crate::engine) added: HashMap<Values, usize>,
-    /// The places of those that it met and overwrote, as far as the rows tell.
+    /// The indexes of overwritten rows in an upsert, as far as known.
     pub(in crate::engine) met: Vec<usize>,
 }
 
-/// Something about a row that the confirmation is bound to.
+/// A fact about a row to which the confirmation is bound.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) enum Fact {
-    /// A row, by its key; of one without a key, also the values that cannot be among those.
+    /// A row, by its key. Without a key, the second part holds further values that identify it.
     Row(Values, Vec<String>),
-    /// A row, and what was computed for it from related ones.
+    /// A row by its key, and the values computed for it from related rows.
     Computed(Values, Values),
-    /// A value that another operation takes from a row; the row's key as far as it is known.
+    /// A value that another operation takes from a row, with the row's key if it is known.
     Taken(Option<Values>, (usize, String)),
 }
 
 impl Affected {
-    /// How many of the rows are told by what they are.
+    /// The number of rows that are identified.
     pub(in crate::engine) fn told(&self) -> usize {
         self.facts.iter().filter(|fact| matches!(fact, Fact::Row(..))).count()
     }
 
-    /// What the user agrees to.
+    /// What the user confirms, as JSON.
     pub(in crate::engine) fn effect(&self) -> Value {
         let mut facts: Vec<&Fact> = self.facts.iter().collect();
         facts.sort_unstable();
@@ -51,7 +51,7 @@ impl Affected {
 }
 
 impl Operation<'_> {
-    /// The key of a row that it gave, as [`keys`] has it; none if its columns are not all there.
+    /// The key of a row of the operation, in the form of [`keys`]; `None` if not all of its columns are shown.
     pub(in crate::engine) fn key(&self, row: &Map<String, Value>) -> Option<Values> {
         let table = self.table();
         let mut key = table.steady_order();
@@ -75,7 +75,7 @@ impl Operation<'_> {
     }
 }
 
-/// Of each row, which was read with these columns, its values of those that are `told`.
+/// For each row, which was read with the columns `read`, its values of the columns `told`.
 pub(in crate::engine) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>]) -> Vec<Values> {
     let places = read.iter().enumerate().filter(|(_, column)| told.contains(column));
     let places: Vec<(usize, usize)> = places.map(|(place, column)| (place, *column)).collect();
@@ -86,8 +86,8 @@ pub(in crate::engine) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>
     rows.iter().map(of_row).collect()
 }
 
-/// What tells rows that were read with these columns and that have, from the value at `apart` on, what else tells them
-/// ([`TableView::apart`]).
+/// The facts that identify rows which were read with these columns, and whose values from `apart` on are those of
+/// [`TableView::apart`].
 pub(in crate::engine) fn facts(
     table: &TableView,
     read: &[usize],

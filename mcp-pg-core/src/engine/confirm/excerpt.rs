@@ -1,21 +1,23 @@
-//! A request as it is shown to the user who is to agree: its effect comes first, and no part of it can push out,
-//! hide or reorder another.
+//! The excerpt of a request that is shown to the user who is to confirm it. Its effect comes first, and no part can
+//! displace, hide or reorder another.
 //!
-//! Knows JSON and letters; not what is asked, nor how.
+//!
+//! Knows only JSON and characters.
 
 use serde_json::{Map, Value};
 
-/// About how many characters of a request are shown.
+/// The approximate length of an excerpt, in characters.
 const MOST: usize = 1_000;
-/// The same of each operation, if they need more.
+/// The same for each operation, if they need more.
 const OPERATION_MOST: usize = 300;
-/// Fewest characters of a part that is shown at all.
+/// The fewest characters of a part that is shown at all.
 const LEAST: usize = 24;
 
-/// What tells the effect, in this order; the rest comes after it.
+/// The members that tell the effect, in this order. Others follow.
 const EFFECT: [&str; 6] = ["tool", "operation", "table", "updates", "data", "on_conflict"];
 
-/// The request as JSON, without what it does not say. What is too long is cut part by part, and the rest counted.
+/// The request as JSON, without absent arguments. If it is too long, parts are cut, and the number of omitted
+/// characters is shown.
 pub(super) fn excerpt(request: &Value) -> String {
     let request = effect_first(request);
     let operations = request.get("operations").and_then(Value::as_array).map_or(0, Vec::len);
@@ -38,7 +40,7 @@ fn effect_first(request: &Value) -> Value {
     members.into_iter().map(member).collect::<Map<_, _>>().into()
 }
 
-/// The value as text of about so many characters, of which each part has its share.
+/// The value as text of about `most` characters, shared among its parts.
 fn cut(value: &Value, most: usize) -> String {
     let whole = plain(&value.to_string());
     let length = whole.chars().count();
@@ -59,7 +61,7 @@ fn cut(value: &Value, most: usize) -> String {
         .iter()
         .map(|(name, value)| name.map_or(0, |name| name.len() + 3) + value.to_string().len())
         .collect();
-    // Where there are too many parts, the first ones are shown.
+    // If there are too many parts, only the first ones are shown.
     let shown = parts.len().min((most / LEAST).max(1));
     let each = share(lengths.iter().take(shown).copied().collect(), most).max(LEAST);
     let mut texts: Vec<String> = parts
@@ -80,13 +82,13 @@ fn cut(value: &Value, most: usize) -> String {
     format!("{open}{}{close}", texts.join(","))
 }
 
-/// What stands for the rest. No text of a request holds an ellipsis, so none can pretend to end here.
+/// The mark for omitted characters. An ellipsis in the request is escaped, so a request cannot imitate the mark.
 fn rest(characters: usize) -> String {
     format!("… {characters} more characters")
 }
 
-/// The most that each part may have, so that all of them have no more than `room`: what short ones leave goes to the
-/// long ones.
+/// The most characters of each part, so that all parts together have no more than `room`. Room that short parts leave
+/// goes to long ones.
 fn share(mut lengths: Vec<usize>, mut room: usize) -> usize {
     lengths.sort_unstable();
     let mut left = lengths.len();
@@ -101,7 +103,7 @@ fn share(mut lengths: Vec<usize>, mut room: usize) -> usize {
     usize::MAX
 }
 
-/// The text with all that is neither ASCII nor a visible letter from left to right as its number.
+/// The text with every character escaped that is neither ASCII nor a visible letter of a left-to-right script.
 fn plain(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -116,7 +118,7 @@ fn plain(text: &str) -> String {
     shown
 }
 
-/// Whether it counts as a letter, and shows nothing: fillers of Hangul, Khmer and hieroglyphs.
+/// Whether it counts as a letter but is invisible: fillers of Hangul, Khmer and hieroglyphs.
 fn is_empty(letter: char) -> bool {
     matches!(
         letter,
@@ -131,7 +133,7 @@ fn is_empty(letter: char) -> bool {
     )
 }
 
-/// Whether it is in a block of scripts from right to left, which put what is beside it into another order.
+/// Whether it is in a block of right-to-left scripts, which reorder the text beside them.
 fn is_leftward(letter: char) -> bool {
     matches!(
         letter,

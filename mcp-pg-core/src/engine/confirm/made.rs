@@ -1,5 +1,6 @@
-//! What the operations of a transaction made themselves: rows, and values that PostgreSQL gives anew at each try – numbers,
-//! moments, random keys. A confirmation knows them by their places; all else that the request does not say, it is bound to.
+//! What the operations of a transaction made themselves: rows, and values that PostgreSQL chooses anew at each
+//! attempt, such as numbers, times and random keys. A confirmation refers to these by their places in the
+//! transaction. It is bound to all other facts as they are.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -11,7 +12,7 @@ use crate::name::TableName;
 use crate::plan::{Assign, Plan};
 use crate::policy::TableView;
 
-/// Rows and values that the operations made, each with the place that stands for it.
+/// Rows and values that operations made, each with a text that names its place.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Made {
     /// Rows, by their table and key.
@@ -21,7 +22,7 @@ pub(in crate::engine) struct Made {
 }
 
 impl Made {
-    /// Adds what the operation at `index` made, which gave these rows.
+    /// Adds what the operation at `index` made. `rows` are the rows that it returned.
     pub(in crate::engine) fn add(
         &mut self,
         index: usize,
@@ -30,7 +31,7 @@ impl Made {
         rows: &[Map<String, Value>],
     ) {
         let table = operation.table();
-        // A row of a table without a key is like others.
+        // A row of a table without a key cannot be distinguished from others.
         if table.row_key().is_some() {
             for (key, row) in &affected.added {
                 let place = format!("$ref {index}.{row}");
@@ -58,7 +59,7 @@ impl Made {
         }
     }
 
-    /// Adds that a column gets a value of the column of another table. What is only compared with it was there before.
+    /// Notes that a column gets a value of another table's column. A value that is only compared existed before.
     pub(in crate::engine) fn pass_on(
         &mut self,
         (table, column): (&TableView, &str),
@@ -72,7 +73,7 @@ impl Made {
         }
     }
 
-    /// Puts places for what was made into a fact on a row of the table.
+    /// Replaces what was made by its place, in a fact about a row of the table.
     pub(in crate::engine) fn name(&self, table: &TableView, fact: &mut Fact) {
         let (key, value) = match fact {
             Fact::Row(key, _) => (Some(key), None),
@@ -96,14 +97,14 @@ impl Made {
         }
     }
 
-    /// The place of a value of the column: its own, or that of the row which it refers to.
+    /// The place of a value in the column: its own, or that of the row to which the column refers.
     fn place(&self, table: &TableView, position: usize, text: &str) -> Option<&String> {
         let of = |table: &TableName, column: &str| {
             self.values.get(&(table.clone(), column.to_owned(), text.to_owned()))
         };
         let own =
             table.table.columns.get(position).and_then(|column| of(table.name(), &column.name));
-        // No row that was there before refers by one of these to a new one; by a declared relation, or in a view, it might.
+        // No older row can refer to a new one by a foreign key, but it may by a declared relation or in a view.
         own.or_else(|| {
             table.table.foreign_keys.iter().find_map(|key| {
                 let at = key.columns.iter().position(|column| *column == position)?;
@@ -113,13 +114,13 @@ impl Made {
     }
 }
 
-/// The columns that an operation has set, and which of them to what is another at each try.
+/// The columns that an operation sets, and those that it sets to values chosen at each attempt.
 struct Anew<'p> {
-    /// To anything.
+    /// All columns that are set.
     set: BTreeSet<&'p str>,
-    /// To the present, or what is computed from it.
+    /// Set to the present, or to a value computed from it.
     present: BTreeSet<&'p str>,
-    /// To their defaults.
+    /// Set to their defaults.
     defaults: BTreeSet<&'p str>,
 }
 
@@ -140,8 +141,8 @@ impl<'p> Anew<'p> {
         anew
     }
 
-    /// Whether a column of a row holds such a value: one that is new, or was changed. A moment of a row that was there is
-    /// none unless the operation set it: others may have changed it meanwhile.
+    /// Whether a column of a row, new or changed, holds such a value. A time in an existing row is one only if the
+    /// operation set it, because others may have changed it meanwhile.
     fn is(&self, table: &TableView, position: usize, is_new: bool) -> bool {
         let column = &table.table.columns[position];
         let name = column.name.as_str();

@@ -1,7 +1,7 @@
-//! Writes that need the user's confirmation: they are run, counted, and rolled back unless the user has confirmed exactly this
-//! before. What a rollback may not undo is not run at all.
+//! Writes that need the user's confirmation. They are executed and then rolled back, unless the user has confirmed
+//! exactly this effect before. What cannot be rolled back is not executed at all.
 //!
-//! Knows what needs a confirmation and what the user is shown; not how the user is asked.
+//! Knows what needs a confirmation and what the user is shown, but not how the user is asked.
 
 mod affected;
 mod excerpt;
@@ -35,7 +35,7 @@ impl Consent {
         agreed: Option<&Agreement>,
     ) -> Option<Self> {
         scope.view.may_ask().then(|| Self {
-            // With the tool: the arguments of archive and restore are alike.
+            // With the tool, because archive and restore have the same arguments.
             request: json!({"tool": request.tool(), "arguments": request}),
             agreed: agreed.cloned(),
         })
@@ -54,13 +54,13 @@ impl Consent {
         })
     }
 
-    /// The number of the confirmation.
+    /// The confirmation's number.
     pub(in crate::engine) fn number(&self) -> Option<&str> {
         self.agreed.as_ref()?.number.as_deref()
     }
 
-    /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known, with these
-    /// keys as far as it returns them.
+    /// Refuses unless the user has confirmed this query, the number of rows that it has just written, if known, and
+    /// their keys as far as it returns them.
     pub(in crate::engine) fn check_query(
         &self,
         scope: &Scope<'_>,
@@ -75,11 +75,11 @@ impl Consent {
             }
             None => query.name.clone(),
         };
-        // What was agreed to is this text of the query.
+        // The confirmation is for this text of the query.
         self.agree(scope, &json!([query.digest, touched, which]), &asked)
     }
 
-    /// Refuses unless the user has agreed to what the operations have just done, which affected these rows.
+    /// Refuses unless the user has confirmed what the operations have just done to these rows.
     pub(in crate::engine) fn check(
         &self,
         scope: &Scope<'_>,
@@ -88,7 +88,7 @@ impl Consent {
     ) -> Result<()> {
         let mut asked = Vec::new();
         let mut place = None;
-        // What outsiders wrote may have asked for what comes after it was read.
+        // Text by outsiders may have prompted any operation after the one that read it.
         let mut led = false;
         for (operation, reached) in operations.iter().zip(affected) {
             let rows = &reached.rows;
@@ -114,7 +114,7 @@ impl Consent {
             .map_err(|error| if place.is_empty() { error } else { error.at(place) })
     }
 
-    /// Refuses unless the user has agreed to the request with this effect, which `asked` tells in words.
+    /// Refuses unless the user has confirmed the request with this effect, which `asked` describes.
     fn agree(&self, scope: &Scope<'_>, effect: &Value, asked: &str) -> Result<()> {
         let plan = self.plan(scope, effect);
         if self.agreed.as_ref().is_some_and(|agreed| agreed.plan == plan) {
@@ -126,7 +126,7 @@ impl Consent {
             .asking(Question { text, plan }))
     }
 
-    /// What the user is shown: of a built-in tool, whose name is told in words, the arguments.
+    /// The part of the request that the user is shown: without a built-in tool's name, which `asked` contains.
     fn shown(&self) -> &Value {
         let is_built_in =
             |tool: &Value| tool.as_str().is_some_and(|tool| Request::TOOLS.contains(&tool));

@@ -1,4 +1,4 @@
-//! Granted actions that no call can do, and an archive column that no table has.
+//! Granted actions that no call can perform, and an archive column that no table has.
 
 use crate::policy::{Action, Archive, Role, Settings};
 use crate::schema::{Schema, Table};
@@ -34,7 +34,7 @@ pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<
     findings
 }
 
-/// Rows to write to are found by reading.
+/// Tables with granted writes that need to read rows, which are not granted.
 fn unread<'t>(
     role: &Role,
     action: Action,
@@ -47,8 +47,8 @@ fn unread<'t>(
     Some(format!("it needs select on {}, which no grant gives", table.name))
 }
 
-/// The finding on `archive.column`, where it is not the default. Tables without the version column have PostgreSQL's own
-/// version of rows, so that name is not looked for.
+/// The finding on `archive.column`, unless it is the default. `version.column` is not checked: tables without it use
+/// PostgreSQL's row version.
 pub(super) fn of_archive(settings: &Settings, schemas: &[&Schema]) -> Option<String> {
     let name = &settings.archive.column;
     if *name == Archive::default().column {

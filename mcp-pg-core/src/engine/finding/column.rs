@@ -28,7 +28,7 @@ pub(super) fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String
         }
     }
     for table in tables() {
-        // A view's are not written.
+        // The columns of a view are not written.
         let columns = table.columns.iter().filter(|column| column.origin.is_none());
         let encrypted = columns.filter(|column| encryption.names(table, column));
         let refused = encrypted.filter_map(|column| encryption.check(table, column).err());
@@ -40,7 +40,7 @@ pub(super) fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String
                 .push(format!("comments.owners: {owner} owns no table of the configured schemas"));
         }
     }
-    // A database role may lack what the login has: only what the login finds wrong is, unless it sees nothing.
+    // A database role may see less than the login, so only the login's faults count, unless the login sees nothing.
     if let Some(schema) = schemas.iter().find(|schema| !schema.tables.is_empty()) {
         findings.extend((*schema).clone().declaring(&settings.relations).1);
         findings.extend(schema.directives.faults.iter().cloned());

@@ -43,13 +43,13 @@ pub(super) fn of_names(role: &Role, schema: &Schema) -> Vec<String> {
     findings
 }
 
-/// The table that a pattern may name without its schema, since there is a dot in its own name.
+/// The table that a pattern without a schema may mean, if the table's name contains a dot.
 fn meant(pattern: &str, schema: &Schema) -> String {
     let named = schema.tables.iter().find(|table| table.name.name == pattern);
     named.map(|table| format!("; did you mean {}?", table.name)).unwrap_or_default()
 }
 
-/// Columns that the grants of a role list as writable, and that its callers can write in no table.
+/// Columns that the role's grants list as writable, but that cannot be written in any table.
 pub(super) fn written_in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
     for (position, grant) in role.grants.iter().enumerate() {

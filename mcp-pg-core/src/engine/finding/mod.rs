@@ -61,7 +61,7 @@ fn of_role(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     findings
 }
 
-/// The findings on settings for all roles: what none of them sees is not there.
+/// The findings on settings for all roles: names that no role's schema contains.
 fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String> {
     if schemas.iter().all(|schema| schema.tables.is_empty()) {
         return vec![];
@@ -71,7 +71,7 @@ fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String> {
     findings
 }
 
-/// Whether it is a role that is there without being configured: such a one is for any table.
+/// Whether it is a built-in role, which is not configured and fits any table.
 fn is_built_in(role: &Role) -> bool {
     Role::built_in().iter().any(|known| known.name == role.name && known.grants == role.grants)
 }

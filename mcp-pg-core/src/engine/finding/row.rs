@@ -11,7 +11,7 @@ pub(super) fn of_rows(role: &Role, settings: &Settings, schema: &Schema) -> Vec<
     misfits.map(|misfit| misfit.to_string()).collect()
 }
 
-/// The findings on presets of what counts the changes of rows: with one value for all, no change would be noticed.
+/// The findings on presets of the version column: a constant value would hide changes.
 pub(super) fn of_versions(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
     for table in View::new(schema, role, settings).tables() {

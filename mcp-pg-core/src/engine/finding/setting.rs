@@ -2,7 +2,7 @@
 
 use crate::policy::Settings;
 
-/// The findings on roles and bounds.
+/// The findings on roles and limits.
 pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
     let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
     let mut findings = Vec::new();

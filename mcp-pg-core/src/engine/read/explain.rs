@@ -1,5 +1,5 @@
-//! How PostgreSQL would run a read, without the text of any condition: a plan may name columns, row
-//! conditions and policies that the caller must not know.
+//! EXPLAIN, without the text of any condition: PostgreSQL's plan may contain columns, row conditions and policies
+//! that the caller must not see.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ use crate::request::{Explain, Explained, parse};
 use crate::schema::TableKind;
 use crate::statement;
 
-/// Rows from which on reading a whole table is worth a hint.
+/// The number of rows from which reading a whole table is worth a hint.
 pub(super) const MANY: f64 = 1_000.0;
 
 impl Engine {
@@ -63,7 +63,8 @@ impl Engine {
         let mut text = String::new();
         let mut read_whole: Vec<(&TableView, bool)> = Vec::new();
         let tree = step(&known, root, 0, &mut text, &mut |node| {
-            // A scan of an index without a condition on it reads everything, too; what a bitmap tells is found by one.
+            // An index scan without an index condition reads everything, too. A bitmap heap scan has its condition in
+            // `Recheck Cond`.
             let sought = ["Index Cond", "Recheck Cond", "TID Cond"];
             let sought = sought.iter().any(|condition| node.get(condition).is_some());
             if node.get("Filter").is_some() && !sought {
@@ -83,21 +84,21 @@ impl Engine {
     }
 }
 
-/// The tables that a plan may name.
+/// What the role may see of PostgreSQL's plan.
 struct Known<'v> {
     view: &'v View,
-    /// The table whose partitions a plan may read. Within a view, what looks like one may be anything.
+    /// The table of which partitions may be read. In a view, a similar name may belong to any table.
     partitioned: Option<&'v TableView>,
-    /// Whether the planner's numbers are told: they are made from all rows that the plan reads, all of which the caller
-    /// may see then.
+    /// Whether the planner's numbers are shown: only if the caller may see all rows that they are computed from.
     estimates: bool,
-    /// Whether no view leaves out rows either: how many a step had, before another one left some out, would else tell of
-    /// values that the view hides.
+    /// Whether actual row counts are shown, too: not if a view is read, because the count of a node below the view's
+    /// filter would reveal values that the view hides.
     open: bool,
 }
 
 impl<'v> Known<'v> {
-    /// What the role may know of a plan that begins at `root`, for a read of the table that compares these columns.
+    /// What the role may see of a plan with the root node `root`, for a read of `table` that compares the columns
+    /// `tested`.
     fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
         let tables = || tested.iter().map(|tested| tested.table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
@@ -107,18 +108,18 @@ impl<'v> Known<'v> {
         Self { estimates, open: estimates && !views, ..known }
     }
 
-    /// The table that a step reads; of a partition, the table that it is part of.
+    /// The table that a node reads, or the partitioned table whose partition it reads.
     fn table(&self, node: &Value) -> Option<&'v TableView> {
         self.itself(node).or_else(|| self.partitioned.filter(|_| is_partition(node)))
     }
 
-    /// The table that a step reads, if it is one by itself.
+    /// The table that a node reads, unless it is a partition.
     fn itself(&self, node: &Value) -> Option<&'v TableView> {
         let named = |key: &str| node.get(key).and_then(Value::as_str);
         self.view.named(&TableName::new(named("Schema")?, named("Relation Name")?))
     }
 
-    /// Whether a step of the plan reads a table that the role does not see, or not all rows of.
+    /// Whether any node reads a table that the role does not see, or sees only in part.
     fn reads_hidden(&self, node: &Value) -> bool {
         let seen = |table: &TableView| {
             !table.table.row_security.applies() && table.require(Action::Select).is_ok()
@@ -129,22 +130,22 @@ impl<'v> Known<'v> {
     }
 }
 
-/// Whether a step that reads no table by itself reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a
-/// number where it reads several.
+/// Whether the node, whose table is unknown, reads a partition: its alias is that of the table, `t0`, with a number
+/// if there are several.
 fn is_partition(node: &Value) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let alias = node.get("Alias").and_then(Value::as_str).unwrap_or_default();
     alias.strip_prefix('t').is_some_and(|alias| alias.split('_').all(digits))
 }
 
-/// The partitioned one of the tables, unless there are several: a plan does not tell whose a partition is.
+/// The only partitioned table among these. With several, the plan does not tell which one a partition belongs to.
 fn partitioned<'v>(tables: impl Iterator<Item = &'v TableView>) -> Option<&'v TableView> {
     let mut partitioned = tables.filter(|table| table.table.kind == TableKind::PartitionedTable);
     let first = partitioned.next()?;
     partitioned.all(|other| other.name() == first.name()).then_some(first)
 }
 
-/// A step of the plan and what feeds it, with only the names that the role may know.
+/// A node and its inputs, with only the names that the role may see.
 fn step(
     known: &Known<'_>,
     node: &Value,
@@ -157,7 +158,7 @@ fn step(
     let (view, table) = (known.view, known.table(node));
     let index = named("Index Name").filter(|name| {
         let has = |table: &TableView| table.table.indexes.iter().any(|i| i.name == *name);
-        // Indexes of several tables may share a name; of which one this is, not every step tells.
+        // Indexes of several tables may have the same name, and not every node has the table's.
         match named("Relation Name") {
             Some(_) => table.is_some_and(has),
             None => view.tables().iter().any(has),

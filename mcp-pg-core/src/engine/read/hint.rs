@@ -1,20 +1,22 @@
-//! Hints about indexes that are missing.
+//! Hints about missing indexes.
 
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
 use crate::policy::{TableView, View};
 use crate::schema::{Column, Index};
 
-/// Where an index would help: what is compared, and no index finds, in large tables that are read as a whole.
+/// Hints about compared columns without an index, in large tables that are read as a whole.
 ///
-/// Of each that is read, `read_whole` says whether it is only a partition: PostgreSQL may have left out others.
+///
+/// `read_whole` are the tables that are read as a whole, each with a flag for partitions: PostgreSQL may have skipped
+/// others.
 pub(super) fn hints(
     view: &View,
     tested: Vec<Tested<'_>>,
     read_whole: &[(&TableView, bool)],
 ) -> Vec<String> {
     let mut hints = Vec::new();
-    // What the operator's own conditions reach may be hidden.
+    // Columns that the operator's own conditions compare may be hidden.
     let told = |tested: &Tested<'_>| {
         let known = view.named(tested.table.name());
         known.is_some_and(|known| known.readable(&tested.column.name).is_ok())
@@ -35,7 +37,7 @@ pub(super) fn hints(
     hints
 }
 
-/// Why no index serves, and what would, in a table that is called `name`; `None` if one does.
+/// Why no index of the table called `name` can be used, and which could; `None` if there is one.
 fn lack(tested: &Tested<'_>, name: &str) -> Option<(String, String)> {
     let (table, column) = (tested.table, tested.column);
     if let Sought::Member { keys, text } = &tested.sought
@@ -65,7 +67,7 @@ fn lack(tested: &Tested<'_>, name: &str) -> Option<(String, String)> {
     Some((lack, String::new()))
 }
 
-/// The same of a member of JSON, whose text is compared or not.
+/// The same for a member of JSON, whose text is compared or not.
 fn member(
     table: &TableView,
     column: &Column,
@@ -93,12 +95,12 @@ fn member(
     Some((format!("no index on {path} within {name}.{}", column.name), remedy))
 }
 
-/// Whether `text_pattern_ops` is for texts of its type.
+/// Whether the column's type has the operator class `text_pattern_ops`.
 fn is_ordered_by_bytes(column: &Column) -> bool {
     matches!(column.data_type.base().oid, 25 | 1043)
 }
 
-/// The name as SQL has it.
+/// The name as an SQL identifier.
 fn identifier(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match name.chars().all(plain) {
@@ -107,7 +109,7 @@ fn identifier(name: &str) -> String {
     }
 }
 
-/// The visible indexes that begin with the column.
+/// The visible indexes whose first column is this one.
 fn leading<'t>(table: &'t TableView, column: &'t Column) -> impl Iterator<Item = &'t Index> {
     let indexes = table.table.indexes.iter();
     indexes.filter(|index| index.parts.first() == Some(&column.name))

@@ -1,4 +1,4 @@
-//! The columns that a read compares, by which an index would find its rows.
+//! The columns that a read compares, for which an index could be used.
 
 use crate::plan::{
     Compared, Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan,
@@ -8,25 +8,25 @@ use crate::policy::TableView;
 use crate::schema::{Column, DataType, Operator};
 use crate::value::Decoder;
 
-/// A column that is compared.
+/// A compared column.
 pub(super) struct Tested<'v> {
     pub(super) table: &'v TableView,
     pub(super) column: &'v Column,
     pub(super) sought: Sought,
 }
 
-/// What of a column is compared.
+/// What is compared.
 #[derive(PartialEq, Eq)]
 pub(super) enum Sought {
-    /// Its value.
+    /// The value.
     Value,
-    /// How its text begins.
+    /// The beginning of the text.
     Beginning,
-    /// What its JSON has at a path.
+    /// The value at a path in the JSON document.
     Member {
         /// The path.
         keys: Vec<String>,
-        /// Whether that is to be equal to a text, or (false) to other JSON; if it is that.
+        /// For equality: whether it is compared with a text (true) or with other JSON (false).
         text: Option<bool>,
     },
 }
@@ -37,11 +37,11 @@ impl<'v> Tested<'v> {
     }
 }
 
-/// Those of a read: of its table as far as they are visible, and of all that are related.
+/// The compared columns of a read: those of its table as far as they are visible, and those of related tables.
 pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
     let mut all = All::default();
     let (table, filter) = plan.source();
-    // What the role's own condition compares is not told.
+    // What the role's own condition compares is not shown.
     filter.requested().iter().for_each(|part| all.conditions(table, part));
     all.shown(&plan.columns);
     all.included(&plan.includes);
@@ -56,7 +56,7 @@ pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
 struct All<'v>(Vec<Tested<'v>>);
 
 impl<'v> All<'v> {
-    /// Adds those of a condition, on the table and on related ones.
+    /// Adds the columns of a condition, on the table and on related tables.
     fn conditions(&mut self, table: &'v TableView, filter: &Predicate<'v>) {
         match filter {
             Predicate::All(parts) | Predicate::Any(parts) => {
@@ -80,8 +80,8 @@ impl<'v> All<'v> {
         }
     }
 
-    /// Adds those of a value that is compared, with the `present` or not: no index helps to compare columns of a row, or
-    /// what is computed from them.
+    /// Adds the columns of a comparison; `present` if it is with the current time. No index helps to compare columns
+    /// of the same row, or values computed from them.
     fn compared(&mut self, table: &'v TableView, value: &Compared<'v>, present: bool) {
         value.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
         match value {
@@ -125,7 +125,7 @@ impl<'v> All<'v> {
         }
     }
 
-    /// Adds those of groups and measures. What the conditions of measures compare of the table itself leaves out no row.
+    /// Adds the columns of groups and measures. A measure's own condition leaves out no rows of the table.
     fn grouped(&mut self, grouping: &Grouping<'v>) {
         let groups = grouping.groups.iter().map(|group| &group.of);
         let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
@@ -142,7 +142,7 @@ impl<'v> All<'v> {
         of.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
     }
 
-    /// Adds the columns by which related rows are found, and those that a condition on them compares.
+    /// Adds the columns by which related rows are found, and those of the condition on them.
     fn related(&mut self, hop: &Hop<'v>, filter: &Predicate<'v>) {
         self.hops(std::slice::from_ref(hop));
         self.conditions(hop.table, filter);
@@ -159,13 +159,13 @@ impl<'v> All<'v> {
     }
 }
 
-/// What of a column a test compares.
+/// What a test compares of a column.
 fn sought(path: Option<&Operand>, comparison: &Comparison) -> Sought {
     let text = |operand: &Operand| match &operand.source {
         Source::Text(Some(text)) => text.clone(),
         _ => String::new(),
     };
-    // A path of the operator's is not told.
+    // A path in an operator's condition is not shown.
     if let Some(path) = path.filter(|path| path.place().is_some()) {
         let keys = Decoder::for_type(DataType::texts()).decode(Some(text(path).as_bytes()));
         let keys = serde_json::from_value(keys.unwrap_or_default()).unwrap_or_default();

@@ -17,7 +17,7 @@ use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Select};
 use crate::statement::{self, Statement};
 
-/// Most bytes of a cursor that holds sort keys: beyond the bound of a reply there is little more than this.
+/// The most bytes of a cursor that holds sort keys. A reply can exceed its limit by little more than this.
 const CURSOR_MOST: usize = 4096;
 
 impl Engine {
@@ -64,7 +64,7 @@ impl Engine {
         Ok(set)
     }
 
-    /// Runs statements of a plan that only read, in one snapshot.
+    /// Runs the statements of a plan that only reads, in one snapshot.
     pub(in crate::engine) async fn fetch(
         &self,
         scope: &Scope<'_>,
@@ -89,7 +89,7 @@ impl Engine {
         })
     }
 
-    /// The reply from what a [`statement::select`] gave.
+    /// The reply, from the result of [`statement::select`].
     pub(in crate::engine) fn page(
         &self,
         scope: &Scope<'_>,
@@ -163,7 +163,7 @@ impl Engine {
     }
 }
 
-/// The error of a page that has no room for its first row: at what takes most of it.
+/// The error if not even the first row fits into a reply, at the part that takes most of it.
 fn no_room(
     scope: &Scope<'_>,
     plan: &SelectPlan<'_>,
@@ -189,18 +189,18 @@ fn no_room(
     }
 }
 
-/// Where the next page begins, and what is to be said of it.
+/// The cursor of the next page, and a note about it.
 struct Next {
     cursor: String,
     note: Option<&'static str>,
 }
 
-/// One row more than the page: it tells that there is another page.
+/// Keeps one row more than the page, which shows whether there is another page.
 pub(in crate::engine) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
 }
 
-/// Adds the count that a [`statement::counting`] gave.
+/// Adds the result of [`statement::counting`].
 pub(in crate::engine) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetched) {
     if plan.count == Count::Estimated {
         let before = match plan.start {
@@ -209,7 +209,7 @@ pub(in crate::engine) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, coun
         };
         let shown = before.unwrap_or_default().saturating_add(set.row_count);
         set.count = match before {
-            // The last of them is on the page: there is nothing to estimate.
+            // The page contains the last row, so the count is exact.
             Some(_) if !set.truncated && plan.limit > 0 => Some(shown),
             _ => estimate(counted).map(|rows| rows.max(shown)),
         };
@@ -219,18 +219,18 @@ pub(in crate::engine) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, coun
     }
 }
 
-/// The only value of an answer, as a number.
+/// The only value of a result, as a number.
 pub(in crate::engine) fn number(fetched: &Fetched) -> Option<u64> {
     fetched.rows.first()?.first()?.as_str()?.parse().ok()
 }
 
-/// The rows that a plan in EXPLAIN's JSON expects.
+/// The number of rows that the planner expects, from EXPLAIN's JSON.
 fn estimate(fetched: &Fetched) -> Option<u64> {
     let plan: Value = serde_json::from_str(&joined_lines(fetched)).ok()?;
     plan.pointer("/0/Plan/Plan Rows")?.as_u64()
 }
 
-/// A text that came as a row for each line.
+/// A text that was returned one line per row.
 pub(in crate::engine) fn joined_lines(fetched: &Fetched) -> String {
     let lines = fetched.rows.iter().filter_map(|row| row.first()?.as_str());
     lines.collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! Names whose values the audit may not hold.
+//! Names whose values must not be in the audit log.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,25 +7,25 @@ use serde_json::Value;
 
 use crate::policy::{AuditValues, View};
 
-/// What a text may say about columns without a value among it.
+/// Words that a text may contain besides names of columns, without containing a value.
 const DIRECTIONS: [&str; 5] = ["asc", "desc", "nulls", "first", "last"];
 
-/// Longer texts are taken for more than names.
+/// Longer texts are not taken for lists of names.
 const NAMES_MOST: usize = 500;
 
-/// The names of columns whose values are not kept, and of what stands for them in a call.
+/// The names of columns whose values are not recorded, and of arguments that stand for such columns.
 pub(super) struct Hidden {
     values: AuditValues,
     view: Option<Arc<View>>,
-    /// By their names in small letters, arguments and columns of a call with the columns that are meant by them.
+    /// Arguments and result columns of a call, in lower case, with the columns that they stand for.
     meant: HashMap<String, HashSet<String>>,
-    /// How many names were looked up.
+    /// The number of names that were looked up.
     #[cfg(test)]
     pub(super) asked: std::sync::atomic::AtomicUsize,
 }
 
 impl Hidden {
-    /// Those of the columns that a role sees, and of those that it does not.
+    /// The names for a role's view. Without a view, all columns are hidden.
     pub(super) fn new(values: AuditValues, view: Option<Arc<View>>) -> Self {
         Self {
             values,
@@ -36,20 +36,20 @@ impl Hidden {
         }
     }
 
-    /// Values under the one name are those of a column of the other.
+    /// Notes that values under the first name of each pair belong to the column with the second.
     pub(super) fn mean<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         for (given, column) in names {
             self.meant.entry(given.to_lowercase()).or_default().insert(column.to_lowercase());
         }
     }
 
-    /// Whether there are some.
+    /// Whether there are any.
     pub(super) fn any(&self) -> bool {
         self.names().any(|names| !names.is_empty())
     }
 
-    /// Whether values under this name are masked, sensitive or encrypted somewhere. Names are taken as they may have
-    /// been meant: of a related row, in letters of another size, with an operator behind them (`pay__gt`), as a field (`$pay`).
+    /// Whether values under this name are masked, sensitive or encrypted in any table. The name may also be written
+    /// with a relation, in another case, with an operator (`pay__gt`), or as a field (`$pay`).
     pub(super) fn has(&self, name: &str) -> bool {
         if !self.any() {
             return false;
@@ -65,7 +65,7 @@ impl Hidden {
         names.any(|name| self.names().any(|hidden| hidden.contains(name)))
     }
 
-    /// Whether it is such a name.
+    /// Whether the value is such a name.
     pub(super) fn is_name(&self, value: &Value) -> bool {
         value.as_str().is_some_and(|name| self.has(name))
     }
@@ -81,7 +81,7 @@ impl Hidden {
         self.view.as_ref().is_some_and(|view| view.has_relation(name))
     }
 
-    /// Whether a text such as `email = 'x'` speaks of such a column, and may hold a value of it.
+    /// Whether a text such as `email = 'x'` mentions such a column, and so may contain a value of it.
     pub(super) fn is_told_by(&self, text: &str) -> bool {
         // `relation.column` is one word.
         let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
@@ -94,7 +94,7 @@ impl Hidden {
             let direction = DIRECTIONS.contains(&word.to_lowercase().as_str());
             direction || self.has(word) || self.is_column(word)
         };
-        // Names that are no words.
+        // Names with other characters than those of words.
         let spelled = |names: &HashSet<String>| {
             let mut odd = names.iter().filter(|name| !name.chars().all(is_part)).peekable();
             let text = odd.peek().map(|_| text.to_lowercase());
@@ -104,11 +104,11 @@ impl Hidden {
             || words().any(speaks) && (text.len() > NAMES_MOST || !words().all(is_name))
     }
 
-    /// Names of columns whose values are not kept, in small letters.
+    /// The names of columns whose values are not recorded, in lower case.
     fn names(&self) -> impl Iterator<Item = &HashSet<String>> {
         let full = self.values == AuditValues::Full;
         self.view.iter().flat_map(move |view| {
-            // Encrypted is encrypted wherever it is kept.
+            // Encrypted values are not recorded in any case.
             let others = [view.masked_names(), view.sensitive_names()];
             [view.encrypted_names()].into_iter().chain(others.into_iter().filter(move |_| !full))
         })

@@ -1,23 +1,22 @@
-//! Images of rows in a record: before and after a write.
+//! Images: rows in a record, before and after a write.
 
 use serde_json::{Map, Value, json};
 
 use super::redaction::Redaction;
 use crate::audit::PART_MOST;
 
-/// Rows as they were or are, with what may not be kept replaced: all of them, or none if a record has no room
-/// for them.
+/// Rows, with hidden values replaced: all of them, or none if a record has no room for them.
 #[derive(Default)]
 pub(super) struct Image {
     rows: Vec<Value>,
-    /// Those of its JSON, as far as it was given the rows.
+    /// The size of the JSON in bytes, as far as rows were added.
     bytes: usize,
-    /// Whether there are more rows.
+    /// Whether further rows are missing.
     cut: bool,
 }
 
 impl Image {
-    /// Adds rows; `cut` says that some are missing.
+    /// Adds rows. `cut` tells that further rows are missing.
     pub(super) fn add(&mut self, rows: &[Map<String, Value>], cut: bool, redaction: &Redaction) {
         self.cut |= cut;
         for row in rows {
@@ -30,7 +29,7 @@ impl Image {
         }
     }
 
-    /// What a record holds of it.
+    /// The rows for the record.
     pub(super) fn kept(&self) -> Option<Value> {
         let Self { rows, bytes, cut } = self;
         match bytes {

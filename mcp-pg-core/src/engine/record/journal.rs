@@ -1,7 +1,8 @@
-//! The audit table: outcomes of writes in the writes' own transactions, all others a little later in
-//! transactions of their own.
+//! The audit table. Outcomes of writes are inserted in the writes' own transactions, all others shortly afterwards in
+//! separate transactions.
 //!
-//! Knows when a record is kept; not what it tells, nor the table's SQL.
+//!
+//! Knows when a record is stored, but not its content or the table's SQL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +18,21 @@ use crate::execute::{Append, Database, Failure, Transaction};
 use crate::name::TableName;
 use crate::policy::{Limits, Settings, Tls};
 
-/// How many records are written at once, and how long posted ones wait for others to share their transaction.
+/// The most records per transaction, and how long posted ones wait to share one.
 const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_millis(5);
 
-/// The sink that is a table of the engine's own database.
+/// The sink that is a table in the engine's own database.
 pub(super) struct Journal {
     insert: Arc<str>,
-    /// The index that keeps a confirmation from being used twice.
+    /// The unique index that prevents a confirmation from being used twice.
     once: String,
     ledger: Arc<Ledger>,
     queue: Queue,
 }
 
 impl Journal {
-    /// The table of this name; a connection of its own writes to it.
+    /// Opens the table with this name, which is written over a connection of its own.
     pub(super) async fn open(
         config: Config,
         settings: &Settings,
@@ -60,12 +61,12 @@ impl Journal {
         Ok(Self { insert, once, ledger, queue })
     }
 
-    /// The record of an event, for a transaction.
+    /// An event as a record for a transaction.
     pub(super) fn entry(&self, event: Event) -> Result<Entry> {
         Ok(self.ledger.entry([&event.try_into()?]))
     }
 
-    /// Commits the transaction and the entry, both or neither.
+    /// Commits the transaction and the entry together.
     pub(super) async fn commit(
         &self,
         transaction: Transaction,
@@ -108,16 +109,16 @@ impl Journal {
     }
 }
 
-/// A connection that callers cannot take, all of theirs though they may: it writes what is recorded of them.
+/// A pool of one connection that callers cannot take, so that their calls can always be recorded.
 fn alone(mut config: Config, settings: &Settings) -> Result<Database> {
     let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
     config.application_name(format!("{name} audit"));
     let limits = Limits { max_connections: 1, ..settings.limits.clone() };
-    // The writer tells the log itself.
+    // The writer logs its own errors.
     Ok(Database::new(config, &Settings { limits, ..settings.clone() })?.quiet())
 }
 
-/// Tells the ledger what became of the entry; where nobody knows, by dropping it.
+/// Tells the ledger whether the entry was committed. If that is unknown, dropping the entry tells it.
 fn settle(entry: Entry, committed: &Result<(), Failure>) {
     match committed {
         Ok(()) => entry.kept(),
@@ -126,7 +127,7 @@ fn settle(entry: Entry, committed: &Result<(), Failure>) {
     }
 }
 
-/// The other end of the queue.
+/// The receiving end of the queue.
 struct Writer {
     database: Database,
     insert: Arc<str>,
@@ -141,7 +142,7 @@ impl Writer {
         }
     }
 
-    /// Writes all that is waiting.
+    /// Writes all waiting records.
     async fn write(&mut self) {
         let mut most = BATCH;
         while self.waiting.len() > 0 {
@@ -158,7 +159,7 @@ impl Writer {
                     }
                     self.waiting.settle(count, || Ok(()));
                 }
-                // One of the records is at fault: by themselves, the others are kept.
+                // One of the records is faulty. Written one by one, the others are stored.
                 Err(failure) if failure.is_of_the_rows() && count > 1 => most = 1,
                 Err(failure) if failure.is_of_the_rows() => {
                     tracing::error!(%failure, "the audit table refuses a record, which is lost");
@@ -182,11 +183,11 @@ impl Writer {
     }
 }
 
-/// Checks the records of an audit table, as they are in one snapshot.
+/// Verifies the records of an audit table, in one snapshot.
 ///
 /// # Errors
 ///
-/// `database_unavailable` if the table cannot be read; inside, the first broken record.
+/// `database_unavailable` if the table cannot be read. The inner result is the first broken record.
 pub async fn verify_table(
     database: Config,
     tls: Tls,

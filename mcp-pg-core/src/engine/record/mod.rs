@@ -31,26 +31,26 @@ use redaction::Redaction;
 pub struct Origin {
     /// `stdio`, `http`, `cli` or `library`.
     pub transport: String,
-    /// The program on the other side.
+    /// The client program.
     pub client: Client,
 }
 
-/// A call while it runs. Its record follows it to the end, even if that is the caller's going away; nothing
-/// is noted where no sink would keep it.
+/// A running call. Its record is written at the end, even if the caller disconnects. Nothing is noted if there are no
+/// sinks.
 pub(in crate::engine) struct Record<'e> {
     engine: &'e Engine,
     tool: &'e str,
     role: &'e str,
     began: Instant,
-    /// The table of a call that took too long.
+    /// The table of a call that timed out.
     late: Option<String>,
     notes: Option<Box<Notes>>,
-    /// The request, and what the user has agreed to, where there is something to agree to.
+    /// The request with the user's confirmation, if it may need one.
     pub(in crate::engine) consent: Option<Consent>,
 }
 
 impl<'e> Record<'e> {
-    /// The record of a call that begins.
+    /// Begins a record.
     pub(in crate::engine) fn new(
         engine: &'e Engine,
         caller: &'e Principal,
@@ -94,21 +94,22 @@ impl<'e> Record<'e> {
         Self { engine, tool, role, began, late: None, notes, consent: None }
     }
 
-    /// An attempt begins, by this view and these settings.
+    /// Begins an attempt with this view and these settings.
     pub(in crate::engine) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
         if let Some(notes) = &mut self.notes {
             notes.redaction = Redaction::new(&settings.audit, Some(Arc::clone(view)));
         }
     }
 
-    /// Arguments and columns of the reply whose values are those of a table's column, each with that one's name.
+    /// Notes which arguments and columns of the reply have values of a table's column, whose name is the second of
+    /// each pair.
     pub(in crate::engine) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         if let Some(notes) = &mut self.notes {
             notes.redaction.mean(names);
         }
     }
 
-    /// [`Record::meant`] of a canned query.
+    /// [`Record::meant`] for a canned query.
     pub(in crate::engine) fn declared<'n>(
         &mut self,
         names: impl Iterator<Item = (&'n str, &'n str)>,
@@ -118,14 +119,14 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// What the tool does, where its name does not tell.
+    /// Notes what the tool does, if its name does not tell.
     pub(in crate::engine) fn operation(&mut self, operation: &'static str) {
         if let Some(notes) = &mut self.notes {
             notes.operation = Some(operation);
         }
     }
 
-    /// The table that is asked for, if there is one by the name.
+    /// Notes the requested table, if it exists.
     pub(in crate::engine) fn table(&mut self, view: &View, request: &Request) {
         if let Some(notes) = &mut self.notes
             && let Some(table) = request.table().and_then(|name| view.table(name).ok())
@@ -134,7 +135,7 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// The call took too long.
+    /// Notes that the call timed out.
     pub(in crate::engine) fn late(&mut self, view: &View, request: &Request) {
         let table = request.table().and_then(|name| view.table(name).ok());
         self.late = table.map(|table| table.name().to_string());
@@ -148,19 +149,19 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Whether the audit wants rows as they were and are.
+    /// Whether the audit log keeps the rows before and after writes.
     pub(in crate::engine) fn keeps_images(&self) -> bool {
         self.notes.as_ref().is_some_and(|notes| notes.redaction.keeps_images())
     }
 
-    /// Notes rows as they were, where that is wanted; `cut` says that some are missing.
+    /// Notes rows before the write, if they are kept. `cut` tells that further rows are missing.
     pub(in crate::engine) fn before(&mut self, rows: &[Map<String, Value>], cut: bool) {
         if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
             notes.before.add(rows, cut, &notes.redaction);
         }
     }
 
-    /// The same of rows as they are.
+    /// The same for rows after the write.
     pub(in crate::engine) fn after(&mut self, rows: &[Map<String, Value>], cut: bool) {
         if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
             notes.after.add(rows, cut, &notes.redaction);
@@ -173,7 +174,7 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Notes which sensitive columns are answered.
+    /// Notes the sensitive columns in the reply.
     pub(in crate::engine) fn sensitive(&mut self, columns: impl FnOnce() -> Vec<String>) {
         if let Some(notes) = &mut self.notes {
             for column in columns() {
@@ -184,14 +185,14 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Notes which sensitive columns a refusal shows; nothing else is answered then.
+    /// Notes the sensitive columns that a refusal shows. They replace those of the reply, which is not sent.
     pub(in crate::engine) fn sensitive_refusal(&mut self, columns: impl FnOnce() -> Vec<String>) {
         if let Some(notes) = &mut self.notes {
             notes.sensitive = columns();
         }
     }
 
-    /// Forgets what was noted of an attempt that came to nothing.
+    /// Forgets an attempt that failed.
     pub(in crate::engine) fn forget(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.sql.clear();
@@ -201,7 +202,7 @@ impl<'e> Record<'e> {
         self.forget_images();
     }
 
-    /// Forgets the images of rows that will not be kept.
+    /// Forgets the images of rows that were rolled back.
     pub(in crate::engine) fn forget_images(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.before = Image::default();
@@ -209,7 +210,7 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Keeps the intent of a write before its commit, and gives what is to be committed with it.
+    /// Stores the intent of a write before its commit. Returns the entry to commit with it, if any.
     pub(in crate::engine) async fn intend(&mut self) -> Result<Option<Entry>> {
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let sinks = &self.engine.sinks;
@@ -221,14 +222,14 @@ impl<'e> Record<'e> {
         Ok(entry)
     }
 
-    /// The write was committed, and its outcome with it where the audit has a table.
+    /// Notes that the write was committed, and with it the outcome if there is an audit table.
     pub(in crate::engine) fn committed(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.stage = Stage::Committed;
         }
     }
 
-    /// Records how the call ended, and gives its answer.
+    /// Records the end of the call, and returns its result.
     pub(in crate::engine) async fn settle<T>(mut self, answer: Result<T>) -> Result<T> {
         if let Err(error) = &answer {
             trace(self.tool, error);
@@ -242,7 +243,7 @@ impl<'e> Record<'e> {
         let Some(notes) = self.notes.take() else { return answer };
         let event = notes.outcome(answer.as_ref().map(drop));
         let sinks = &self.engine.sinks;
-        // What is done is done.
+        // A committed write cannot fail any more.
         if notes.stage == Stage::Committed {
             sinks.take(event, false).await;
             return answer;
@@ -257,7 +258,7 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Records a call that was refused, as soon as there is a place for its record, with arguments of so many bytes at most.
+    /// Records a refused call, once the queue has room, with arguments of at most `most` bytes.
     pub(in crate::engine) async fn refused(mut self, error: &Error, most: usize) {
         trace(self.tool, error);
         let event = self.notes.take().map(|mut notes| {
@@ -279,9 +280,9 @@ impl Drop for Record<'_> {
                 let fault = Error::new(Code::Internal, "a fault in this server ended the call");
                 sinks.post(notes.outcome(Err(&fault)));
             }
-            // Nobody waited for the end.
+            // The caller disconnected before the end.
             Stage::Open => sinks.post(notes.abandoned()),
-            // The table has an outcome of `ok` besides, if the write was committed.
+            // If the write was committed, the table also has its outcome, `ok`.
             Stage::Committing { intended: true } => sinks.post_to_table(notes.abandoned()),
             Stage::Committing { intended: false } => sinks.post(notes.abandoned()),
             Stage::Committed => sinks.post_beside(notes.outcome(Ok(()))),
@@ -289,17 +290,17 @@ impl Drop for Record<'_> {
     }
 }
 
-/// What the record of a call may hold that nobody has looked at yet.
+/// The redaction before the arguments were examined.
 fn redaction(catalogue: &Catalogue, caller: &Principal, tool: &str) -> Redaction {
     let mut redaction = Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok());
-    // Whoever has the query: its arguments are what they are.
+    // The arguments mean the same whether or not the caller has the query.
     if let Some(query) = catalogue.canned.of_name(tool) {
         redaction.declare(query.meant());
     }
     redaction
 }
 
-/// Tells the log what the caller is not told.
+/// Logs the cause of an error, which the caller is not told.
 fn trace(tool: &str, error: &Error) {
     if let Some(cause) = error.cause() {
         tracing::debug!(code = %error.code(), tool, cause, "refused");

@@ -1,4 +1,4 @@
-//! What is noted of a call, and the audit event that it becomes.
+//! The notes on a call, and the audit event made of them.
 
 use std::time::{Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use super::redaction::Redaction;
 use crate::audit::{Actor, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
 
-/// What is noted of a call while it runs.
+/// What is noted while a call runs.
 pub(super) struct Notes {
     pub(super) id: String,
     pub(super) started: Instant,
@@ -19,7 +19,7 @@ pub(super) struct Notes {
     pub(super) tool: String,
     pub(super) operation: Option<&'static str>,
     pub(super) arguments: Map<String, Value>,
-    /// Of more bytes than these, only their number is kept.
+    /// If the arguments have more bytes, only their size is recorded.
     pub(super) arguments_most: usize,
     pub(super) table: Option<String>,
     pub(super) sql: Vec<String>,
@@ -28,24 +28,24 @@ pub(super) struct Notes {
     pub(super) confirmation: Option<String>,
     pub(super) before: Image,
     pub(super) after: Image,
-    /// As the call sees the columns, whatever is reloaded meanwhile.
+    /// The redaction for the call's view, even if the catalogue is replaced meanwhile.
     pub(super) redaction: Redaction,
     pub(super) stage: Stage,
 }
 
-/// How far a call has come that may write.
+/// The progress of a call that may write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Nothing is written.
+    /// Nothing is committed.
     Open,
-    /// It is being committed: only the database knows. `intended` says that an intent is kept.
+    /// The commit was sent; only the database knows its result. `intended` tells that an intent was stored.
     Committing { intended: bool },
-    /// It is written.
+    /// It is committed.
     Committed,
 }
 
 impl Notes {
-    /// The event that ends the call.
+    /// The event at the end of the call.
     pub(super) fn outcome(&self, result: Result<(), &Error>) -> Event {
         let mut event = self.event(Phase::Outcome, result.is_err());
         event.outcome = Some(match result {
@@ -54,7 +54,7 @@ impl Notes {
         });
         event.code = result.err().map(Error::code);
         if result.is_err() {
-            // Nothing was written or answered, whatever was about to be.
+            // A failed call has written and returned nothing.
             (event.rows, event.before, event.after) = (None, None, None);
             event.confirmation = None;
             if result.is_err_and(|error| error.get_current().is_none()) {
@@ -64,18 +64,18 @@ impl Notes {
         event
     }
 
-    /// The event of a call that nobody waited for: an error without a code.
+    /// The event of a call whose caller disconnected: an error without a code.
     pub(super) fn abandoned(&self) -> Event {
         let mut event = self.event(Phase::Outcome, true);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
-        // It may still be used, if it was not.
+        // The confirmation may not have been used, so it stays valid.
         event.confirmation = None;
         event.sensitive.clear();
         event
     }
 
-    /// The arguments as far as the record has room for them: it would take long to look through others.
+    /// The arguments, if the record has room for them. Larger ones would take long to redact.
     fn kept_arguments(&self, refused: bool) -> Value {
         let bytes = serde_json::to_string(&self.arguments).map_or(0, |text| text.len());
         match bytes <= self.arguments_most {
@@ -84,7 +84,7 @@ impl Notes {
         }
     }
 
-    /// The event of a call that was `refused`, or was not as far as is known.
+    /// The event of a call. `refused` also stands for calls with an unknown outcome.
     pub(super) fn event(&self, phase: Phase, refused: bool) -> Event {
         Event {
             time: now(),

@@ -1,6 +1,7 @@
-//! Redaction: which values of a call the audit may hold.
+//! Redaction: which values of a call the audit log may contain.
 //!
-//! Knows arguments by their names alone: what was refused, or never understood, is recorded too.
+//!
+//! Arguments are recognised by their names only, because refused and invalid calls are recorded, too.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::policy::{AuditDetail, AuditValues, View};
 use crate::request::Request;
 use crate::schema::Operator;
 
-/// Which values the audit may not hold.
+/// Decides which values are recorded.
 pub(super) struct Redaction {
     values: AuditValues,
     images: bool,
@@ -20,7 +21,7 @@ pub(super) struct Redaction {
     declared: bool,
 }
 
-/// Arguments that are conditions, and that callers may write in another language or call otherwise.
+/// Arguments that are conditions, including names and syntax of other languages.
 const CONDITIONS: [&str; 9] = [
     "where",
     "having",
@@ -33,42 +34,42 @@ const CONDITIONS: [&str; 9] = [
     "predicate",
 ];
 
-/// Others that speak of columns.
+/// Other arguments that refer to columns.
 const WRITTEN: [&str; 5] = ["order_by", "columns", "group_by", "sql", "query"];
 
-/// The same of those that are rows.
+/// Arguments that are rows.
 const ROWS: [&str; 2] = ["data", "updates"];
 
-/// What computes with columns.
+/// Arithmetic operators.
 const COMPUTED: [&str; 4] = ["add", "subtract", "multiply", "divide"];
 
-/// What stands in conditions beside columns and relations.
+/// Members of conditions that are neither columns nor relations.
 const LOGICAL: [&str; 9] =
     ["and", "or", "not", "some", "none", "every", "count", "where", "compute"];
 
-/// Where a value stands in a call.
+/// The place of a value in a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Among the arguments of a tool, or of an operation of a transaction.
+    /// The arguments of a tool, or of an operation of a transaction.
     Arguments,
-    /// In another argument than those below.
+    /// In an argument that is none of those below.
     Part,
-    /// In what [`CONDITIONS`] names, or in what is no argument.
+    /// In one of [`CONDITIONS`], or in an unknown argument.
     Condition,
-    /// In what [`WRITTEN`] names.
+    /// In one of [`WRITTEN`].
     Written,
-    /// A row in what [`ROWS`] names, or several.
+    /// A row or rows in one of [`ROWS`].
     Rows,
     /// In the value of a column.
     Value,
 }
 
-/// A value as it is kept.
+/// A redacted value.
 struct Kept {
     value: Value,
-    /// Whether it names a column, in whatever place, whose values are not.
+    /// Whether it contains the name of a column whose values are hidden.
     speaks: bool,
-    /// Whether it is an order that asks how near rows are to a value.
+    /// Whether it is an order by distance from a value.
     near: bool,
 }
 
@@ -79,32 +80,32 @@ impl Kept {
 }
 
 impl Redaction {
-    /// By the settings, and what the caller's role sees. Without a view nothing tells what is to be hidden, and all
-    /// values are.
+    /// The redaction for these settings and a role's view. Without a view, it is unknown which columns are hidden,
+    /// and all values are.
     pub(super) fn new(detail: &AuditDetail, view: Option<Arc<View>>) -> Self {
         let values = if view.is_some() { detail.values } else { AuditValues::None };
         let hidden = Hidden::new(values, view);
         Self { values, images: detail.images, hidden, declared: false }
     }
 
-    /// Values under the one name are those of a column of the other.
+    /// Notes that values under the first name of each pair belong to the column with the second.
     pub(super) fn mean<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         self.hidden.mean(names);
     }
 
-    /// The same of a canned query, whose arguments these are.
+    /// The same for a canned query, whose arguments are recorded.
     pub(super) fn declare<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         self.declared = true;
         self.mean(names);
     }
 
-    /// Whether rows as they were and are may be kept.
+    /// Whether images of rows are recorded.
     pub(super) fn keeps_images(&self) -> bool {
         self.images && self.values != AuditValues::None
     }
 
-    /// The arguments of a call with what may not be kept replaced. If it was `refused`, so is what is under no name that
-    /// means something: it may be the value of any column.
+    /// The arguments of a call with hidden values replaced. In a `refused` call, values under unknown names are
+    /// replaced, too: they may belong to any column.
     pub(super) fn arguments(&self, arguments: &Map<String, Value>, refused: bool) -> Value {
         let strict = refused && !self.declared && self.hidden.any();
         Walk { redaction: self, hidden: &self.hidden, strict }
@@ -112,7 +113,7 @@ impl Redaction {
             .value
     }
 
-    /// The same of a row: what is in a value is the value's.
+    /// A row with hidden values replaced, whatever its values contain.
     pub(super) fn row(&self, row: &Map<String, Value>) -> Value {
         let kept = |(name, value): (&String, &Value)| match self.hidden.has(name) {
             true => (name.clone(), json!("[redacted]")),
@@ -122,20 +123,20 @@ impl Redaction {
     }
 }
 
-/// A way through the arguments of a call, which looks at each part of them once.
+/// A traversal of a call's arguments, which visits each part once.
 struct Walk<'r> {
     redaction: &'r Redaction,
     hidden: &'r Hidden,
-    /// Whether nothing is kept that stands under no name which means something.
+    /// Whether values under unknown names are replaced.
     strict: bool,
 }
 
-/// The members of an object, in view of each other.
+/// The members of an object, and what each tells about the others.
 struct Members<'m> {
     place: Place,
-    /// `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
+    /// The column named by a member: `{"column": "email", "eq": …}` is a condition on it like `{"email": …}`.
     column: Option<&'m str>,
-    /// Whether there is arithmetic among them.
+    /// Whether any member is arithmetic.
     computes: bool,
 }
 
@@ -154,7 +155,7 @@ impl Walk<'_> {
         };
         let about_columns = speaks(&["measures", "group_by"]);
         let ordered = about_columns || speaks(&["columns"]);
-        // What is computed from columns is compared with values that tell of them.
+        // Operands compared with a computed value reveal the columns that it is computed from.
         let tested = object.keys().any(|name| Operator::parse(name).is_some());
         let computed = tested && (speaks(&COMPUTED) || speaks(&["compute"]));
         let hidden = column.is_some_and(|name| self.hidden.has(name))
@@ -162,11 +163,11 @@ impl Walk<'_> {
                 && object.values().any(|member| self.hidden.is_name(member));
         let is_argument = matches!(place, Place::Arguments | Place::Part);
         let withheld = |name: &str, kept: &Kept| match name {
-            // A cursor holds sort keys, which are values.
+            // A cursor contains sort keys, which are values.
             "cursor" if is_argument => self.hidden.any(),
-            // Groups and measures go by any name.
+            // Groups and measures can have any names.
             "having" if is_argument => about_columns,
-            // As columns do; what stands beside one is a value only where rows are ordered by how near they are to it.
+            // So can columns. Their neighbours are values only in an order by distance.
             "order_by" if is_argument => kept.near && ordered,
             _ if place == Place::Value => false,
             "compute" => kept.speaks,
@@ -246,7 +247,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Where the member of this name stands.
+    /// The place of the member with this name.
     fn inside(&self, members: &Members<'_>, name: &str) -> Place {
         let place = members.place;
         let beside = members.column.is_some();
@@ -270,7 +271,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether the name of a member means something where it stands.
+    /// Whether the name of a member is known at its place.
     fn is_matched(&self, members: &Members<'_>, name: &str) -> bool {
         let is_column = |name: &str| self.hidden.is_column(name);
         let operator = Operator::parse(name).is_some();
@@ -289,8 +290,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a text there may be one about columns: it is not where it is the value of one, as it is in what a query of
-    /// people's own is given.
+    /// Whether a text at this place may refer to columns. It cannot as the value of a column or of a canned query's
+    /// argument.
     fn is_text(&self, place: Place) -> bool {
         match place {
             Place::Value => false,
@@ -299,7 +300,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Arguments may come as text of JSON.
+    /// Parses an argument that is the text of JSON.
     fn parsed(&self, text: &str, place: Place) -> Option<Value> {
         let looked_at = place != Place::Value && self.hidden.any();
         let json = looked_at && text.trim_start().starts_with(['{', '[']);
@@ -315,7 +316,7 @@ mod tests {
     use crate::policy::{Action, Role, Settings};
     use crate::schema::Schema;
 
-    /// Names that are looked up in arguments in which many members stand so deep.
+    /// The number of names that are looked up in deeply nested arguments.
     fn looked_up(depth: usize, around: impl Fn(Value) -> Value) -> usize {
         let mut settings = Settings::default();
         settings.columns.sensitive = vec!["public.people.pay".into()];

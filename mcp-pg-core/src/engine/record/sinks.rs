@@ -1,4 +1,4 @@
-//! Where an engine's audit records go: to any number of sinks, and to a table of the database itself.
+//! The sinks of an engine's audit records: any number of them, and a table of the database itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,25 +21,26 @@ pub(in crate::engine) struct Sinks {
     others: Vec<Arc<dyn AuditSink>>,
     journal: Option<Arc<Journal>>,
     complaints: Arc<Mutex<Complaints>>,
-    /// Places for records that wait for one, and that nobody waits for.
+    /// Limits the records that wait for room in a queue without a caller.
     left: Arc<Semaphore>,
 }
 
-/// Records that were not kept, of which the log tells now and then: under load, each would be a line.
+/// Records that could not be written. They are logged with a minimum interval, because under load there would be a
+/// line for each.
 #[derive(Default)]
 struct Complaints {
     told: Option<Instant>,
     untold: u64,
 }
 
-/// How many records of calls whose caller has left may wait at one time: they are held in memory.
+/// The most records of disconnected callers that may wait. They are held in memory.
 const LEFT_MOST: usize = 4_096;
 
-/// How long the log says nothing more of them.
+/// The minimum interval between log lines.
 const SILENCE: Duration = Duration::from_secs(10);
 
 impl Complaints {
-    /// One more record. How many the log is to be told of, if it is time to.
+    /// Counts a record. Returns the number to log, if the interval is over.
     fn one_more(&mut self, now: Instant) -> Option<u64> {
         self.untold += 1;
         let due = self.told.is_none_or(|told| now.duration_since(told) >= SILENCE);
@@ -51,7 +52,7 @@ impl Complaints {
 }
 
 impl Sinks {
-    /// The audit table, if there is one.
+    /// Opens the audit table, if there is one.
     pub(in crate::engine) async fn open(config: Config, settings: &Settings) -> Result<Self> {
         let journal = match &settings.audit.table {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
@@ -73,8 +74,8 @@ impl Sinks {
         self.others.is_empty() && self.journal.is_none()
     }
 
-    /// Keeps an intent wherever the outcome cannot be committed together with what it tells of; false if that is
-    /// nowhere.
+    /// Stores an intent in the sinks that cannot commit the outcome together with the write. Returns false if there
+    /// are none.
     pub(in crate::engine) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
         for sink in &self.others {
             sink.keep(event()).await?;
@@ -82,7 +83,7 @@ impl Sinks {
         Ok(!self.others.is_empty())
     }
 
-    /// The outcome that is to be committed together with what it tells of.
+    /// The outcome as an entry to commit together with the write.
     pub(in crate::engine) fn entry(
         &self,
         outcome: impl FnOnce() -> Event,
@@ -102,8 +103,9 @@ impl Sinks {
         }
     }
 
-    /// Takes an outcome to be kept soon, once there is a place for it: so whoever floods the server with calls waits, and
-    /// no record is lost. It is taken too if the caller goes away. `in_table` says that the table is to have it, too.
+    /// Queues an outcome, and waits for room in the queue: callers that send too many calls have to wait, and no
+    /// record is lost. The record is queued even if the caller disconnects. `in_table` tells that the audit table
+    /// takes it, too.
     pub(in crate::engine) async fn take(&self, event: Event, in_table: bool) {
         let mut taking = Box::pin(self.clone().taken(event, in_table, true));
         if poll_immediate(&mut taking).await.is_none()
@@ -122,17 +124,17 @@ impl Sinks {
         }
     }
 
-    /// Takes an outcome to be kept soon where nobody is there to wait for a place: it waits by itself.
+    /// Queues an outcome for which no caller waits.
     pub(in crate::engine) fn post(&self, event: Event) {
         self.leave(event, true, true);
     }
 
-    /// The same in the table alone.
+    /// The same for the table only.
     pub(in crate::engine) fn post_to_table(&self, event: Event) {
         self.leave(event, true, false);
     }
 
-    /// The same everywhere but in the table, which has it.
+    /// The same for all sinks but the table, which has it already.
     pub(in crate::engine) fn post_beside(&self, event: Event) {
         self.leave(event, false, true);
     }
@@ -158,13 +160,13 @@ impl Sinks {
         }
     }
 
-    /// How many records were given up so far, in whichever sink.
+    /// The number of lost records in all sinks.
     pub(in crate::engine) fn lost(&self) -> u64 {
         let others = self.others.iter().map(|sink| sink.lost());
         others.chain(self.journal.iter().map(|journal| journal.lost())).sum()
     }
 
-    /// Whether any of them could not keep the last records.
+    /// Whether any sink failed to write the last records.
     pub(in crate::engine) fn are_failing(&self) -> bool {
         self.others.iter().any(|sink| sink.is_failing())
             || self.journal.as_ref().is_some_and(|journal| journal.is_failing())
@@ -178,7 +180,7 @@ impl Sinks {
         }
     }
 
-    /// Keeps an outcome everywhere, and waits until that is done. It is done too if the caller goes away.
+    /// Writes an outcome to all sinks, and waits until that is done. It is done even if the caller disconnects.
     pub(in crate::engine) async fn keep(&self, event: Event) -> Result<()> {
         let sinks = self.clone();
         let mut keeping = Box::pin(async move {
@@ -194,17 +196,17 @@ impl Sinks {
             sinks.tell(kept.as_ref().err());
             kept
         });
-        // Each sink is handed the event here, so that a later flush waits for it.
+        // Each sink receives the event now, so that a later flush waits for it.
         match poll_immediate(&mut keeping).await {
             Some(kept) => kept,
             None => tokio::spawn(keeping).await.unwrap_or_else(|fault| Err(unavailable(fault))),
         }
     }
 
-    /// Waits until all that was posted is kept.
+    /// Waits until all queued records are written.
     pub(in crate::engine) async fn flush(&self) -> Result<(), Error> {
         let mut kept = Ok(());
-        // Until none of them is left.
+        // All permits are free once no record waits.
         let all = u32::try_from(LEFT_MOST).unwrap_or(u32::MAX);
         drop(self.left.acquire_many(all).await);
         if let Some(journal) = &self.journal {

@@ -1,4 +1,4 @@
-//! How a transaction that writes ends: recorded and committed, or rolled back.
+//! The end of a transaction that writes: it is recorded and committed, or rolled back.
 
 use super::operation::{Operation, Part};
 use super::run::Given;
@@ -11,8 +11,7 @@ use crate::plan::Scope;
 use crate::policy::Action;
 
 impl Engine {
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations
-    /// affected these rows, and returned those.
+    /// Records and commits the transaction. Rolls back a dry run, or what the user has not confirmed.
     pub(in crate::engine) async fn conclude(
         &self,
         transaction: Transaction,
@@ -35,8 +34,8 @@ impl Engine {
         self.commit(transaction, agreed, record, &refused).await
     }
 
-    /// Commits what was written, if that was agreed to and its record is kept; else rolls it back. Failures are told by
-    /// `refused`.
+    /// Commits if the user has confirmed it, if necessary, and the record is stored; otherwise rolls back. `refused`
+    /// makes the error of a failure.
     pub(in crate::engine) async fn commit(
         &self,
         transaction: Transaction,
@@ -72,7 +71,7 @@ impl Engine {
     }
 }
 
-/// Rolls back a dry run, once what the commit would have found is known.
+/// Rolls back a dry run, after checking deferred constraints.
 pub(in crate::engine) async fn undo(
     mut transaction: Transaction,
     record: &mut Record<'_>,
@@ -83,8 +82,8 @@ pub(in crate::engine) async fn undo(
     transaction.rollback().await.map_err(&refused)
 }
 
-/// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those
-/// `written`, else at the only operation that can be meant.
+/// The error of a deferred constraint: at the row that PostgreSQL reports, if it is among the `written` ones,
+/// otherwise at the only operation that is possible.
 pub(in crate::engine) fn deferred(
     failure: Failure,
     scope: &Scope<'_>,
@@ -95,7 +94,7 @@ pub(in crate::engine) fn deferred(
         Failure::Database(error) => error.as_db_error(),
         Failure::Own(_) => None,
     };
-    // The row that others refer to is at fault, not those.
+    // The fault is in the referenced row, not in those that refer to it.
     let left = answer.and_then(|answer| referred(answer, scope.view));
     let is_named = |operation: &Operation<'_>| {
         let table = operation.table().name();
@@ -119,7 +118,7 @@ pub(in crate::engine) fn deferred(
     let (operation, row) = match (at_fault, named().next(), named().nth(1)) {
         (Some(found), ..) => found,
         (None, Some((_, operation)), None) => (operation, None),
-        // A trigger wrote elsewhere, or any of several operations did it.
+        // A trigger wrote to another table, or several operations are possible.
         (None, ..) => match (writes().next(), writes().nth(1)) {
             (Some((_, operation)), None) => (operation, None),
             (Some((_, operation)), Some(_)) => {
@@ -128,7 +127,7 @@ pub(in crate::engine) fn deferred(
             (None, _) => return Error::new(Code::Internal, "a transaction that writes nothing"),
         },
     };
-    // Of the rows that it lists, if all were written, the places are the same.
+    // If all listed rows were written, their indexes are the same.
     let listed = operation.listed();
     let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
     let error = operation.refused(failure, scope, &[], row.map_or(Part::Rows, Part::Row));

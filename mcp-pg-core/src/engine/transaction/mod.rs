@@ -1,5 +1,5 @@
-//! Several requests in one transaction: all or nothing. Each runs as it would alone, and sees the effects of those
-//! before it.
+//! Several operations in one transaction: all or none take effect. Each runs as it would alone, and sees the effects
+//! of those before it.
 
 mod commit;
 mod operation;
@@ -32,13 +32,13 @@ use single::written;
 /// How the operations of a transaction run.
 struct Together {
     isolation: Isolation,
-    /// What they take from the rows of others, which must be held for that.
+    /// The references between operations. The rows that they refer to are kept for that.
     references: Vec<Reference>,
 }
 
 impl Together {
-    /// What the user agrees to of the operation that was the last to run, which affected these rows: what others take from
-    /// them is told by the request no more than which they are.
+    /// Binds the confirmation to facts about the last operation: values that others take from its rows, which the
+    /// request does not contain.
     fn bind(
         &self,
         operations: &[Operation<'_>],
@@ -48,7 +48,7 @@ impl Together {
     ) {
         let Some((index, rows)) = given.iter().enumerate().next_back() else { return };
         let operation = &operations[index];
-        // By its key, an upsert may meet an existing row.
+        // An upsert may overwrite an existing row with this key.
         let keys: Vec<&str> = match &operation.plan {
             Plan::Insert(plan) => {
                 let columns = plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
@@ -80,18 +80,18 @@ impl Together {
     }
 }
 
-/// The row that a reference takes a value from; where it may be any, the first.
+/// The row to which a reference leads; the first, if there may be several.
 fn row<'g>(reference: &Reference, given: &'g Given) -> Option<&'g Map<String, Value>> {
     let row = usize::try_from(reference.row.unwrap_or_default()).ok()?;
     given.get(reference.operation)?.get(row)
 }
 
-/// The value that it takes.
+/// The value of a reference.
 fn value<'g>(reference: &Reference, given: &'g Given) -> Option<&'g Value> {
     row(reference, given)?.get(&reference.column)
 }
 
-/// One operation, as it was asked for.
+/// An operation of the request.
 struct Step<'s> {
     name: Option<&'s str>,
     table: &'s TableView,
@@ -164,7 +164,7 @@ impl Engine {
         run: &Together,
         record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
-        // Selects alone see one snapshot, on a standby too.
+        // Selects alone use one snapshot, which a standby can do, too.
         let isolation = operations.iter().any(Operation::writes).then_some(run.isolation);
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         if isolation.is_some() {
@@ -175,7 +175,7 @@ impl Engine {
         let mut results = Vec::with_capacity(operations.len());
         let mut affected = Vec::with_capacity(operations.len());
         let mut made = Made::default();
-        // The results share the room of one reply.
+        // All results share the size limit of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
@@ -198,7 +198,7 @@ impl Engine {
                 (set, rows)
             };
             results.push(set);
-            // For those that refer to them, and to tell which of them the commit refuses.
+            // Kept for references, and to find the operation that a failed commit is about.
             given.push(rows);
             if record.consent.is_some() {
                 run.bind(operations, &mut made, &mut reach, &given);
@@ -219,7 +219,7 @@ impl Engine {
     }
 }
 
-/// What to say of a transaction that goes on although the condition of an operation met no row.
+/// The note on a transaction that continues although an operation's condition matched no row.
 fn goes_on(index: usize) -> String {
     format!(
         "no row was met, and the other operations are done all the same: one that takes a value of this one's row, \
@@ -227,7 +227,7 @@ fn goes_on(index: usize) -> String {
     )
 }
 
-/// The steps of a transaction; no two have the same name.
+/// The operations of a transaction. Names must be unique.
 fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<Step<'s>>> {
     if steps.is_empty() {
         return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));

@@ -1,4 +1,4 @@
-//! One operation of a transaction: its plan, and where its arguments stand.
+//! An operation of a transaction: its plan, and the place of its arguments.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -12,24 +12,24 @@ use crate::plan::{
 use crate::policy::{Action, TableView};
 use crate::request::Request;
 
-/// What a statement of an operation does.
+/// The part of an operation that a statement performs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Part {
-    /// It looks which rows there are, or prepares for them.
+    /// Reads rows, or prepares the write.
     Look,
-    /// It writes rows.
+    /// Writes rows.
     Rows,
-    /// It writes this row of those that are listed.
+    /// Writes this one of the listed rows.
     Row(usize),
 }
 
-/// An operation in its place: its plan, and where its arguments stand.
+/// An operation: its plan, and the place of its arguments.
 pub(in crate::engine) struct Operation<'v> {
     pub(in crate::engine) plan: Plan<'v>,
     pub(in crate::engine) at: String,
-    /// Whether nothing of it is kept.
+    /// Whether it is rolled back.
     pub(in crate::engine) dry_run: bool,
-    /// What its rows take from other columns.
+    /// The columns from which its rows take values.
     pub(in crate::engine) provenance: Provenance,
 }
 
@@ -79,11 +79,11 @@ impl<'v> Operation<'v> {
         !matches!(self.plan, Plan::Select(_))
     }
 
-    /// Whether later operations can know values that outsiders wrote: those that it shows, and all of a row
-    /// that it changes.
+    /// Whether later operations may depend on values that outsiders wrote: those that it shows, and all of a row that
+    /// it changes.
     pub(in crate::engine) fn reads_untrusted(&self) -> bool {
         let table = self.table();
-        // What a new row holds, the caller gave; not so what an existing one does.
+        // The values of a new row come from the caller; those of an existing row do not.
         let existing = match &self.plan {
             Plan::Select(_) => false,
             Plan::Change(_) => true,
@@ -100,7 +100,7 @@ impl<'v> Operation<'v> {
             || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
     }
 
-    /// Names of the values that it shows of sensitive columns, or takes from them.
+    /// The names of sensitive columns that it shows or takes values from.
     pub(super) fn sensitive(&self) -> Vec<String> {
         let mut names = self.plan.sensitive();
         for taken in self.provenance.sensitive() {
@@ -115,7 +115,7 @@ impl<'v> Operation<'v> {
         matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
     }
 
-    /// How many rows it lists, each with a place of its own in the arguments.
+    /// The number of rows that it lists, each with a place of its own in the arguments.
     pub(in crate::engine) fn listed(&self) -> Option<usize> {
         match &self.plan {
             Plan::Insert(plan) if plan.list => Some(plan.rows.len()),
@@ -124,8 +124,8 @@ impl<'v> Operation<'v> {
         }
     }
 
-    /// Positions of the columns that its statement returns: all if `images` of the rows are wanted, or others
-    /// may be. Later operations may refer to any column, and related rows are found by some.
+    /// Positions of the columns that its statement returns: the requested ones, or all readable ones if they may be
+    /// needed for `images`, for references of later operations or for related rows.
     pub(in crate::engine) fn returned(&self, images: bool) -> Vec<usize> {
         match images || !self.at.is_empty() || !self.plan.includes().is_empty() {
             true => self.table().readable_columns().collect(),
@@ -137,12 +137,12 @@ impl<'v> Operation<'v> {
         }
     }
 
-    /// Whether nothing of the rows is asked for: in a transaction, later operations may.
+    /// Whether no values of its rows are needed. In a transaction, later operations may refer to them.
     pub(in crate::engine) fn returns_nothing(&self) -> bool {
         self.at.is_empty() && self.plan.returning().is_empty() && self.plan.includes().is_empty()
     }
 
-    /// The error of a failed statement of this operation, which did this part of it.
+    /// The error of a failed statement that performs this part of the operation.
     pub(in crate::engine) fn refused(
         &self,
         failure: Failure,
@@ -166,7 +166,7 @@ impl<'v> Operation<'v> {
             }
             _ => None,
         };
-        // Columns that a row had to give, as far as the request did.
+        // The columns that each row has to give, as far as the request does.
         let given = match &self.plan {
             Plan::Insert(plan) => Some(plan.given(row)),
             _ => None,

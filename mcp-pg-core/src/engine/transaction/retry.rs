@@ -1,4 +1,4 @@
-//! Retries of transactions that collided with others.
+//! Retries of transactions after serialization failures.
 
 use std::collections::HashMap;
 use std::sync::{self, Arc, PoisonError, Weak};
@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::error::{Code, Error};
 use crate::plan::Scope;
 
-/// How long to wait before the first time, and at most as long again.
+/// The least delay before the first retry. A random time up to the same is added.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Where those wait for each other that have collided: a place for each table that they write to, so that nobody waits for
-/// the writers of another.
+/// Where transactions that collided wait for each other: one queue for each table, so that no transaction waits for
+/// writers of another table.
 #[derive(Default)]
 pub(in crate::engine) struct Turns(sync::Mutex<HashMap<String, Weak<Mutex<()>>>>);
 
@@ -31,7 +31,7 @@ impl Turns {
     }
 }
 
-/// How often and when a transaction is run again.
+/// How often and when a transaction is retried.
 pub(in crate::engine) struct Retries<'t> {
     left: u32,
     until: Instant,
@@ -42,7 +42,7 @@ pub(in crate::engine) struct Retries<'t> {
 }
 
 impl<'t> Retries<'t> {
-    /// Of a transaction that writes to `what`.
+    /// For a transaction that writes to `what`.
     pub(in crate::engine) fn of(scope: &Scope<'_>, turns: &'t Turns, what: &'t str) -> Self {
         Self {
             left: scope.settings.concurrency.retries,
@@ -54,9 +54,11 @@ impl<'t> Retries<'t> {
         }
     }
 
-    /// Whether to run again, after a pause: PostgreSQL asked for it, and it was neither too often nor for too long.
+    /// Whether to try again, after a delay: if PostgreSQL asks for it, and neither the number of attempts nor the
+    /// time is exhausted.
     ///
-    /// Whoever collided twice waits for a turn: together they would go on to collide.
+    ///
+    /// After two collisions, a transaction waits for its turn, because otherwise the same ones would collide again.
     pub(in crate::engine) async fn again(&mut self, error: &Error) -> bool {
         let over = self.left == 0 || Instant::now() >= self.until;
         if error.code() != Code::SerializationFailure || over {
@@ -64,7 +66,7 @@ impl<'t> Retries<'t> {
         }
         self.left -= 1;
         if !std::mem::replace(&mut self.collided, true) {
-            // Transactions that collided and wait equally long would collide again.
+            // Transactions with equal delays would collide again.
             let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
             sleep(PAUSE + PAUSE * spread / 256).await;
         } else if self.turn.is_none() {

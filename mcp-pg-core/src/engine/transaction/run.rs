@@ -1,4 +1,4 @@
-//! An operation while it runs in an open transaction, and what it did.
+//! Runs an operation that writes within an open transaction.
 
 use serde_json::{Map, Value};
 
@@ -12,28 +12,29 @@ use crate::execute::{Failure, Fetched, Keep, Transaction, texts};
 use crate::plan::{Plan, Scope};
 use crate::statement::Statement;
 
-/// What an operation did.
+/// The result of an operation.
 #[derive(Default)]
 pub(in crate::engine) struct Done {
     /// The rows before the operation.
     pub(in crate::engine) before: Vec<Map<String, Value>>,
-    /// The rows after the operation; deleted ones, as they were last.
+    /// The rows after the operation; deleted rows as they last were.
     pub(in crate::engine) after: Vec<Map<String, Value>>,
-    /// How many rows there were.
+    /// The number of rows.
     pub(in crate::engine) count: u64,
-    /// The rows that it was meant for: a trigger may do something else with a row, which PostgreSQL does not count.
+    /// The rows that it was meant to write. A trigger may do something else with a row, which PostgreSQL does not
+    /// count.
     pub(in crate::engine) affected: Affected,
-    /// Whether there are more than `before` holds.
+    /// Whether `before` is incomplete.
     pub(in crate::engine) before_cut: bool,
-    /// Whether there are more than `after` holds.
+    /// Whether `after` is incomplete.
     pub(in crate::engine) after_cut: bool,
-    /// The included related rows of those that the reply shows, if any are requested.
+    /// The included related rows of the rows that the reply shows, if requested.
     pub(in crate::engine) related: Option<Vec<Map<String, Value>>>,
     /// Notes for the caller.
     pub(in crate::engine) notes: Vec<String>,
 }
 
-/// The rows that earlier operations gave.
+/// The rows of earlier operations.
 pub(in crate::engine) type Given = [Vec<Map<String, Value>>];
 
 impl Engine {
@@ -70,16 +71,15 @@ impl Engine {
     }
 }
 
-/// All rows of a statement, as far as its transaction has room for them.
+/// Keeps all rows of a statement, within the transaction's limit.
 pub(in crate::engine) const ALL: Keep = Keep { rows: u64::MAX, bytes: usize::MAX };
 
-/// Most bytes of the rows as they were that an operation reads to show them: more are neither in a reply nor in
-/// the audit, which tells how much it leaves out as far as this.
+/// The most bytes of rows that are read before a write to show them: no more fit into a reply or an audit record.
 pub(in crate::engine) fn image_room(scope: &Scope<'_>) -> usize {
     scope.view.limits.max_reply_bytes.max(4 * PART_MOST)
 }
 
-/// What the statements of an operation share.
+/// What all statements of an operation need.
 pub(in crate::engine) struct Run<'r, 'v> {
     pub(in crate::engine) scope: &'r Scope<'r>,
     pub(in crate::engine) operation: &'r Operation<'v>,
@@ -101,13 +101,13 @@ impl Run<'_, '_> {
         })
     }
 
-    /// The error of a command that no parameter belongs to.
+    /// The error of a failure that no parameter caused.
     pub(in crate::engine) fn refused(&self, failure: Failure) -> Error {
         self.operation.refused(failure, self.scope, &[], Part::Look)
     }
 }
 
-/// Refuses if a row is one that the caller's grant does not cover: the last output tells.
+/// Refuses rows that the caller's grant does not cover, according to the last output.
 pub(in crate::engine) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
     let (place, is_checked) = match &run.operation.plan {
         Plan::Insert(plan) => ("/data", plan.is_checked()),

@@ -13,8 +13,8 @@ use crate::reply::RowSet;
 use crate::statement;
 
 impl Engine {
-    /// A select among the operations of a transaction: all rows of its page are there for later ones, those that
-    /// there is `room` for are shown.
+    /// A select among the operations of a transaction. All rows of its page are returned for later operations; those
+    /// for which there is `room` are shown.
     pub(in crate::engine) async fn select_within(
         &self,
         transaction: &mut Transaction,
@@ -55,7 +55,7 @@ impl Engine {
         }
         let cut = fetched.rows.len() < fetched_rows.min(limit);
         if cut {
-            // No row is too large by itself: earlier results took the room.
+            // No single row is too large: earlier results took the room.
             fetched.too_large = None;
         }
         let mut set = self.page(scope, plan, &page, fetched)?;

@@ -1,4 +1,4 @@
-//! A request that writes: in a transaction of its own, guarded, recorded, then committed.
+//! A single write: guarded, recorded and committed in a transaction of its own.
 
 use std::sync::OnceLock;
 
@@ -15,7 +15,7 @@ use crate::reply::RowSet;
 use crate::request::{Isolation, Request};
 
 impl Engine {
-    /// Runs one write in a transaction of its own, again if PostgreSQL asks for it.
+    /// Runs a write in a transaction of its own, and retries it after serialization failures.
     pub(in crate::engine) async fn write(
         &self,
         scope: &Scope<'_>,
@@ -43,7 +43,7 @@ impl Engine {
         operation: &Operation<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        // One snapshot for the look before and the write after: both see the same rows.
+        // The rows are read and then written in the same snapshot.
         let isolation = Some(Isolation::RepeatableRead);
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
@@ -54,7 +54,7 @@ impl Engine {
     }
 }
 
-/// The reply to a write, with rows of as many bytes as there is room for; and all rows, for later operations.
+/// The reply to a write, with as many rows as fit into `room` bytes, and all rows for later operations.
 pub(in crate::engine) fn written(
     scope: &Scope<'_>,
     operation: &Operation<'_>,
@@ -94,7 +94,7 @@ pub(in crate::engine) fn written(
     (set, done.after)
 }
 
-/// The first `most` rows at most, as many as there is room for: as they are and, in a dry run, as they were.
+/// At most the first `most` rows, as far as they fit: after the write and, in a dry run, before it.
 fn fitting(
     operation: &Operation<'_>,
     done: &Done,
@@ -103,12 +103,12 @@ fn fitting(
 ) -> (Vec<Value>, Vec<Value>) {
     let (table, returning, dry_run) =
         (operation.table(), operation.plan.returning(), operation.dry_run);
-    // If related rows are large, they were read for some of the rows only.
+    // Related rows may have been read for some of the rows only, if they are large.
     let complete = done.related.as_ref().map_or(usize::MAX, Vec::len).min(done.after.len());
     let related = done.related.as_deref().unwrap_or_default();
     let (mut rows, mut before) = (Vec::new(), Vec::new());
     let mut left = room;
-    // The rows before and after count like the rows: a dry run shows as much of each.
+    // A dry run shows the same number of rows before and after the write.
     for index in 0..complete.max(done.before.len()).min(most) {
         let row = done.after.get(..complete).and_then(|after| after.get(index)).map(|row| {
             let mut row = rows::pick(row, table, returning);

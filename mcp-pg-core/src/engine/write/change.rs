@@ -1,4 +1,4 @@
-//! Changes to rows that exist: look and lock, refuse or change, and never more than was allowed.
+//! Updates and deletes: reads and locks the rows, checks them, and writes no more of them than is allowed.
 
 use serde_json::{Map, Value};
 
@@ -16,18 +16,18 @@ use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
-/// The rows that a change is about to be made to.
+/// The rows that a change will write.
 struct Found {
     rows: Fetched,
     notes: Vec<String>,
 }
 
-/// The rows as a change left them.
+/// The rows after a change.
 #[derive(Default)]
 pub(in crate::engine) struct Changed {
     pub(in crate::engine) rows: Vec<Vec<Value>>,
     pub(in crate::engine) count: u64,
-    /// Whether there are more than `rows` holds.
+    /// Whether `rows` is incomplete.
     pub(in crate::engine) cut: bool,
 }
 
@@ -90,7 +90,7 @@ impl Run<'_, '_> {
         Ok(Done { before, after, count, affected, before_cut, after_cut, notes, related: None })
     }
 
-    /// Finds and locks the rows; refuses if they are too many, or others than the caller means.
+    /// Reads and locks the rows. Refuses if there are too many, or if they are not those that the caller means.
     async fn look(
         &self,
         transaction: &mut Transaction,
@@ -99,7 +99,7 @@ impl Run<'_, '_> {
         looked_at: &[usize],
         record: &mut Record<'_>,
     ) -> Result<Found> {
-        // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
+        // All rows must be identified, with their versions; their images need not be complete.
         let known = plan.versioned() || record.consent.is_some();
         let added_to = !document::columns(plan).is_empty();
         let compared = known || added_to || plan.effect.each().is_some();
@@ -107,7 +107,7 @@ impl Run<'_, '_> {
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let rows = self.statement(transaction, lock, keep, record).await;
         let mut rows = rows.map_err(|error| match error.code() {
-            // Rows that are few are found at once: it is others that keep them.
+            // Few rows are found at once, so others must hold their locks.
             Code::Timeout => error.hint(
                 "another transaction may have locked the rows: try again later, or narrow where",
             ),
@@ -135,7 +135,7 @@ impl Run<'_, '_> {
         Ok(Found { rows, notes })
     }
 
-    /// Runs the statements of a change; if one is refused, tells which row is at fault.
+    /// Runs the statements of a change. If one is refused, finds the row at fault.
     pub(in crate::engine) async fn apply(
         &self,
         transaction: &mut Transaction,
@@ -174,7 +174,7 @@ impl Run<'_, '_> {
     }
 }
 
-/// What there is to say of a change that met no row, besides `notes`.
+/// The notes on a change that matched no row.
 pub(in crate::engine) fn nothing_found(
     plan: &ChangePlan<'_>,
     mut notes: Vec<String>,
@@ -191,7 +191,7 @@ pub(in crate::engine) fn nothing_found(
     notes
 }
 
-/// `too_many_rows`, with the number.
+/// The error `too_many_rows`, with the number of rows.
 pub(in crate::engine) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
     let (action, most) = (plan.action, plan.max_rows);
     let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
@@ -204,7 +204,7 @@ pub(in crate::engine) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
     .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
 }
 
-/// Which tables lose rows by a delete, besides its own.
+/// The note on other tables that lose rows by a delete (ON DELETE CASCADE).
 pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
     let goes = |other: &&TableView| {
         let mut keys = other.table.foreign_keys.iter().chain(&other.table.logical_keys);
@@ -217,7 +217,7 @@ pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> O
     })
 }
 
-/// A column that something was to be added to, and that is null in a row as ever.
+/// The note on a column that is still null, because something was added to null.
 fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
     let Effect::Set(set) = &plan.effect else { return None };
     let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
@@ -232,7 +232,7 @@ fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<Str
     Some(format!("{name} was null, and stays so: $increment adds to {what}, so set it to one"))
 }
 
-/// Which rows were not looked at, where no other one was found.
+/// The note on archived rows that the change did not consider, if it matched no others.
 fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
     let archive = plan.table.archive.as_ref()?;
     match plan.action {
@@ -244,7 +244,7 @@ fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
     }
 }
 
-/// What a select may show all the same.
+/// The note on rows that a select may show but the change cannot write.
 fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
     plan.table.table.row_security.applies().then(|| {
         "no row matches where among those that the table's row-level security lets the caller change".to_owned()
@@ -252,7 +252,7 @@ fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
 }
 
 impl Run<'_, '_> {
-    /// `too_many_rows`, with the number, which is counted.
+    /// The error `too_many_rows`, after counting the rows.
     async fn count_too_many(
         &self,
         transaction: &mut Transaction,
@@ -268,7 +268,7 @@ impl Run<'_, '_> {
         too_many(plan, rows.unwrap_or(plan.max_rows.saturating_add(1)))
     }
 
-    /// The first of the named rows that cannot be changed by itself.
+    /// Finds the first of the named rows that cannot be changed, by changing each alone.
     async fn culprit_of(
         &self,
         transaction: &mut Transaction,
@@ -292,9 +292,8 @@ impl Run<'_, '_> {
     }
 }
 
-/// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
-/// those that name a row, if the user may be `asked` about it or the request names it, and documents that something is
-/// added to, or that others replace.
+/// The columns that are read before a change: all, for images or to check versions; otherwise those that identify a
+/// row, if the user is `asked` to confirm or the request names its rows, and documents that are changed or replaced.
 fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     let readable = plan.table.readable_columns();
     if images || plan.versioned() {
@@ -310,7 +309,7 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     readable.filter(|column| named(column) || read.contains(column)).collect()
 }
 
-/// The position of the only row that is named.
+/// The position of the named row, if there is only one.
 fn only(plan: &ChangePlan<'_>) -> Option<usize> {
     plan.effect.each()?.rows().next().map(|row| row.index)
 }

@@ -1,6 +1,6 @@
-//! Deletes under row-level security: to a statement that locks rows, PostgreSQL shows only those that the policies for
-//! UPDATE show, which say nothing about a delete. So nothing is looked at before; what RETURNING tells is what has gone, and what
-//! should not have is rolled back with it.
+//! Deletes under row-level security. PostgreSQL shows a locking SELECT only the rows that the policies for UPDATE
+//! allow, which says nothing about deletes. So rows are not read before they are deleted: RETURNING tells which were,
+//! and the transaction is rolled back if these are not allowed.
 
 use super::change::{Changed, gone_with_them, nothing_found, too_many};
 use super::version::Versions;

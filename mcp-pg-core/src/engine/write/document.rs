@@ -1,7 +1,8 @@
-//! Changes to JSON documents that do not fit what a row holds: refused before anything is lost.
+//! Checks changes within JSON documents against the rows, so that no data is lost.
 //!
-//! `$merge` puts members into an object, `$append` elements behind those of a list, `$set` a value where a path leads;
-//! `$remove` takes members away.
+//!
+//! `$merge` adds members to an object, `$append` adds elements to a list, `$set` sets the value at a path, `$remove`
+//! removes members.
 
 use std::collections::HashMap;
 
@@ -12,10 +13,10 @@ use crate::error::{Code, Error, Result, step};
 use crate::plan::{Assign, ChangePlan};
 use crate::schema::{Column, Family};
 
-/// The positions of the columns, among those that may be read, in whose documents something is changed.
+/// The positions of the readable columns whose documents are changed.
 pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     let sets: Vec<&[(&Column, Assign<'_>)]> = match plan.effect.each() {
-        // Rows of one batch set the same columns in the same way.
+        // All rows of a batch assign to the same columns in the same way.
         Some(each) => {
             let first = each.batches.iter().filter_map(|rows| rows.first());
             first.map(|row| row.set.as_slice()).collect()
@@ -30,7 +31,7 @@ pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     readable.filter(changed).collect()
 }
 
-/// Refuses if a row holds something that cannot be changed so; the rows begin with the columns `looked_at`.
+/// Refuses if the document of a row does not fit its change. The rows begin with the columns `looked_at`.
 pub(super) fn check(plan: &ChangePlan<'_>, rows: &[Vec<Value>], looked_at: &[usize]) -> Result<()> {
     let changed = columns(plan);
     if changed.is_empty() {
@@ -60,7 +61,7 @@ pub(super) fn check(plan: &ChangePlan<'_>, rows: &[Vec<Value>], looked_at: &[usi
     Ok(())
 }
 
-/// What becomes of a document.
+/// The change of a document.
 #[derive(Clone, Copy)]
 enum Change<'a> {
     Members,
@@ -69,7 +70,7 @@ enum Change<'a> {
     At(&'a [String]),
 }
 
-/// What becomes of the column of this name, if that holds documents.
+/// The change of the column with this name, if it holds documents.
 fn change<'a>(set: &'a [(&Column, Assign<'_>)], name: &str) -> Option<Change<'a>> {
     let (column, assign) = set.iter().find(|(column, _)| column.name == name)?;
     match assign {
@@ -92,7 +93,7 @@ impl Change<'_> {
         }
     }
 
-    /// Why a document cannot be changed so, if it cannot: of nothing becomes what is added.
+    /// Why a document does not fit its change, if so. Null fits every addition.
     fn misfit(self, name: &str, old: &Value) -> Option<Error> {
         let (message, wanted) = match self {
             _ if old.is_null() => return None,
@@ -110,7 +111,7 @@ impl Change<'_> {
     }
 }
 
-/// Why nothing can be put at a path, if it cannot: it leads into what has no members, or to no place of a list.
+/// Why a path cannot be set, if so: it leads into a scalar, or beyond the end of a list.
 fn blocked(name: &str, old: &Value, path: &[String]) -> Option<Error> {
     let mut there = old;
     for (depth, step) in path.iter().enumerate() {
@@ -127,7 +128,7 @@ fn blocked(name: &str, old: &Value, path: &[String]) -> Option<Error> {
             Value::Object(members) => members.get(step)?,
             Value::Array(items) => match step.parse::<usize>() {
                 Ok(index) if index < items.len() => &items[index],
-                // One more is put at the end.
+                // An element may be added at the end.
                 Ok(index) if depth + 1 == path.len() && index == items.len() => return None,
                 _ => return wrong(&format!("a list of {}", items.len())),
             },

@@ -1,4 +1,4 @@
-//! The rows that a list of updates identifies by key.
+//! Rows that a list of updates identifies by key.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,18 @@ use crate::error::{Code, Error, Result};
 use crate::execute::Fetched;
 use crate::plan::Each;
 
-/// Most rows that a note lists.
+/// The most rows that a note lists.
 const LISTED_MOST: usize = 20;
 
-/// The position of a row's name, which stands `behind` columns before the end.
+/// The row's position in the list, which is followed by `behind` further values.
 pub(super) fn position(row: &[Value], behind: usize) -> usize {
     let value = row.len().checked_sub(behind + 1).and_then(|place| row.get(place));
     let number = value.and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
     number.unwrap_or(usize::MAX)
 }
 
-/// Puts the found rows in the order of their names. Refuses if two names mean one row, or if one is not of
-/// the version that the caller read; returns a note on names that no row has.
+/// Sorts the rows by their positions in the list. Refuses if two items name the same row, or if a row does not have
+/// the version that the caller read. Returns a note on items that match no row.
 pub(super) fn each_is_one(
     versions: &Versions<'_, '_>,
     each: &Each<'_>,

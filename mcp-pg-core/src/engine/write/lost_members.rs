@@ -1,4 +1,4 @@
-//! Members of JSON objects that are lost because another object replaces them.
+//! Members of JSON objects that are lost when another object replaces them.
 
 use std::collections::HashMap;
 
@@ -8,15 +8,15 @@ use super::each::position;
 use crate::plan::{Assign, ChangePlan, Source};
 use crate::schema::{Column, Family};
 
-/// The values of one row, or of all.
+/// The assignments of one row, or of all rows.
 type Set<'p> = [(&'p Column, Assign<'p>)];
 
-/// The positions of the columns, among those that may be read as they are, that get an object.
+/// The positions of the columns, readable without a mask, that are set to an object.
 pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     let table = plan.table;
     let gets = |position: &usize| {
         let name = &table.table.columns[*position].name;
-        // Reads of sensitive ones are recorded, and this would be one.
+        // Reading a sensitive column would have to be recorded.
         let open = table.mask(*position).is_none()
             && table.sealed(name).is_none()
             && !table.marks(*position).sensitive;
@@ -27,7 +27,8 @@ pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     table.readable_columns().filter(gets).collect()
 }
 
-/// What to say where a row has members that the object in its place has not; the rows begin with the columns `looked_at`.
+/// The note on members that a row's object has and its replacement lacks. The rows begin with the columns
+/// `looked_at`.
 pub(super) fn note(
     plan: &ChangePlan<'_>,
     rows: &[Vec<Value>],
@@ -63,7 +64,7 @@ pub(super) fn note(
     })
 }
 
-/// A column, its place in a row, and the object that it gets, or that is merged into its own.
+/// A column, its position in the rows, and the object that it is set to or merged with.
 struct Given<'p> {
     column: &'p str,
     place: usize,
@@ -72,7 +73,7 @@ struct Given<'p> {
 }
 
 impl Given<'_> {
-    /// Whether the object that the column holds loses members, or that within which of its own.
+    /// What the column's object loses: its own members (`None`), or those of the member with this name.
     fn lost(&self, old: &Map<String, Value>) -> Option<Option<String>> {
         let loses = |old: &Map<String, Value>, new: &Map<String, Value>| {
             !new.is_empty() && old.keys().any(|key| !new.contains_key(key))
@@ -99,7 +100,7 @@ fn given<'p>(set: &'p Set<'_>, places: &HashMap<&str, usize>) -> Vec<Given<'p>> 
     given.collect()
 }
 
-/// The text of the JSON that a column gets, and whether it is merged into what the column holds.
+/// The JSON text that a column is set to, and whether it is merged with the column's document.
 fn written<'p>((column, assign): &'p (&Column, Assign<'_>)) -> Option<(&'p str, bool)> {
     let (operand, merged) = match assign {
         Assign::Value(operand) if column.data_type.family() == Family::Json => (operand, false),

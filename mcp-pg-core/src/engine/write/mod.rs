@@ -1,5 +1,5 @@
-//! The writes of an operation: rows that are added, changed or deleted within an open transaction, never more of them
-//! than the request allows.
+//! The writes of an operation: inserts, changes or deletes rows in an open transaction, and no more of them than the
+//! request allows.
 
 mod change;
 mod delete;

@@ -1,26 +1,26 @@
-//! Where an operation's values come from, if it takes them from other columns, by arithmetic or from rows of earlier operations
-//! of its transaction: the marks of those columns go along.
+//! The columns from which an operation takes values, by arithmetic or from rows of earlier operations of its
+//! transaction. Their marks apply to the result, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::plan::{Earlier, Plan, Reference};
 use crate::policy::{Marks, TableView};
 
-/// Columns of an operation's rows with values of others, by name.
+/// The columns that take values from others, by name.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Provenance(BTreeMap<String, Origin>);
 
-/// Where the values of a column come from.
+/// The source of a column's values.
 #[derive(Debug, Default)]
 struct Origin {
     marks: Marks,
-    /// The columns that they come from, at first or on the way.
+    /// The columns that the values come from, directly and indirectly.
     columns: BTreeSet<String>,
 }
 
 impl Provenance {
-    /// What an operation on the table computes for columns from marked ones, and does not mark itself; or gives of such
-    /// as groups and measures.
+    /// What an operation on the table computes from marked columns: for columns without these marks, or for groups
+    /// and measures.
     pub(in crate::engine) fn computed(plan: &Plan<'_>, table: &TableView) -> Self {
         let mut taken = Self::default();
         if let Plan::Select(plan) = plan {
@@ -41,7 +41,7 @@ impl Provenance {
         taken
     }
 
-    /// Adds what it takes by references, each for a column, from operations before it; of those, what they take.
+    /// Adds the references of an operation to earlier ones, including what these take from others.
     pub(in crate::engine) fn refer(
         &mut self,
         references: &[(String, Reference)],
@@ -65,14 +65,14 @@ impl Provenance {
         self.0.entry(column.to_owned()).or_default()
     }
 
-    /// The columns, each with one that its values come from.
+    /// The columns, each with a column that its values come from.
     pub(in crate::engine) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flat_map(|(column, origin)| {
             origin.columns.iter().map(move |of| (column.as_str(), of.as_str()))
         })
     }
 
-    /// The columns that take sensitive values, each with those that they come from in parentheses.
+    /// The columns that take sensitive values, each with their sources in parentheses.
     pub(in crate::engine) fn sensitive(&self) -> impl Iterator<Item = String> {
         let sensitive = self.0.iter().filter(|(_, origin)| origin.marks.sensitive);
         sensitive.map(|(column, origin)| {
@@ -84,12 +84,12 @@ impl Provenance {
         })
     }
 
-    /// Whether a column takes what outsiders wrote.
+    /// Whether any column takes values that outsiders wrote.
     pub(in crate::engine) fn holds_untrusted(&self) -> bool {
         self.0.values().any(|origin| origin.marks.untrusted)
     }
 
-    /// Whether this column does.
+    /// Whether this column takes such values.
     pub(in crate::engine) fn is_untrusted(&self, column: &str) -> bool {
         self.0.get(column).is_some_and(|origin| origin.marks.untrusted)
     }

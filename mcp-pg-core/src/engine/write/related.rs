@@ -13,7 +13,7 @@ use crate::request::Format;
 use crate::{statement, value};
 
 impl Engine {
-    /// The included members of each of the written rows, as far as a reply shows them.
+    /// The included relations of each written row, as far as a reply shows them.
     pub(in crate::engine) async fn related(
         &self,
         transaction: &mut Transaction,
@@ -51,7 +51,7 @@ impl Engine {
             .map(|row| row.last()?.as_u64().and_then(|position| usize::try_from(position).ok()))
             .collect();
         if fetched.too_large.is_some() {
-            // Rows without what was asked for are not shown either.
+            // Rows whose related rows were not read are not shown either.
             related.truncate(fetched.rows.len());
         }
         let outputs = statement.outputs.get(..includes.len()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Version checks: whether rows are as the caller read them.
+//! Version checks: whether rows are still as the caller read them.
 
 use serde_json::{Map, Value};
 
@@ -7,19 +7,19 @@ use crate::error::{Code, Error, Result};
 use crate::plan::{ChangePlan, Returned};
 use crate::statement::Statement;
 
-/// What is to be known of rows whose versions follow their columns.
+/// Checks rows whose version follows their columns.
 pub(super) struct Versions<'p, 'v> {
     pub(super) plan: &'p ChangePlan<'v>,
-    /// What read them.
+    /// The statement that read the rows.
     pub(super) statement: &'p Statement<'v>,
-    /// The number of their columns.
+    /// The number of columns before the version.
     pub(super) width: usize,
-    /// Most bytes of a row that a refusal shows.
+    /// The most bytes of a row that an error shows.
     pub(super) most: usize,
 }
 
 impl Versions<'_, '_> {
-    /// Refuses if a row is not of the version that the caller read.
+    /// Refuses if any row has another version than the caller read.
     pub(super) fn unchanged(&self, found: &[Vec<Value>], version: &str) -> Result<()> {
         if found.is_empty() {
             return Err(gone("/if_version"));
@@ -29,10 +29,10 @@ impl Versions<'_, '_> {
             .try_for_each(|row| self.same(row, version).map_err(|error| error.at("/if_version")))
     }
 
-    /// Refuses if the row is of another version; shows of it what the request has returned.
+    /// Refuses if the row has another version. The error shows the row as far as the request returns it.
     pub(super) fn same(&self, row: &[Value], version: &str) -> Result<()> {
         let table = self.plan.table;
-        // The column itself may show it in another form, as moments are.
+        // The version column itself may be shown in another form, as times are.
         let is_column = |position: &usize| {
             let name = &table.table.columns[*position].name;
             table.told_version().is_some_and(|column| column.name == *name)
@@ -63,7 +63,7 @@ impl Versions<'_, '_> {
         Err(error.current(Value::Object(current)).hint(hint))
     }
 
-    /// The row as it is, or its key if all of it is too large, with its version.
+    /// The row with its version; only its key if the row is too large.
     fn current(&self, row: &[Value]) -> Map<String, Value> {
         let table = self.plan.table;
         let row_now = rows::object(&self.statement.outputs, row.to_vec(), self.width);
@@ -85,7 +85,7 @@ impl Versions<'_, '_> {
     }
 }
 
-/// The error of a row that was read once, and is not found any more.
+/// The error about a row that was read before and does not exist any more.
 pub(super) fn gone(at: &str) -> Error {
     Error::new(Code::Conflict, "no row matches where any more: it was changed or removed")
         .at(at)

@@ -1,4 +1,4 @@
-//! A connection of the pool on loan: what becomes of it when the borrower goes away.
+//! A connection taken from the pool, and its cleanup when it is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::session::SessionSettings;
 use crate::error::{Code, Error, Result};
 
-/// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
-/// connection is not used again; dropped in a transaction, that is rolled back. What a caller's statements may
-/// have left in the session is taken back before the next one gets it.
+/// A connection taken from the pool. If it is dropped during a statement, the statement is cancelled and the
+/// connection is not used again. If it is dropped in a transaction, that is rolled back. The session is reset before
+/// its next use if statements may have changed it.
 #[derive(Debug)]
 pub(in crate::execute) struct Lease {
     object: Option<Object>,
     state: State,
-    /// Whether code of the database's may have changed the session.
+    /// Whether code of the database may have changed the session.
     changed: bool,
-    /// How to connect for a cancellation.
+    /// For the connection of a cancellation.
     tls: Arc<ClientConfig>,
     session: Arc<SessionSettings>,
-    /// Tells that it is under way, until it is cleaned up.
+    /// Registers the connection as in use until it is cleaned up.
     under_way: TaskTrackerToken,
 }
 
-/// What a connection is in the middle of.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy)]
 enum State {
     Idle,
@@ -45,7 +45,7 @@ impl Lease {
         Self { object: Some(object), state: State::Idle, changed: false, tls, session, under_way }
     }
 
-    /// The connection, from now on in the middle of a statement.
+    /// The connection, which is then counted as running a statement.
     pub(in crate::execute) fn client(&mut self) -> Result<&mut Object> {
         self.state = State::Statement;
         self.object
@@ -53,17 +53,17 @@ impl Lease {
             .ok_or_else(|| Error::new(Code::Internal, "a connection was used after its return"))
     }
 
-    /// The statement has ended; its transaction may be open.
+    /// The statement has ended. A transaction may be open.
     pub(in crate::execute) fn open(&mut self) {
         self.state = State::Transaction;
     }
 
-    /// Nothing is under way, and no transaction is open.
+    /// The statement and the transaction have ended.
     pub(in crate::execute) fn done(&mut self) {
         self.state = State::Idle;
     }
 
-    /// Runs code that may change the session, beyond its transaction and whatever becomes of that.
+    /// Code is about to run that may change the session, which a rollback does not undo.
     pub(in crate::execute) fn change(&mut self) {
         self.changed = true;
     }
@@ -107,7 +107,7 @@ impl Drop for Lease {
         let token = client.cancel_token();
         let tls = MakeRustlsConnect::new(ClientConfig::clone(&self.tls));
         runtime.spawn(async move {
-            // Closing the connection alone would let the statement run on to its end.
+            // Closing the connection alone would not stop the statement.
             if !client.is_closed() {
                 let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await;
                 tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");

@@ -1,4 +1,4 @@
-//! Connections: made, encrypted, pooled, lent and reset, and why there is none.
+//! Connections: how they are made, encrypted, pooled and reset, and the errors if there is none.
 
 mod lease;
 mod pool;

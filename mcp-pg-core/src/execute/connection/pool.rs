@@ -1,4 +1,4 @@
-//! The pool of connections, and whether it gets any.
+//! The connection pool.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,36 +19,36 @@ use super::unconnected::SHARED;
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 
-/// How long a call waits before it looks again whether a connection is idle, where PostgreSQL accepts no more.
+/// How often a waiting call checks for an idle connection while PostgreSQL accepts no more.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Connections that are read-only sessions, at most so many.
+/// A pool of read-only sessions, of limited size.
 #[derive(Debug, Clone)]
 pub(in crate::execute) struct Pool {
     connections: deadpool_postgres::Pool,
-    /// None where the log is told of it by others.
+    /// Logs the database's availability; `None` if others do.
     presence: Option<Arc<Presence>>,
-    /// How long a call waits for one.
+    /// How long a call waits for a connection.
     patience: Duration,
 }
 
-/// What is done with the connections.
+/// The state of the pool's connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
-    /// Whether the database was there when a connection was last asked for.
+    /// Whether the database was available at the last attempt to get a connection.
     pub up: bool,
-    /// How many are on loan.
+    /// The number of connections in use.
     pub used: usize,
-    /// How many are open, and nobody's.
+    /// The number of open connections that are not in use.
     pub idle: usize,
-    /// How many calls wait for one.
+    /// The number of calls that wait for a connection.
     pub waiting: usize,
-    /// How many there may be.
+    /// The most connections.
     pub most: usize,
 }
 
 impl Pool {
-    /// Connects when it is first used.
+    /// A pool that connects at its first use.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Pool {
             .create_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
             .post_create(begin(session, timeouts.connect))
-            // The one that was used last has the statements prepared, and PostgreSQL's process for it is warm.
+            // The connection that was used last has prepared statements, and its server process has warm caches.
             .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| {
@@ -80,16 +80,16 @@ impl Pool {
         Ok(Self { connections, presence: Some(Arc::default()), patience: timeouts.pool })
     }
 
-    /// The same where others tell the log that the database is away.
+    /// The same without log messages about the database's availability, which others write.
     pub(in crate::execute) fn quiet(self) -> Self {
         Self { presence: None, ..self }
     }
 
-    /// A connection on loan.
+    /// Takes a connection.
     ///
     /// # Errors
     ///
-    /// None can be made, or all are on loan for too long.
+    /// No connection can be made, or none becomes idle in time.
     pub(in crate::execute) async fn get(&self) -> Result<Object, PoolError> {
         let until = Instant::now() + self.patience;
         let mut got = self.connections.get().await;
@@ -105,7 +105,7 @@ impl Pool {
         got
     }
 
-    /// Whether one of the connections that there are becomes idle in time.
+    /// Waits for an existing connection to become idle.
     async fn is_idle_before(&self, until: Instant) -> bool {
         loop {
             if self.connections.status().size == 0 || Instant::now() >= until {
@@ -130,7 +130,7 @@ impl Pool {
         }
     }
 
-    /// Forgets all prepared statements.
+    /// Removes all prepared statements from the cache.
     pub(in crate::execute) fn forget_statements(&self) {
         self.connections.manager().statement_caches.clear();
     }
@@ -142,12 +142,12 @@ fn is_crowded(got: &Result<Object, PoolError>) -> bool {
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
-/// Begins the session of a new connection.
+/// Sets up the session of a new connection.
 fn begin(session: Arc<SessionSettings>, patience: Duration) -> Hook {
     Hook::async_fn(move |client, _| {
         let session = session.clone();
         Box::pin(async move {
-            // A pooler takes a connection at once, and may have no session for it for long.
+            // A pooler accepts a connection at once, but may have no session for it for a long time.
             match timeout(patience, session.begin(client)).await {
                 Ok(Ok(Kept::Own)) => Ok(()),
                 Ok(Ok(Kept::Shared)) => Err(HookError::message(SHARED)),

@@ -1,5 +1,5 @@
-//! Whether the database is available, by the last attempt to get a connection: one line in the log when it goes away,
-//! one when it is back, however many calls find out.
+//! Whether the database is available, according to the last attempt to get a connection. Logs one line when it
+//! becomes unavailable and one when it is back, however many calls notice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,28 +9,28 @@ use deadpool_postgres::{PoolError, TimeoutType};
 
 use crate::error::cause::chain;
 
-/// How long the log is told nothing more of a database that comes and goes.
+/// The minimum time between such lines.
 const SILENCE: Duration = Duration::from_secs(10);
 
-/// What is known of the database.
+/// The availability of the database.
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     there: AtomicBool,
-    /// Whether the log says that it is away.
+    /// Whether the log says that it is unavailable.
     told: AtomicBool,
-    /// When the log was last told so.
+    /// When the log last said so.
     away: Mutex<Option<Instant>>,
-    /// When it was last told that there was no connection although the database is there.
+    /// When the log last said that there was no connection although the database is available.
     busy: Mutex<Option<Instant>>,
 }
 
 impl Presence {
-    /// Whether it was there when it was last looked for.
+    /// Whether it was available at the last attempt.
     pub(super) fn is_there(&self) -> bool {
         self.there.load(Ordering::Relaxed)
     }
 
-    /// There is a connection.
+    /// A connection was taken.
     pub(super) fn found(&self) {
         if !self.is_there()
             && !self.there.swap(true, Ordering::Relaxed)
@@ -40,7 +40,7 @@ impl Presence {
         }
     }
 
-    /// There is none, because of `error`.
+    /// No connection could be taken, because of `error`.
     pub(super) fn missed(&self, error: &PoolError) {
         let cause = std::error::Error::source(error).map(chain);
         let now = Instant::now();
@@ -53,9 +53,9 @@ impl Presence {
         }
     }
 
-    /// Notes that it is away; true if the log is to be told.
+    /// Notes that it is unavailable. Returns whether to log that.
     fn is_lost(&self, now: Instant) -> bool {
-        // What was never there has not gone: who starts the server learns that.
+        // If it never was available, the caller who starts the server is told.
         if !self.there.swap(false, Ordering::Relaxed) {
             return false;
         }
@@ -65,7 +65,7 @@ impl Presence {
     }
 }
 
-/// Whether the log has been told nothing of it for a while; from now on it has been.
+/// Whether the last line is old enough for another one, which is then noted.
 fn is_due(last: &Mutex<Option<Instant>>, now: Instant) -> bool {
     let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
     let due = last.is_none_or(|last| now.duration_since(last) >= SILENCE);
@@ -75,7 +75,7 @@ fn is_due(last: &Mutex<Option<Instant>>, now: Instant) -> bool {
     due
 }
 
-/// Whether the database is not there: it is where all connections are on loan, or it has too many.
+/// Whether the error means that the database is unavailable, rather than that there are too many connections.
 fn is_away(error: &PoolError) -> bool {
     match error {
         PoolError::Timeout(TimeoutType::Wait) => false,

@@ -1,4 +1,4 @@
-//! What every session of the pool is set to, at its beginning and after code that may have changed it.
+//! The settings of every session, made when it begins and after code that may have changed them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,28 +10,28 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::policy::Timeouts;
 
-/// Settings of every session; transactions that write say so themselves. The first row still tells what was set for
-/// the login or the database, and whether somebody has begun the session before.
+/// Makes the settings; transactions that write override the first. The first row also returns the previous values:
+/// whether the login or the database is read-only, and whether the session has begun before.
 const SET: &str = "SELECT pg_catalog.current_setting('default_transaction_read_only'), \
      pg_catalog.current_setting('mcp_pg.begun', true), \
      pg_catalog.set_config(name, value, false) \
      FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
 
-/// Whose a new session is.
+/// Whether a new session is used by this client only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::execute) enum Kept {
-    /// Its client's alone.
+    /// It is.
     Own,
-    /// It was begun before, by another client: a pooler passes it on.
+    /// Another client has begun it before: a pooler shares it.
     Shared,
 }
 
-/// The settings by name.
+/// The settings of a session, by name.
 #[derive(Debug)]
 pub(in crate::execute) struct SessionSettings {
     names: Vec<&'static str>,
     values: Vec<String>,
-    /// Whether the newest session was read-only before anything was set: the login is not meant to write.
+    /// Whether the newest session was read-only before the settings were made, because the login should not write.
     read_only: AtomicBool,
 }
 
@@ -43,20 +43,20 @@ impl SessionSettings {
             ("lock_timeout", milliseconds(timeouts.lock)),
             ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
             ("default_transaction_read_only", "on".into()),
-            // The forms in which values are read.
+            // The formats in which values are read.
             ("TimeZone", "UTC".into()),
             ("DateStyle", "ISO".into()),
             ("IntervalStyle", "postgres".into()),
             ("bytea_output", "hex".into()),
             ("extra_float_digits", "1".into()),
-            // Those of the names of types.
+            // The format of type names.
             ("quote_all_identifiers", "off".into()),
-            // The forms in which they are written.
+            // The formats in which values are written.
             ("array_nulls", "on".into()),
             ("xmloption", "content".into()),
-            // Off, it refuses all that policies are about.
+            // If this is off, statements fail to which row-level security applies.
             ("row_security", "on".into()),
-            // Last, since the first row is to tell how it was.
+            // Last, because the first row returns the previous value.
             ("mcp_pg.begun", "on".into()),
         ]
         .into_iter()
@@ -64,7 +64,7 @@ impl SessionSettings {
         Self { names, values, read_only: AtomicBool::new(false) }
     }
 
-    /// Makes the settings, in a session that is new.
+    /// Makes the settings in a new session.
     pub(in crate::execute) async fn begin(&self, client: &Client) -> Result<Kept, PgError> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
@@ -77,15 +77,15 @@ impl SessionSettings {
         Ok(Kept::Own)
     }
 
-    /// Whether somebody has set the login or the database to be read-only.
+    /// Whether the login or the database is set to be read-only.
     pub(in crate::execute) fn read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
     }
 
-    /// Takes back what triggers and functions have left in the session: its role and settings, cursors, temporary
-    /// tables, locks, the last values of sequences. Prepared statements stay: most of them are the driver's.
+    /// Resets what triggers and functions may have left in the session: role and settings, cursors, temporary tables,
+    /// locks, the last values of sequences. Prepared statements are kept, because most of them are the driver's.
     pub(in crate::execute) async fn restore(&self, client: &Client) -> Result<(), PgError> {
-        // The role first: what comes after it is done as the login.
+        // The role first, so that everything else is done as the login.
         const LEFT: [&str; 7] = [
             "SET SESSION AUTHORIZATION DEFAULT",
             "CLOSE ALL",

@@ -1,4 +1,4 @@
-//! Encryption of connections, and who the server on the other side must prove to be.
+//! TLS for connections to PostgreSQL, and how its certificate is verified.
 
 use std::sync::Arc;
 
@@ -15,21 +15,24 @@ use rustls::{
 use crate::error::{Code, Error, Result};
 use crate::policy::{ServerIdentity, Tls};
 
-/// How encrypted connections are made; whether they are encrypted at all is the connection's `sslmode`.
+/// The TLS configuration of connections. Whether TLS is used is decided by the connection's `sslmode`.
 ///
 /// # Errors
 ///
-/// `invalid_value` if the root certificates cannot be used, or the authority is not said.
+/// `invalid_value` if the root certificates cannot be used, or if `verify-ca` is asked for without any.
 pub(in crate::execute) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match tls.identity {
-        ServerIdentity::Any => Arc::new(AnyCertificate(provider.clone())),
-        // A public authority vouches for any name that somebody owns.
+        ServerIdentity::Any => Arc::new(AnyName { authority: None, provider: provider.clone() }),
+        // A public authority certifies any name that somebody owns.
         ServerIdentity::Authority if tls.root_certificates.is_none() => {
             return Err(wrong("verify-ca needs the certificate of the authority")
                 .hint("give sslrootcert, or ask for the name as well: verify-full"));
         }
-        ServerIdentity::Authority => Arc::new(AnyName(authority(tls, provider.clone())?)),
+        ServerIdentity::Authority => {
+            let authority = Some(authority(tls, provider.clone())?);
+            Arc::new(AnyName { authority, provider: provider.clone() })
+        }
         ServerIdentity::Name => authority(tls, provider.clone())?,
     };
     Ok(ClientConfig::builder_with_provider(provider)
@@ -65,50 +68,14 @@ fn wrong(message: &str) -> Error {
     Error::new(Code::InvalidValue, message)
 }
 
-/// Takes any certificate: what is read on the way is hidden, who reads it at the end is not known.
+/// Accepts certificates whatever their name: those of a known authority, or any at all without one.
+///
+/// The latter hides the connection from listeners, but does not tell who is on the other side.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, TlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, TlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct AnyName {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
 }
-
-/// Takes a certificate of a known authority, for whatever name it was issued.
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
@@ -119,8 +86,9 @@ impl ServerCertVerifier for AnyName {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, TlsError> {
-        // The name is looked at last: nothing else was wrong with what fails by it.
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+        let Some(authority) = &self.authority else { return Ok(ServerCertVerified::assertion()) };
+        // The name is verified last: if it is wrong, nothing else is.
+        match authority.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             Err(TlsError::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -134,7 +102,8 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.0.verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -143,10 +112,11 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        self.0.verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

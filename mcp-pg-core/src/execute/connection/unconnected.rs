@@ -1,15 +1,15 @@
-//! Why there is no connection.
+//! Errors of connections that cannot be made.
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
 use crate::error::{Code, Error};
 use crate::execute::refusal::ended;
 
-/// Told of a pooler in front of the database that does not keep sessions apart.
+/// The message about a pooler in front of the database that shares sessions between clients.
 pub(in crate::execute) const SHARED: &str =
     "database sessions are shared between clients, as poolers do in transaction mode";
 
-/// The error of a connection that the pool cannot lend.
+/// The error of the pool.
 pub(in crate::execute) fn unconnected(error: PoolError) -> Error {
     match error {
         PoolError::Timeout(TimeoutType::Wait) => {
@@ -28,19 +28,19 @@ pub(in crate::execute) fn unconnected(error: PoolError) -> Error {
     }
 }
 
-/// Whether it is the pooler's fault.
+/// Whether a pooler that shares sessions is the cause.
 pub(in crate::execute) fn is_shared(error: &PoolError) -> bool {
     matches!(error, PoolError::PostCreateHook(HookError::Message(told)) if told == SHARED)
 }
 
-/// The error of that.
+/// The error about such a pooler.
 pub(in crate::execute) fn shared() -> Error {
     Error::new(Code::DatabaseUnavailable, SHARED)
         .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
         .retryable(false)
 }
 
-/// Whether PostgreSQL answered, and takes no such connection: no such database or login, a wrong password.
+/// Whether PostgreSQL refused the connection: no such database or login, or a wrong password.
 fn refuses(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|state| state.code() == "3D000" || state.code().starts_with("28"))
 }
@@ -51,8 +51,8 @@ fn refused(error: tokio_postgres::Error) -> Error {
         .caused_by(error)
 }
 
-/// Whether the server is there, and is not one to which a connection as it is asked for can be made: without encryption,
-/// read-only, or of a way to prove who one is that is not known here.
+/// Whether the server answered, but will never accept a connection with these settings: it does not offer TLS or
+/// channel binding, or is not read-write or read-only as `target_session_attrs` asks.
 fn is_settled(error: &tokio_postgres::Error) -> bool {
     const SETTLED: [&str; 4] = [
         "server does not support TLS",
@@ -72,7 +72,7 @@ fn unfit(error: tokio_postgres::Error) -> Error {
         .caused_by(error)
 }
 
-/// The error of a database that says nothing.
+/// The error of a database that does not answer.
 pub(in crate::execute) fn unavailable(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> Error {

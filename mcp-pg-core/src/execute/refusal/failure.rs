@@ -1,4 +1,4 @@
-//! Why a statement failed, before anyone has said what that means to the caller.
+//! Failures of statements, before they are translated for the caller.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use crate::error::{Code, Error};
 use crate::execute::connection::unavailable;
 
-/// Why a statement failed: PostgreSQL refused it, or it never came so far.
+/// Why a statement failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The driver's error; it holds PostgreSQL's answer if there was one.
+    /// An error of the driver, which contains PostgreSQL's answer if there was one.
     Database(tokio_postgres::Error),
-    /// This crate's own.
+    /// An error of this crate.
     Own(Error),
 }
 
@@ -21,14 +21,14 @@ impl Failure {
     pub(crate) fn rolled_back(&self) -> bool {
         match self {
             Failure::Own(_) => true,
-            // With FATAL, the connection ends: perhaps only after the commit.
+            // FATAL ends the connection, perhaps after the commit.
             Failure::Database(error) => error
                 .as_db_error()
                 .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
         }
     }
 
-    /// Whether the caller's database role may not do it, or a policy of row-level security is against it.
+    /// Whether the caller's database role has no privilege, or a row-level security policy forbids it.
     pub(crate) fn is_for_want_of_rights(&self) -> bool {
         match self {
             Failure::Own(_) => false,
@@ -36,7 +36,7 @@ impl Failure {
         }
     }
 
-    /// Whether the connection was ended, and not by what ran on it.
+    /// Whether the connection was ended by something else than the statement.
     pub(in crate::execute) fn is_cut(&self) -> bool {
         match self {
             Failure::Own(_) => false,
@@ -47,7 +47,7 @@ impl Failure {
         }
     }
 
-    /// The error to tell, of which `tell` knows what PostgreSQL answered.
+    /// The error for the caller. `tell` translates PostgreSQL's answer.
     pub(in crate::execute) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
         let error = match self {
             Failure::Own(error) => return error,
@@ -64,24 +64,24 @@ impl Failure {
     }
 }
 
-/// What the log may tell of PostgreSQL's answer: not its DETAIL and CONTEXT, which show rows, nor what it says of values
-/// that do not fit, and what functions raise.
+/// The parts of PostgreSQL's answer that may be logged: not DETAIL and CONTEXT, which show rows, nor messages about
+/// invalid values and those raised by functions.
 #[derive(Debug)]
 pub(in crate::execute) struct Refused {
     message: String,
     state: String,
     constraint: Option<String>,
-    /// Whether the schema has changed under the statement.
+    /// Whether the schema was changed after the statement was made.
     pub(in crate::execute) stale: bool,
 }
 
-/// What PostgreSQL says of a prepared statement whose columns have changed, and of much else that it cannot do.
+/// The SQLSTATE for a prepared statement whose result columns have changed, and for other unsupported features.
 pub(in crate::execute) const CHANGED: &str = "0A000";
 
-/// Whether it is the statement itself that does not fit the schema, and not something within a function that it calls,
-/// nor a value: both have a context.
+/// Whether the statement itself does not fit the schema. Errors within a function and errors about values have a
+/// CONTEXT.
 fn is_stale(answer: &DbError) -> bool {
-    // Undefined table, column, function, object or schema; a column of another type.
+    // Undefined table, column, function, object or schema, and a column of another type.
     const STALE: [&str; 6] = ["42P01", "42703", "42883", "42704", "3F000", "42804"];
     match answer.code().code() {
         CHANGED => answer.routine() == Some("RevalidateCachedQuery"),
@@ -125,7 +125,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether reading from the connection, or writing to it, failed.
+/// Whether reading from or writing to the connection failed.
 fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }

@@ -1,6 +1,7 @@
-//! What PostgreSQL's refusals of keys mean: unique ones, references, exclusions.
+//! Violations of keys: unique constraints, foreign keys and exclusion constraints.
 //!
-//! Partitions refuse under names of their own; what is told is the name that the table has for it.
+//!
+//! Partitions have constraints with names of their own. Errors contain the name of the table's constraint.
 
 use tokio_postgres::error::DbError;
 
@@ -23,7 +24,7 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     let Some(name) = answer.constraint() else { return error };
     let mut keys = table.keys();
     let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns)) else {
-        // An index over an expression, or a key with columns that the caller does not know.
+        // A unique index on an expression, or a key with columns that the caller does not see.
         let mut indexes = table.indexes.iter().filter(|_| place.is_own(answer));
         let Some(index) = indexes.find(|index| index.name == name) else { return error };
         return error.constraint(name).hint(format!(
@@ -36,24 +37,24 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     same_key(key, told.as_ref(), place)
 }
 
-/// The key that a partition says is violated: its own index has another name, but the same columns.
+/// The key that a partition reports as violated: its own index has another name but the same columns.
 fn key_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t Key> {
     let mut keys = table.keys();
     keys.find(|key| is_told(answer, table, &key.columns))
 }
 
-/// The reference that a partition says leads nowhere.
+/// The foreign key that a partition reports as violated.
 fn reference_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t ForeignKey> {
     table.foreign_keys.iter().find(|key| is_told(answer, table, &key.columns))
 }
 
-/// Whether the detail of the answer is about these columns: "Key (device, at)=(7, …) …".
+/// Whether the answer's DETAIL is about these columns: "Key (device, at)=(7, …) …".
 fn is_told(answer: &DbError, table: &Table, columns: &[usize]) -> bool {
     let names = columns.iter().map(|column| table.columns[*column].name.as_str());
     ViolatedKey::of(answer).is_some_and(|key| key.names(names))
 }
 
-/// The error of a key that a row has already, which PostgreSQL may have `told`.
+/// The error about a key that already exists, which PostgreSQL's DETAIL may contain.
 fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let columns: Vec<&str> =
@@ -90,12 +91,12 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
     named(Error::new(Code::UniqueViolation, message).at(at).hint(hint), &key.name, table)
 }
 
-/// The error with the constraint's name; not at a view, where that tells of the table beneath.
+/// The error with the constraint's name, except for a view, where it would reveal the table beneath.
 fn named(error: Error, name: &str, table: &Table) -> Error {
     if table.kind == TableKind::View { error } else { error.constraint(name) }
 }
 
-/// The table whose row others still refer to, if that is what PostgreSQL says and the caller knows the reference.
+/// The table whose row is still referenced, if that is the error and the caller sees the foreign key.
 pub(crate) fn referred<'v>(answer: &DbError, view: &'v View) -> Option<&'v TableName> {
     let other = view.tables().iter().find(|other| {
         answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
@@ -109,7 +110,7 @@ pub(crate) fn referred<'v>(answer: &DbError, view: &'v View) -> Option<&'v Table
 pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
     let refused = |message: String| Error::new(Code::ExclusionViolation, message);
     let table = &place.table.table;
-    // The constraint's index tells whether the caller may know of it.
+    // Whether the caller may see the constraint is decided by its index.
     let mut indexes = table.indexes.iter().filter(|_| !place.is_elsewhere(answer));
     let index = indexes.find(|index| Some(index.name.as_str()) == answer.constraint());
     let Some(index) = index else {
@@ -145,13 +146,13 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     {
         return missing_row(key, place).constraint(&key.name);
     }
-    // Rows of another table refer to this one; the caller may not know that table.
+    // Rows of another table refer to this one. The caller may not see that table.
     let other = place.view.tables().iter().find(|other| {
         answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
     });
     let known = other.and_then(|other| {
         let mut keys = other.table.foreign_keys.iter();
-        // What refers to a partitioned table has a constraint for each partition, with names of their own.
+        // A foreign key to a partitioned table has a constraint for each partition, each with its own name.
         let key = match partitioned {
             true => keys.find(|key| key.table == table.name),
             false => keys.find(|key| key.name == name),
@@ -184,14 +185,15 @@ fn either() -> Error {
     )
 }
 
-/// Whether the rows that a write leaves refer to one that it took away or changed, not those that it wrote to one that is
-/// not there. Both ends of a key may be in one table; `None` if nothing tells which is meant.
+/// Whether the remaining rows refer to a row that was removed or changed (true), or the written rows refer to a row
+/// that does not exist (false). `None` if that is unknown, as it may be if both ends of the key are in one table.
 fn is_left(answer: &DbError, key: &ForeignKey, place: &Place<'_>) -> Option<bool> {
     if place.values.is_none() {
         return Some(true);
     }
     let table = &place.table.table;
-    // Who may not read the whole key is not told it: then no new row is referred to yet.
+    // PostgreSQL shows the key only to those who may read all of it. Without it, an insert is assumed to lack the
+    // referenced row.
     let told = told_left(answer, key, table).or(place.given.map(|_| false));
     let written = |name: &str| place.writes(name);
     told.or_else(|| {
@@ -201,8 +203,7 @@ fn is_left(answer: &DbError, key: &ForeignKey, place: &Place<'_>) -> Option<bool
     })
 }
 
-/// The same as far as PostgreSQL tells: it names the columns at one end of the key of this table, and the table at the
-/// other.
+/// The same from PostgreSQL's answer: DETAIL names the key's columns in this table, and the table at the other end.
 fn told_left(answer: &DbError, key: &ForeignKey, table: &Table) -> Option<bool> {
     let origins = key.columns.iter().map(|column| {
         let column = &table.columns[*column];

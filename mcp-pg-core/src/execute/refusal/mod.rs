@@ -1,7 +1,8 @@
-//! Errors of PostgreSQL, in this crate's terms.
+//! Translates PostgreSQL's errors.
 //!
-//! PostgreSQL's own sentences may name tables, columns or values that the caller must not know, so they
-//! are passed on only where they speak of the caller's own input. One table maps SQLSTATE to [`Code`].
+//!
+//! PostgreSQL's messages may contain tables, columns or values that the caller must not see, so they are passed on
+//! only if they are about the caller's own input. One table maps SQLSTATE to [`Code`].
 
 mod failure;
 mod key;
@@ -30,7 +31,7 @@ use place::shown;
 use rule::{check, not_null};
 use words::{parameter_number, quotes, quotes_nothing};
 
-/// The code of a SQLSTATE.
+/// The code for a SQLSTATE.
 pub(in crate::execute) fn code(state: &str) -> Code {
     match state {
         "23505" => Code::UniqueViolation,
@@ -45,15 +46,15 @@ pub(in crate::execute) fn code(state: &str) -> Code {
         "54000" | "54001" | "54011" | "54023" | "53200" | "53400" => Code::LimitExceeded,
         "53300" | "57P01" | "57P02" | "57P03" | "57P05" => Code::DatabaseUnavailable,
         state if state.starts_with("08") => Code::DatabaseUnavailable,
-        // What a value of the caller's did not satisfy.
+        // Errors about values.
         state if state.starts_with("22") => Code::InvalidValue,
-        // A regular expression, a network mask, a row type: errors in text that the caller gave.
+        // A regular expression, a network mask, a composite value: errors in a text from the caller.
         "2201B" | "42804" | "42846" => Code::InvalidValue,
         _ => Code::DatabaseError,
     }
 }
 
-/// Whether the schema has changed under the statement: worth reading it anew, and trying again.
+/// Whether the schema was changed after the statement was made, so that the call should be repeated with the new one.
 pub(crate) fn is_stale(error: &Error) -> bool {
     match error.source().and_then(|cause| cause.downcast_ref::<Refused>()) {
         Some(refused) => refused.stale,
@@ -69,9 +70,9 @@ pub(crate) fn refusal(failure: Failure, place: &Place<'_>) -> Error {
 fn answered(answer: &DbError, place: &Place<'_>) -> Error {
     let state = answer.code().code();
     let code = match code(state) {
-        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        // PostgreSQL was parsing a value: a name in regclass, jsonpath or tsquery syntax.
         Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
-        // Arithmetic may give NaN or infinity, which no whole number is.
+        // The result of arithmetic may be NaN or infinity, which integers cannot be.
         Code::DatabaseError if is_unconvertible(answer) => Code::InvalidValue,
         code => code,
     };
@@ -82,7 +83,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
         Code::ExclusionViolation => exclusion(answer, place),
-        // ProcessInterrupts: what the primary did is in the way of the read.
+        // ProcessInterrupts: on a standby, the read conflicts with changes from the primary.
         Code::SerializationFailure
             if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
         {
@@ -122,14 +123,14 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
     }
 }
 
-/// Another transaction is in the way.
+/// Another transaction holds the rows.
 const COLLIDED: &str = "concurrent transactions collided";
 const LOCKED: &str = "another transaction has held a lock on the table or its rows for too long";
 
-/// One of PostgreSQL's own bounds is in the way.
+/// One of PostgreSQL's own limits is exceeded.
 const TOO_MUCH: &str = "this is more than the database can do at once";
 
-/// A refusal that no code tells from others: something about the table that a request could not know.
+/// An error that its code does not identify: something about the table that the request could not know.
 fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
     match answer.routine() {
         Some("ExecCheckIndexConstraints") => Error::new(
@@ -155,7 +156,7 @@ fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
     }
 }
 
-/// Whether a number is none of the type that it is to have.
+/// Whether a number cannot be converted to the type that it should have.
 fn is_unconvertible(answer: &DbError) -> bool {
     answer.code().code() == CHANGED
         && answer.routine().is_some_and(|by| by.starts_with("numeric_int"))
@@ -180,7 +181,7 @@ fn forbidden(answer: &DbError, state: &str) -> Error {
     }
 }
 
-/// PostgreSQL has answered, and ends the session or takes none.
+/// PostgreSQL answered, and ended the session or accepted none.
 pub(in crate::execute) fn ended(state: &str) -> Error {
     let message = match state {
         "53300" => "the database accepts no more connections of this login",
@@ -191,19 +192,19 @@ pub(in crate::execute) fn ended(state: &str) -> Error {
     Error::new(Code::DatabaseUnavailable, message).hint("try again in a moment")
 }
 
-/// Whether bytes that are stored are no text in the database's encoding: none of the caller's are such.
+/// Whether stored bytes are invalid in the database's encoding. Bytes from callers never are.
 fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
     answer.code().code() == "22021"
         && answer.routine().is_some_and(|by| by.starts_with("report_invalid_encoding"))
         && parameter(answer, place).is_none()
 }
 
-/// Whether the sentence is one that people wrote into a function, for those who use the table.
+/// Whether the message was raised by a function, and so is written for users of the table.
 pub(in crate::execute) fn is_raised(answer: &DbError) -> bool {
     matches!(answer.code().code(), "P0001" | "P0004") || answer.routine() == Some("exec_stmt_raise")
 }
 
-/// What people wrote, with the detail and the hint that they gave.
+/// The raised message, with its detail and hint.
 pub(in crate::execute) fn raised(answer: &DbError, code: Code) -> Error {
     let error = Error::new(
         code,
@@ -221,11 +222,11 @@ pub(in crate::execute) fn raised(answer: &DbError, code: Code) -> Error {
 /// invalid_text_representation
 const UNREADABLE: &str = "22P02";
 
-/// Of a parameter, PostgreSQL would say which one it is.
+/// For a parameter, PostgreSQL would say which one it is.
 const NO_PARAMETER: &str = "a policy, default, trigger or view of the table casts a text to a type that it does not fit: perhaps a claim of the caller, or a stored value";
 
-/// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
-/// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
+/// A value does not fit its type. PostgreSQL's message is only about the value, but it says whose value it is for
+/// parameters only: any other quoted value may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     if let Some(at) = time_zone(answer, place) {
         return Error::new(Code::InvalidValue, "PostgreSQL knows no such time zone")
@@ -238,7 +239,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("the maintainer of the database or of the credentials has to look at it")
             .inside(place.values.unwrap_or_default());
     }
-    // Where a value is used is a guess: it may be that of a row which a trigger reads.
+    // The place where a value is used is a guess: the value may also be one that a trigger reads from a row.
     let told = read.is_some()
         || quotes_nothing(answer.message())
         || used.is_some() && !answer.message().contains(char::is_numeric);
@@ -256,8 +257,8 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     }
 }
 
-/// Where the value stands that PostgreSQL could read and not use, if only one is used so: a regular expression, or what
-/// is added to a number.
+/// The place of the value that PostgreSQL could parse but not use, if only one can be meant: a regular expression, or
+/// an operand of arithmetic.
 fn used<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     let uses: &[&str] = match answer.code().code() {
         "2201B" => &["/matches", "/imatches"],
@@ -268,13 +269,13 @@ fn used<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     only(places.filter(|at| uses.iter().any(|used| at.ends_with(used))))
 }
 
-/// The one place that all of these are: a value may be several parameters.
+/// The place that all of these share, if it is one. A value may be several parameters.
 fn only<'a>(mut places: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let first = places.next()?;
     places.all(|place| place == first).then_some(first)
 }
 
-/// Where the time zone stands that PostgreSQL does not know, if that is what it says.
+/// The place of a time zone that PostgreSQL does not know, if that is the error.
 fn time_zone<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     if answer.code().code() != "22023" {
         return None;
@@ -287,7 +288,7 @@ fn time_zone<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     unknown.next().and_then(Operand::place)
 }
 
-/// Where the parameter stands that PostgreSQL could not read.
+/// The place of the parameter that PostgreSQL could not parse.
 fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     parameter_of(answer, place.parameters)
 }
@@ -300,8 +301,8 @@ pub(in crate::execute) fn parameter_of<'a>(
     parameters.get(number.checked_sub(1)?)?.place()
 }
 
-/// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
-/// regular expression, and does not say where.
+/// The place of the caller's only value. PostgreSQL could parse but not use it, as with a regular expression, and
+/// does not say which value it is.
 fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
     let places = place.parameters.iter().filter_map(Operand::place);
     match (place.written, place.values) {

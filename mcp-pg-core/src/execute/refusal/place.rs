@@ -1,4 +1,4 @@
-//! What a failed statement was about, and what of PostgreSQL's words about it is told.
+//! What a failed statement was about, and which of PostgreSQL's words may be passed on.
 
 use tokio_postgres::error::DbError;
 
@@ -7,31 +7,32 @@ use crate::plan::Operand;
 use crate::policy::{TableView, View};
 use crate::schema::{Column, TableKind};
 
-/// What a failed statement was about, so that its error can say where.
+/// What a failed statement was about, so that its error can have a place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
-    /// What the caller may know.
+    /// The caller's view.
     pub(crate) view: &'a View,
-    /// The table.
+    /// The statement's table.
     pub(crate) table: &'a TableView,
-    /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
+    /// The place of the written values in the arguments: `/updates`, `/data`, `/data/3`.
     pub(crate) values: Option<&'a str>,
-    /// How many columns of a row it wrote, if it did: what other values were for was done before.
+    /// The number of columns that it wrote, if any. Values for other purposes were used before the write.
     pub(crate) written: Option<usize>,
-    /// The columns that the rows of an insert give.
+    /// The columns that an insert's rows give.
     pub(crate) given: Option<&'a [&'a Column]>,
-    /// The statement's parameters, each with its place.
+    /// The statement's parameters, with their places.
     pub(crate) parameters: &'a [Operand],
 }
 
 impl Place<'_> {
-    /// Whether it was the table itself that refused, not another one that a trigger writes to.
+    /// Whether the error is from the table itself, not from another one that a trigger writes to.
     pub(super) fn is_own(&self, answer: &DbError) -> bool {
         let name = self.table.name();
         answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
     }
 
-    /// Whether it was the table itself, or the one whose columns it shows here as a view.
+    /// Whether the error is from the table itself or, if it is a view, from the table whose columns it shows at these
+    /// positions.
     pub(super) fn is_of(&self, answer: &DbError, columns: &[usize]) -> bool {
         let told = |position: &usize| {
             let column = self.table.table.columns.get(*position);
@@ -43,15 +44,15 @@ impl Place<'_> {
         self.is_own(answer) || columns.iter().all(told)
     }
 
-    /// Whether another table refused, which a trigger writes to: it may have columns and rules of the same names.
-    /// What is behind a view, and partitions, have other names than it, too.
+    /// Whether the error is from a table with another name, whose columns and constraints may have the same names:
+    /// one that a trigger writes to, one beneath a view, or a partition.
     pub(super) fn is_elsewhere(&self, answer: &DbError) -> bool {
         self.table.table.kind == TableKind::Table
             && answer.table().is_some()
             && !self.is_own(answer)
     }
 
-    /// Whether the caller gives this column a value, as far as that is known.
+    /// Whether the caller gives a value for this column, as far as that is known.
     pub(super) fn writes(&self, name: &str) -> bool {
         let at = below(self.values.unwrap_or_default(), name);
         let within = |place: &str| {
@@ -60,13 +61,13 @@ impl Place<'_> {
         self.parameters.iter().any(|operand| within(&operand.at))
     }
 
-    /// Where the written values stand.
+    /// The place of the written values.
     pub(super) fn written(&self) -> String {
         self.values.unwrap_or_default().to_owned()
     }
 }
 
-/// A sentence of PostgreSQL's, without control characters and bounded.
+/// A message of PostgreSQL, without control characters and shortened.
 pub(super) fn shown(message: &str) -> String {
     const LONGEST: usize = 300;
     let mut out: String =

@@ -1,7 +1,8 @@
-//! Errors of PostgreSQL in canned queries.
+//! Translates PostgreSQL's errors in canned queries.
 //!
-//! Its text is not the caller's: names and values that PostgreSQL speaks of may be any. What it says of a
-//! parameter, and what a function raises for its callers to read, is passed on.
+//!
+//! The query's text is not the caller's, so messages may contain any names and values. Only those about a parameter,
+//! and those that a function raises, are passed on.
 
 use tokio_postgres::error::DbError;
 
@@ -35,7 +36,7 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             "other rows refer to this row, or it refers to one that does not exist",
         ),
         Code::NotNullViolation => Error::new(code, "a value that must not be null is missing"),
-        // A rule of a domain: no row is concerned yet.
+        // A constraint of a domain. No row is involved yet.
         Code::CheckViolation if let (None, Some(domain)) = (answer.table(), answer.datatype()) => {
             violated_domain(answer, domain, parameter)
         }
@@ -66,14 +67,14 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
     let table = answer.schema().zip(answer.table()).and_then(|(schema, name)| {
         view.named(&TableName { schema: schema.into(), name: name.into() })
     });
-    // One over a column that is hidden is not in the view, whatever the query wrote.
+    // A key or check with a hidden column is not in the view, whatever the query contains.
     match answer.constraint().filter(|name| table.is_some_and(|table| table.table.has_rule(name))) {
         Some(constraint) => told.constraint(constraint),
         None => told,
     }
 }
 
-/// A value does not fit. PostgreSQL's words are passed on where they are about a parameter, or quote no value.
+/// A value does not fit. PostgreSQL's message is passed on if it is about a parameter or quotes no value.
 fn invalid(answer: &DbError, parameter: Option<&str>) -> Error {
     let told = shown(answer.message());
     if let Some(at) = parameter {
@@ -89,7 +90,7 @@ fn invalid(answer: &DbError, parameter: Option<&str>) -> Error {
     )
 }
 
-/// A value violates a rule of its domain. The domain is named where the value is a parameter.
+/// A value violates a constraint of its domain, which is named if the value is a parameter.
 fn violated_domain(answer: &DbError, domain: &str, parameter: Option<&str>) -> Error {
     let code = Code::CheckViolation;
     match parameter {

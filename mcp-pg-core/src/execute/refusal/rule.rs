@@ -1,4 +1,4 @@
-//! What PostgreSQL's refusals of nulls, and of rows that no check or partition accepts, mean.
+//! Violations of NOT NULL, of check constraints, and of partition bounds.
 
 use tokio_postgres::error::DbError;
 
@@ -55,7 +55,7 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
             }
         }
         None => {
-            // A domain's rule names its type instead of a table.
+            // For a constraint of a domain, PostgreSQL names the type instead of a table.
             let at = parameter(answer, place);
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
@@ -88,7 +88,7 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
     error.at(place.written())
 }
 
-/// "Partition key of the failing row contains (device, at) = (7, 2024-01-31)." It tells of columns that the caller may know.
+/// "Partition key of the failing row contains (device, at) = (7, 2024-01-31)." The caller may see these columns.
 fn no_partition(answer: &DbError, place: &Place<'_>) -> Error {
     let known = |name: &str| {
         let column = place.table.table.column(name.trim_matches('"'));

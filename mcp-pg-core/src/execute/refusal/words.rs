@@ -1,11 +1,12 @@
-//! What can be read from PostgreSQL's messages in any language, since the database chooses `lc_messages`.
+//! Reads PostgreSQL's messages, whose language the database chooses by `lc_messages`.
 //!
-//! Its fields come first; this is for what no field tells.
+//!
+//! Only used for what is in none of the answer's fields.
 
 use serde_json::{Map, Value};
 use tokio_postgres::error::DbError;
 
-/// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
+/// The key in the DETAIL of a violated constraint: "Key (room, day)=(7, 2024-01-31) already exists."
 #[derive(Debug, PartialEq)]
 pub(crate) struct ViolatedKey {
     columns: String,
@@ -13,7 +14,7 @@ pub(crate) struct ViolatedKey {
 }
 
 impl ViolatedKey {
-    /// The key, if PostgreSQL tells it.
+    /// The key, if the answer contains it.
     pub(crate) fn of(answer: &DbError) -> Option<Self> {
         Self::told(answer.detail()?)
     }
@@ -21,24 +22,24 @@ impl ViolatedKey {
     fn told(detail: &str) -> Option<Self> {
         let (_, rest) = detail.split_once('(')?;
         let (columns, rest) = rest.split_once(")=(")?;
-        // Of an exclusion, the key of the row that was there already follows.
+        // For an exclusion constraint, the key of the existing row follows.
         let rest = rest.split_once(&format!("({columns})=(")).map_or(rest, |(first, _)| first);
-        // A value may hold a parenthesis, too: the last one ends the list.
+        // A value may contain a parenthesis, too, so the last one ends the list.
         let (values, _) = rest.rsplit_once(')')?;
         Some(Self { columns: columns.to_owned(), values: values.to_owned() })
     }
 
-    /// Whether it is of these columns.
+    /// Whether the key has these columns.
     pub(super) fn names<'a>(&self, columns: impl Iterator<Item = &'a str>) -> bool {
         self.names_told().eq(columns)
     }
 
-    /// As PostgreSQL writes it: `(room, day)=(7, 2024-01-31)`.
+    /// The key as PostgreSQL writes it: `(room, day)=(7, 2024-01-31)`.
     pub(super) fn shown(&self) -> String {
         format!("({})=({})", self.columns, self.values)
     }
 
-    /// Whether a row has this key, as far as its JSON and PostgreSQL's text are the same.
+    /// Whether a row has this key, as far as PostgreSQL's texts equal the row's JSON.
     pub(crate) fn is_of(&self, row: &Map<String, Value>) -> bool {
         let values: Option<Vec<String>> = self
             .names_told()
@@ -55,13 +56,13 @@ impl ViolatedKey {
     }
 }
 
-/// Whether a sentence has no value in it. PostgreSQL puts each in quotation marks: those of ASCII, or of the language
-/// that its messages are in (»…«, « … », „… “); translations into some languages leave them out.
+/// Whether a message quotes no value. PostgreSQL puts values in quotation marks: ASCII ones, or those of the
+/// messages' language (»…«, « … », „… “). Some translations leave them out.
 pub(super) fn quotes_nothing(sentence: &str) -> bool {
     sentence.is_ascii() && !sentence.contains(is_mark)
 }
 
-/// Whether a sentence has this text in quotation marks.
+/// Whether a message contains this text in quotation marks.
 pub(super) fn quotes(sentence: &str, text: &str) -> bool {
     !text.is_empty()
         && sentence.match_indices(text).any(|(start, _)| {
@@ -70,19 +71,19 @@ pub(super) fn quotes(sentence: &str, text: &str) -> bool {
         })
 }
 
-/// Of other characters than letters, which of them are quotation marks is for the language to say.
+/// Whether the character can be a quotation mark in some language.
 fn is_mark(c: char) -> bool {
     matches!(c, '"' | '\'' | '`') || !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace()
 }
 
-/// The number of the parameter that could not be read, if the context of a refusal speaks of one: "unnamed portal
-/// parameter $3", or with its value since PostgreSQL 16. What a function said about the value stands before that.
+/// The number of the parameter that could not be parsed, from the answer's CONTEXT: "unnamed portal parameter $3",
+/// since PostgreSQL 16 also with the value. Lines of functions come before it.
 pub(super) fn parameter_number(context: &str) -> Option<usize> {
     let last = context.lines().next_back()?;
     numbered(context).or_else(|| numbered(last))
 }
 
-/// The number in "unnamed portal parameter $3", in any language: before it are nothing but words, as is in no statement.
+/// The number in "unnamed portal parameter $3", in any language: only words precede it, unlike in an SQL statement.
 fn numbered(line: &str) -> Option<usize> {
     let (words, rest) = line.split_once('$')?;
     let plain = |c: char| c.is_alphabetic() || matches!(c, ' ' | ',' | '-');

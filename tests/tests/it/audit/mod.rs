@@ -8,18 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp_pg_core::audit::{FileSink, snapshot, verify};
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error};
+use mcp_pg_tests::{Database, call, error, until};
 use serde_json::{Value, json};
-
-/// Waits until so many sessions of the database wait for a lock.
-pub(crate) async fn blocked(database: &Database, sessions: usize) {
-    let count = "SELECT count(*)::text FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let sessions = sessions.to_string();
-    while database.value(count).await.as_ref() != Some(&sessions) {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-}
 
 /// An audit file that goes with the test.
 struct Log(PathBuf);
@@ -288,7 +278,7 @@ async fn records_that_are_given_up_are_counted() {
     }
     assert!(engine.health().lost_records > 0);
     std::fs::remove_dir(&log.0).unwrap();
-    while engine.flush().await.is_err() {}
+    until("the records are written", async || engine.flush().await.is_ok()).await;
     let kept = log.records(&engine).await.len();
     assert_eq!(kept as u64 + engine.health().lost_records, CALLS as u64);
 }

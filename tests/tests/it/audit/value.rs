@@ -5,7 +5,7 @@ use mcp_pg_core::policy::{Action, AuditValues, Mask, Role};
 use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
-use super::{Log, blocked};
+use super::Log;
 
 fn masking() -> Role {
     let mut role = Role::everywhere("support", Action::ALL);
@@ -157,7 +157,7 @@ async fn what_the_call_must_hide_is_not_kept_although_its_role_is_gone_by_then()
     let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
     let renamed = Role { name: "other".into(), ..masking() };
     let (reply, ()) = tokio::join!(call(&engine, "support", "update", update), async {
-        blocked(&database, 1).await;
+        database.until_blocked(1).await;
         let without = Settings { roles: vec![renamed], ..settings };
         engine.reconfigure(without).await.unwrap();
         client.execute("ROLLBACK", &[]).await.unwrap();

@@ -9,7 +9,6 @@ use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
 use super::{lines, records, rename, settings, shop};
-use crate::audit::blocked;
 use crate::program::file;
 
 /// A session that lets nobody write to the audit table.
@@ -31,7 +30,7 @@ async fn a_call_that_leaves_while_its_record_is_kept_is_in_every_log() {
     let client = locked(&database).await;
     tokio::select! {
         reply = call(&engine, "admin", "select", json!({"table": "users", "limit": 1})) => panic!("{reply:?}"),
-        () = blocked(&database, 1) => {}
+        () = database.until_blocked(1) => {}
     }
     client.execute("ROLLBACK", &[]).await.unwrap();
     let table = records(&database, &engine).await;
@@ -52,7 +51,7 @@ async fn a_write_whose_caller_leaves_during_the_commit_is_recorded() {
         let client = locked(&database).await;
         tokio::select! {
             reply = call(&engine, "admin", "update", rename(1)) => panic!("{reply:?}"),
-            () = blocked(&database, 1) => {}
+            () = database.until_blocked(1) => {}
         }
         // Until the write is rolled back, its row is locked.
         database.sql("SELECT FROM users WHERE user_id = 1 FOR UPDATE").await;
@@ -84,7 +83,7 @@ async fn callers_that_hold_all_connections_keep_no_record_out() {
     let held = holder.transaction().await.unwrap();
     held.execute_typed("SELECT 1 FROM users WHERE user_id = 1 FOR UPDATE", &[]).await.unwrap();
     let looking = async {
-        blocked(&database, 1).await;
+        database.until_blocked(1).await;
         let busy = error(&engine, "analyst", "select", json!({"table": "users"})).await;
         assert_eq!(busy["code"], "database_unavailable", "{busy}");
         call(&engine, "analyst", "list_tables", json!({})).await.unwrap();

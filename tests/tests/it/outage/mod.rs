@@ -8,10 +8,11 @@ use crate::canned::directory;
 use mcp_pg_core::policy::Action;
 use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_server::embedded::Cluster;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows, until};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::broadcast::Receiver;
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{Host, SslMode};
 
@@ -132,6 +133,12 @@ async fn run(cluster: &Cluster, sql: &str) -> Result<u64, tokio_postgres::Error>
     client.execute(sql, &[]).await
 }
 
+/// Waits until the engine has read a changed schema.
+async fn changed(changes: &mut Receiver<Change>) {
+    let read = async { while changes.recv().await.unwrap() != Change::Catalogue {} };
+    tokio::time::timeout(Duration::from_secs(60), read).await.expect("a changed schema");
+}
+
 #[tokio::test]
 async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let cluster = Cluster::start().unwrap();
@@ -142,9 +149,8 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     run(&cluster, signal).await.unwrap();
     run(&cluster, "CHECKPOINT").await.unwrap();
     run(&cluster, "COPY (SELECT) TO PROGRAM 'kill -9 $PPID'").await.unwrap_err();
-    while run(&cluster, "DO $$ BEGIN ASSERT pg_is_in_recovery(); END $$").await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let recovering = "DO $$ BEGIN ASSERT pg_is_in_recovery(); END $$";
+    until(recovering, async || run(&cluster, recovering).await.is_ok()).await;
 
     let engine = Engine::connect(cluster.config("postgres"), Settings::default()).await.unwrap();
     let engine = std::sync::Arc::new(engine);
@@ -153,9 +159,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
         WHERE application_name LIKE '%listener' AND query LIKE '-- A line of text that is another%'); END $$";
-    while run(&cluster, followed).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(followed, async || run(&cluster, followed).await.is_ok()).await;
     call(&engine, "operator", "select", json!({"table": "items"})).await.unwrap();
     let insert = json!({"table": "items", "data": {"id": 1}});
     let refused = error(&engine, "operator", "insert", insert.clone()).await;
@@ -166,13 +170,13 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let mut changes = engine.changes();
     run(&cluster, "SELECT pg_promote()").await.unwrap();
     // Without a restart.
-    while changes.recv().await.unwrap() != Change::Catalogue {}
+    changed(&mut changes).await;
     call(&engine, "operator", "insert", insert).await.unwrap();
     let view = engine.view(&Principal::new("", "operator")).unwrap();
     assert!(view.actions().contains(Action::Insert));
     assert!(!engine.posture().await.unwrap().standby);
     run(&cluster, "CREATE TABLE added (id integer)").await.unwrap();
-    while changes.recv().await.unwrap() != Change::Catalogue {}
+    changed(&mut changes).await;
     call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
 }
 

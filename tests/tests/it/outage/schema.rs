@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_pg_core::policy::Role;
-use mcp_pg_core::{Change, Engine, Settings};
+use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 
@@ -122,7 +122,7 @@ async fn a_login_without_a_connection_to_listen_on_finds_new_tables_too() {
     database
         .sql(&format!("CREATE TABLE added (id integer); GRANT SELECT ON added TO {login}"))
         .await;
-    while changes.recv().await.unwrap() != Change::Catalogue {}
+    super::changed(&mut changes).await;
     call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
     following.abort();
 }

@@ -1,7 +1,5 @@
 //! What others have made in the database, or make meanwhile, is not run and not taken over.
 
-use std::time::Duration;
-
 use mcp_pg_tests::Database;
 
 use crate::program::{Ended, file, program, run};
@@ -99,11 +97,7 @@ async fn what_others_make_while_it_waits_is_refused() {
     let runner = database.client().await;
     let sql = printed.clone();
     let running = tokio::spawn(async move { runner.batch_execute(&sql).await });
-    let waits = "SELECT count(*)::text FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while database.value(waits).await.as_deref() == Some("0") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    database.until_blocked(1).await;
     let made = format!(
         "SET ROLE {other}; CREATE SCHEMA mcp_pg_held; CREATE FUNCTION mcp_pg_held.unused() RETURNS integer \
          LANGUAGE sql AS 'SELECT 1'; RESET ROLE"
