@@ -150,9 +150,7 @@ impl Arbiter<'_> {
         }
         Ok(())
     }
-}
 
-impl Arbiter<'_> {
     /// Refuses a masked value that existing rows would get.
     pub(super) fn require_own(
         &self,
