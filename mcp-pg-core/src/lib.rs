@@ -1,35 +1,58 @@
-//! PostgreSQL for callers who must not write SQL.
+//! Typed access to a PostgreSQL database for callers who must not write SQL, such as language models.
 //!
-//! An [`Engine`] reads the schema of a database, and answers typed requests for a [`Principal`]: rows to
-//! select, insert, update, archive, restore or delete, alone or several in a transaction. Identifiers come
-//! from the catalogue, values are parameters, and what the caller's role may not see does not exist for it.
+//! An [`Engine`] reads the schema of a database and answers the requests of a [`Principal`]: to select, aggregate,
+//! insert, update, archive, restore or delete rows, alone or several in a transaction. Identifiers come from the
+//! catalogue, values are parameters, and what the caller's role may not see does not exist for it.
 //!
-//! The modules in the order in which a request passes them:
+//! ```no_run
+//! use mcp_pg_core::request::Select;
+//! use mcp_pg_core::{Engine, Principal, Reply, Request, Settings};
+//! use serde_json::json;
 //!
-//! | module | turns |
+//! # async fn example() -> mcp_pg_core::Result<()> {
+//! let database = "postgres://app@localhost/shop".parse().expect("a valid URL");
+//! let engine = Engine::connect(database, Settings::default()).await?;
+//! let caller = Principal::new("nightly-report", "analyst");
+//! let request = Select {
+//!     table: "orders".into(),
+//!     filter: json!({"status": "open"}).as_object().cloned(),
+//!     ..Select::default()
+//! };
+//! if let Reply::Rows(rows) = engine.handle(&caller, Request::Select(request)).await? {
+//!     println!("{} open orders", rows.row_count);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | contains |
 //! |---|---|
-//! | [`request`] | JSON arguments into a request |
-//! | [`policy`] | a schema and a role into a view |
-//! | [`plan`] | a view and a request into a plan |
-//! | [`statement`] | a plan into SQL text and parameters |
-//! | `execute` | a statement into rows |
-//! | [`reply`] | rows into an answer |
+//! | [`policy`] | [`Settings`]: roles with their grants, masks and limits |
+//! | [`request`] | the requests, and the JSON Schemas of their arguments |
+//! | [`reply`] | the replies, and their JSON form |
+//! | [`error`] | errors: a code, a message, the place in the request, a hint |
+//! | [`schema`] | the tables, columns, keys and relations of a database |
+//! | [`canned`] | hand-written queries, and functions of the database, as tools |
+//! | [`audit`] | the records of calls, and where they are kept |
+//! | [`cipher`] | the keys of encrypted columns |
 //!
-//! Beneath them are [`schema`], the catalogue as typed models, [`value`], PostgreSQL's values as JSON, and
-//! [`cipher`], which encrypts some of them; beside them [`audit`], and [`canned`], the queries that people wrote.
-//! [`Engine`] is the only one that knows them all.
+//! [`Engine::call`] takes a request as JSON. The crate `mcp-pg-server` serves an engine over the Model Context Protocol.
 
 pub mod error;
 pub mod name;
 
 pub mod cipher;
 pub mod schema;
+#[doc(hidden)]
 pub mod value;
 
 pub mod policy;
 pub mod request;
 
+// The fuzz targets, benchmarks and tests use these; they are not part of the documented interface.
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod statement;
 
 pub mod audit;

@@ -1,8 +1,14 @@
 //! PostgreSQL over the Model Context Protocol.
 //!
-//! [`service`] is an engine of `mcp-pg-core` as a tower service; [`stdio::serve`] the same on standard
-//! input and output. The rest is what the program `mcp-pg-server` adds: its configuration, and a
-//! throw-away PostgreSQL to try it on.
+//! An application that knows its callers serves an [`Engine`](mcp_pg_core::Engine) of `mcp-pg-core` with these:
+//!
+//! * [`service`] is the HTTP endpoint, a tower service to be nested in an axum router; its documentation has an example;
+//! * [`auth`] authenticates HTTP requests: an [`Authenticator`](auth::Authenticator), API keys, JWTs;
+//! * [`stdio::serve`] serves one caller on standard input and output.
+//!
+//! Everything else belongs to the program `mcp-pg-server`: its [command line](cli), [commands](command) and
+//! [configuration](config), its [pages beside MCP](http), and the [temporary PostgreSQL](embedded) with
+//! [sample databases](sample) of the demo.
 
 pub mod auth;
 pub mod cli;

@@ -53,28 +53,8 @@ use crate::plan::CursorKey;
 use crate::policy::{MaskKey, Principal, Settings, View};
 use crate::schema::Schema;
 
-/// Answers requests on one database. Share it: every method takes `&self`.
-///
-/// ```no_run
-/// use mcp_pg_core::request::Select;
-/// use mcp_pg_core::{Engine, Principal, Reply, Request, Settings};
-/// use serde_json::json;
-///
-/// # async fn example() -> mcp_pg_core::Result<()> {
-/// let database = "postgres://app@localhost/shop".parse().expect("a valid URL");
-/// let engine = Engine::connect(database, Settings::default()).await?;
-/// let caller = Principal::new("nightly-report", "analyst");
-/// let request = Select {
-///     table: "orders".into(),
-///     filter: json!({"status": "open"}).as_object().cloned(),
-///     ..Select::default()
-/// };
-/// if let Reply::Rows(rows) = engine.handle(&caller, Request::Select(request)).await? {
-///     println!("{} open orders", rows.row_count);
-/// }
-/// # Ok(())
-/// # }
-/// ```
+/// Answers requests on one database. Every method takes `&self`, so that an engine can be shared; for an example, see
+/// the [crate's documentation](crate).
 pub struct Engine {
     database: Database,
     catalogue: ArcSwap<Catalogue>,

@@ -1,4 +1,4 @@
-//! Row conditions and presets of grants for one caller: with the caller's claims filled in.
+//! Row conditions and presets of grants, with the caller's claims filled in.
 
 use serde_json::{Map, Value, json};
 
@@ -10,13 +10,13 @@ use crate::policy::{Action, TableView, claim};
 use crate::request::Archived;
 use crate::schema::{Column, Operator};
 
-/// The place of values in a role's own conditions, which are not in the arguments.
+/// The place of values in row conditions, which are not in the arguments.
 pub(super) const RULE: &str = "rule:";
 
 impl<'v> Scope<'v> {
-    /// The condition of the grant for `action`: which rows exist for the caller.
+    /// The condition of the grant for `action`, which rows must meet to exist for the caller.
     ///
-    /// If the caller lacks a claim, no rows do.
+    /// Without a required claim, no rows exist.
     ///
     /// # Errors
     ///
@@ -32,11 +32,11 @@ impl<'v> Scope<'v> {
         };
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
-        // Whatever the caller asks for: what the role may see does not depend on it.
+        // The role's condition does not depend on the request.
         let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
         filter(&scope, table, &granted, RULE).map_err(|error| {
             let misfit = match error.code() {
-                // What stands in the configuration, `check` tries.
+                // Faults in the configuration are found by `check`.
                 Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
                     let message = "a claim of the caller does not fit what its role may see";
                     Error::new(Code::Forbidden, message)
@@ -47,9 +47,9 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
-    /// claim, and for a list of nulls. A claim is a value whatever it holds: an object in it is no condition, and a null in a
-    /// list is nothing.
+    /// A value of a grant with `"claim:NAME"` replaced by the caller's claim; `None` if the claim is absent or null,
+    /// or a list of nulls. A claim is always a value: an object in it is not a condition, and nulls in a list are
+    /// removed.
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
@@ -72,13 +72,13 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// [`Scope::granted`] of an object.
+    /// [`Scope::granted`] for an object.
     pub(super) fn granted_object(
         &self,
         members: &Map<String, Value>,
     ) -> Option<Map<String, Value>> {
         let granted = |(name, member): (&String, &Value)| {
-            // What holds nothing is found everywhere.
+            // An empty operand of these would match every row.
             let sought = Operator::parse(name).is_some_and(Operator::finds_nothing_everywhere);
             (!sought || self.claims_hold(member)).then_some(())?;
             Some((name.clone(), self.granted(member)?))
@@ -86,7 +86,7 @@ impl<'v> Scope<'v> {
         members.iter().map(granted).collect()
     }
 
-    /// Whether each claim in a value of a grant holds something, and no null.
+    /// Whether all claims in a value of a grant are neither empty nor contain null.
     fn claims_hold(&self, value: &Value) -> bool {
         match value {
             Value::String(text) => text.strip_prefix("claim:").is_none_or(|name| {
@@ -130,7 +130,7 @@ impl<'v> Scope<'v> {
                     };
                     unfit.caused_by(error)
                 };
-                // Nowhere in the arguments.
+                // Not a place in the arguments.
                 let at = format!("preset:{}", column.name);
                 match table.sealed(&column.name) {
                     Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
@@ -148,7 +148,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// Whether there is an object in the value, or it is one.
+/// Whether the value is or contains an object.
 fn holds_objects(value: &Value) -> bool {
     match value {
         Value::Object(_) => true,
@@ -157,8 +157,8 @@ fn holds_objects(value: &Value) -> bool {
     }
 }
 
-/// Whether a claim holds something, and no null: a list of lists only if each of them does, to PostgreSQL, in which lists that
-/// hold nothing are one that holds nothing.
+/// Whether a claim is neither empty nor contains null. A list of lists must contain no empty one, because PostgreSQL
+/// takes a list of empty lists for an empty one.
 fn holds_something(claim: &Value) -> bool {
     match claim {
         Value::Null => false,

@@ -1,4 +1,4 @@
-//! Steps along relations, from a table's rows to related ones.
+//! Steps along relations, from a row to related rows.
 
 use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
@@ -6,7 +6,7 @@ use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
 use crate::schema::{Found, Key, Relation, RelationKind};
 
-/// A step along a relation, to those related rows that exist for the caller.
+/// A step along a relation, to the related rows that exist for the caller.
 #[derive(Debug, Clone)]
 pub struct Hop<'v> {
     /// The table it starts from.
@@ -15,9 +15,9 @@ pub struct Hop<'v> {
     pub relation: &'v Relation,
     /// The related table.
     pub table: &'v TableView,
-    /// Which rows of the related table exist for the caller.
+    /// The condition on rows of the related table to exist for the caller.
     pub visible: Predicate<'v>,
-    /// If the relation is many-to-many, the junction table, and which of its rows exist for the caller.
+    /// For a many-to-many relation, the junction table and the condition on its rows.
     pub junction: Option<(&'v TableView, Predicate<'v>)>,
 }
 
@@ -33,8 +33,8 @@ impl Hop<'_> {
         archive.is_some_and(|archive| self.visible.leaves_out(archive))
     }
 
-    /// Whether it leads only to rows of the table itself, not of tables that inherit from it: its last step is then a foreign
-    /// key, which does not refer to those.
+    /// Whether it leads to the table's own rows only, not to those of inheriting tables: its last step is a foreign
+    /// key, which does not refer to these.
     pub(crate) fn leads_to_its_own(&self) -> bool {
         if !self.table.table.has_heirs {
             return false;
@@ -60,7 +60,7 @@ impl Hop<'_> {
         self.is_to_one() && self.leads_to_a_key(compared)
     }
 
-    /// Whether one row at most of the table at its end, of those that it leads to, has the same in these columns.
+    /// Whether at most one of the rows that it leads to has the same values in these columns.
     pub(crate) fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
         let table = &self.table.table;
         let holds = |key: &Key| key.arbiter && key.columns.iter().all(|column| among(*column));
@@ -72,12 +72,12 @@ impl Hop<'_> {
 }
 
 impl<'v> Scope<'v> {
-    /// Like [`Scope::relation`], but only a to-one relation can be meant.
+    /// Like [`Scope::relation`], where only a to-one relation is possible.
     pub(super) fn relation_to_one(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
         self.relation_among(table, name, |kind| kind == RelationKind::ToOne)
     }
 
-    /// Like [`Scope::relation`], but only a to-many relation can be meant.
+    /// Like [`Scope::relation`], where only a to-many relation is possible.
     pub(super) fn relation_to_many(
         &self,
         table: &'v TableView,
@@ -110,7 +110,7 @@ impl<'v> Scope<'v> {
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
             Found::Unknown if let Some(relation) = self.by_key(table, name) => Ok(relation),
             Found::Unknown => {
-                // Both ways through a junction of a table with itself.
+                // The two relations through a junction of a table with itself.
                 let ways: Vec<&str> = table
                     .relations
                     .iter()
@@ -129,7 +129,7 @@ impl<'v> Scope<'v> {
                 )
                 .allowed(names())
                 .hint("describe_table lists the relations of a table");
-                // The column of a foreign key stands for the row that it refers to.
+                // The column of a foreign key stands for the referenced row.
                 let column = table.column(name);
                 let refers = |relation: &&Relation| {
                     let ours = relation.columns.iter().map(|(ours, _)| *ours);
@@ -143,7 +143,7 @@ impl<'v> Scope<'v> {
                     }
                     _ => error,
                 };
-                // A table of another schema gives its relation the bare name.
+                // The relation to a table of another schema has the table's name without the schema.
                 let bare = name.rsplit_once('.').map(|(_, bare)| bare);
                 let meant = names().find(|known| Some(*known) == bare);
                 Err(match (table.relations.iter().find(refers), meant) {
@@ -164,7 +164,7 @@ impl<'v> Scope<'v> {
         self.hop_to(subject, relation, self.related)
     }
 
-    /// [`Scope::hop`] to archived rows, others, or both.
+    /// [`Scope::hop`] to archived rows, to other rows, or to both.
     pub(super) fn hop_to(
         &self,
         subject: &'v TableView,
@@ -178,7 +178,7 @@ impl<'v> Scope<'v> {
             None => None,
             Some(junction) => {
                 let middle = self.view.at(junction.table).ok_or_else(lost)?;
-                // Archived rows that alone are asked for are related by rows that are not.
+                // Only archived rows are requested, but they are related through rows that are not archived.
                 let archived = match archived {
                     Archived::Only => Archived::Exclude,
                     archived => archived,
@@ -189,8 +189,8 @@ impl<'v> Scope<'v> {
         Ok(Hop { subject, relation, table, visible: self.existing(table, archived)?, junction })
     }
 
-    /// The only relation to one row that is found by a column alone, by the name of the column. A foreign key says which
-    /// one, where views show the column that it refers to, too.
+    /// The only to-one relation of a foreign key that consists of this column. It leads to the table, even if views
+    /// also show the referenced column.
     fn by_key(&self, table: &'v TableView, name: &str) -> Option<&'v Relation> {
         let (position, _) = table.column(name)?;
         let declared = |relation: &&Relation| {
@@ -212,7 +212,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// Which rows of a related table there are: visible ones, archived or not.
+    /// The condition on a related table's rows: visible ones, archived or not.
     fn existing(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
         Ok(Predicate::All(vec![
             self.visible(table, Action::Select)?,
@@ -220,8 +220,7 @@ impl<'v> Scope<'v> {
         ]))
     }
 
-    /// The scope of what is said about rows that are archived or not: those related to them are archived only where
-    /// both kinds are wanted.
+    /// The scope for a request's `archived` argument. Related rows may be archived only if both kinds are requested.
     pub(super) fn among(&self, archived: Option<Archived>) -> Self {
         let related = match archived {
             None => self.related,

@@ -1,9 +1,9 @@
-//! The marked columns whose values a plan returns.
+//! The marked columns in a plan's result.
 
 use super::{Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
-/// A value in a reply that shows marked columns.
+/// A value in the reply that comes from marked columns.
 struct Marked {
     /// Its name in the reply: `name`, or `relation.name` for related rows.
     name: String,
@@ -15,19 +15,19 @@ struct Marked {
 type Wanted = fn(Marks) -> bool;
 
 impl Plan<'_> {
-    /// Names of the values in the reply that show columns whose marks are `wanted`.
+    /// Names of the values in the reply that come from columns with the `wanted` marks.
     pub fn marked(&self, wanted: Wanted) -> Vec<String> {
         self.all_marked(wanted).into_iter().map(|marked| marked.name).collect()
     }
 
-    /// Names of the values in the reply that show sensitive columns, each with those columns in parentheses where it has
-    /// another name.
+    /// Names of the values in the reply that come from sensitive columns, with those columns in parentheses if their
+    /// names differ.
     pub fn sensitive(&self) -> Vec<String> {
         self.all_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
 
-    /// Names of the values in the reply that show what outsiders wrote: in untrusted columns, or in those of its table that
-    /// are so `besides`.
+    /// Names of the values in the reply that outsiders wrote: from untrusted columns, or from those of the plan's
+    /// table for which `besides` is true.
     pub fn untrusted(&self, besides: &dyn Fn(&str) -> bool) -> Vec<String> {
         if let Plan::Select(plan) = self {
             return plan.untrusted(besides);
@@ -50,7 +50,7 @@ impl Plan<'_> {
         }
     }
 
-    /// [`Plan::sensitive`] of the written rows alone, without what is related to them.
+    /// [`Plan::sensitive`] of the written rows, without related rows.
     pub(crate) fn sensitive_of_rows(&self) -> Vec<String> {
         self.returned_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
@@ -88,7 +88,7 @@ impl SelectPlan<'_> {
         self.all_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
 
-    /// The groups and measures that show marked columns, each with what is to be known of it, and those columns.
+    /// The groups and measures that come from marked columns, each with its marks and those columns.
     pub fn totals(&self) -> Vec<(&str, Marks, Vec<String>)> {
         let Some(grouping) = &self.grouping else { return Vec::new() };
         let wanted = |marks: Marks| marks.sensitive || marks.untrusted;
@@ -124,7 +124,7 @@ impl Marked {
     }
 }
 
-/// Adds those that are not among them.
+/// Adds the names that are not in the list yet.
 fn add<'n>(names: &mut Vec<String>, more: impl Iterator<Item = &'n str>) {
     for name in more {
         if !names.iter().any(|known| known == name) {
@@ -133,7 +133,7 @@ fn add<'n>(names: &mut Vec<String>, more: impl Iterator<Item = &'n str>) {
     }
 }
 
-/// [`Plan::marked`] for related rows alone.
+/// [`Plan::marked`] for related rows only.
 pub fn marked(includes: &[Include<'_>], wanted: Wanted) -> Vec<String> {
     let mut all = Vec::new();
     related(includes, "", wanted, &mut all);
@@ -159,7 +159,7 @@ fn shown(
     }));
 }
 
-/// The columns in an expression whose marks are wanted: `column`, or `relation.column`.
+/// The columns in an expression with the wanted marks: `column`, or `relation.column`.
 fn columns(of: &Expression<'_>, table: &TableView, wanted: Wanted) -> Vec<String> {
     let marked = |reached: &&Reached<'_>| wanted(reached.owner(table).marks(reached.position));
     let mut names: Vec<String> =
@@ -168,7 +168,7 @@ fn columns(of: &Expression<'_>, table: &TableView, wanted: Wanted) -> Vec<String
     names
 }
 
-/// The marked columns that a group, a measure or what is computed from such is made from.
+/// The marked columns that a group or measure is computed from.
 fn made_from(grouping: &Grouping<'_>, name: &str, wanted: Wanted) -> Vec<String> {
     let of = |name: &str| {
         let of = grouping.made_from(name);

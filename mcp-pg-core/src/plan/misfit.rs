@@ -19,12 +19,12 @@ pub struct Misfit<'v> {
     key: &'static str,
     table: &'v TableView,
     error: Error,
-    /// What does not fit, for any caller.
+    /// The actions that it makes impossible for every caller.
     barred: Actions,
 }
 
 impl<'v> Misfit<'v> {
-    /// Those of a role's grants; `whole` is [`View::everything`].
+    /// The misfits of a role's grants. `whole` is [`View::everything`].
     pub fn of_role(role: &Role, whole: &'v View, settings: &Settings) -> Vec<Self> {
         let caller = Principal::new("", "");
         let scope = Scope::new(whole, settings, &caller);
@@ -50,7 +50,7 @@ impl<'v> Misfit<'v> {
         all
     }
 
-    /// Adds what it makes of the grant.
+    /// Adds its consequences for the grant.
     pub(crate) fn bar(&self, unfit: &mut Unfit) {
         unfit.bar(self.grant, self.table.name(), self.barred);
     }
@@ -69,7 +69,7 @@ fn of_condition(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Option<F
     let rows = grant.rows.as_ref()?;
     let known = without_claims(rows);
     let error = filter(scope, table, &known, "").err()?;
-    // A claim may make another condition of it, but no other names.
+    // A claim may change a condition's values, but not its names.
     let names = [Code::UnknownColumn, Code::UnknownRelation, Code::AmbiguousRelation];
     let barred = match known == *rows || names.contains(&error.code()) {
         true => Action::ALL.into_iter().collect(),
@@ -83,7 +83,7 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     let writes = all.without(Action::Select).without(Action::Delete);
     let fault = |(name, value): (&String, &Value)| {
         let (_, column) = table.table.column(name)?;
-        // What is encrypted is written as another type.
+        // An encrypted column is written as another type.
         let encrypted = scope.settings.encryption.names(&table.table, column);
         let fixed = !is_claim(value) && !encrypted;
         if column.read_only() {
@@ -97,10 +97,10 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     grant.preset.iter().filter_map(fault).collect()
 }
 
-/// What stands beside an operator, and is none.
+/// The members beside operators that are not operators.
 const BESIDE: [&str; 6] = ["column", "path", "part", "time_zone", "language", "unit"];
 
-/// The condition as far as it is known without a caller.
+/// The condition without the parts that depend on claims.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
     let mut left: Map<String, Value> =
         rows.iter().filter_map(|(name, value)| known(name, value)).collect();
@@ -108,22 +108,22 @@ fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
     let beside = |name: &String| {
         BESIDE.contains(&name.as_str()) || Arithmetic::names().any(|known| known == name)
     };
-    // Without the operator that has the claim it is no test any more; whether there is a value can be asked of everything.
+    // Without its operator, a test is replaced by a test for null, which every column has.
     if tests(rows) && !left.is_empty() && left.keys().all(beside) {
         left.insert(Operator::IsNull.as_str().to_owned(), Value::Bool(true));
     }
     left
 }
 
-/// A member of it; none if only the caller's claims tell.
+/// A member without its claims; `None` if nothing remains.
 fn known(name: &str, value: &Value) -> Option<(String, Value)> {
     let value = match value {
-        // A claim among operands is a number.
+        // A claim in arithmetic is a number.
         Value::Array(items) if Arithmetic::names().any(|known| known == name) => {
             let number = |item: &Value| if is_claim(item) { json!(1) } else { item.clone() };
             Some(items.iter().map(number).collect())
         }
-        // A list of claims, or one of several.
+        // The list is a claim, or contains one.
         Value::Array(items) if items.iter().any(is_claim) => None,
         Value::Array(items) => Some(
             items
@@ -143,7 +143,7 @@ fn known(name: &str, value: &Value) -> Option<(String, Value)> {
     match value {
         Some(value) => Some((name.to_owned(), value)),
         None if name == "path" || name.starts_with('$') || is_operator(name) => None,
-        // Null is a value of every column.
+        // Every column can be compared with null.
         None => Some((name.to_owned(), Value::Null)),
     }
 }

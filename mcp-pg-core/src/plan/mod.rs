@@ -1,7 +1,7 @@
 //! Requests → plans: every name resolved to a catalogue entry, every value checked and encoded.
 //!
-//! A plan can be made only from a [`View`](crate::policy::View), so it cannot name what the role may not
-//! see. Knows no SQL.
+//! A plan can only be made from a [`View`](crate::policy::View), so it cannot contain what the role may not see.
+//! Knows no SQL.
 
 mod advice;
 mod aggregate;
@@ -49,7 +49,7 @@ pub enum Plan<'v> {
     Select(SelectPlan<'v>),
     /// Add rows.
     Insert(InsertPlan<'v>),
-    /// Change or remove rows.
+    /// Change or delete rows.
     Change(ChangePlan<'v>),
 }
 
@@ -72,7 +72,7 @@ impl<'v> Plan<'v> {
         }
     }
 
-    /// Related rows to return with each written one.
+    /// Related rows to return with each written row.
     pub fn includes(&self) -> &[Include<'v>] {
         match self {
             Plan::Select(_) => &[],
@@ -90,7 +90,7 @@ impl<'v> Plan<'v> {
         }
     }
 
-    /// The columns that get what is computed from rows, each with that.
+    /// The columns that are set to computed values, each with its expression.
     pub fn computed(&self) -> Vec<(&'v Column, &Expression<'v>)> {
         let overwritten = match self {
             Plan::Select(_) => None,
@@ -105,7 +105,7 @@ impl<'v> Plan<'v> {
         computed.collect()
     }
 
-    /// Looks at what each column is set to, in all rows.
+    /// Calls `look` for each assignment to a column, in all rows.
     pub(crate) fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
         match self {
             Plan::Select(_) => {}
@@ -127,7 +127,8 @@ impl<'v> Plan<'v> {
         }
     }
 
-    /// How many columns of a row it sets: of this one, where rows are listed that are set each in its own way.
+    /// The number of columns that a row's statement sets: those of this row, if the request lists rows with different
+    /// values.
     pub fn sets(&self, row: Option<usize>) -> Option<usize> {
         match self {
             Plan::Select(_) => None,

@@ -1,4 +1,4 @@
-//! Values for PostgreSQL: text in the form of their type, or references to values that are not known yet.
+//! Values for PostgreSQL: text in the format of their type, or references to values that are not known yet.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ impl Scope<'_> {
                     let reference = self.reference(reference, &at)?;
                     return Ok(Operand::reference(reference, data_type, type_name, at));
                 }
-                // JSON has a null of its own, which is a value.
+                // JSON null is a value of its own.
                 Some((key, Value::Null)) if key == "$literal" && data_type.is_json() => {
                     return Ok(Operand::text(Some("null".into()), format!("{at}/$literal")));
                 }
@@ -121,8 +121,8 @@ impl Scope<'_> {
         self.text(data_type, type_name, value, at)
     }
 
-    /// Refuses JSON or a list in which there is a reference to an earlier operation, or what would be computed if it were
-    /// the whole value: it would be written as it stands.
+    /// Refuses JSON or a list that contains a reference or a computation: within a value it would be written
+    /// literally.
     fn computes_nothing_inside(&self, value: &Value, at: &str) -> Result<()> {
         match value {
             Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {

@@ -13,7 +13,7 @@ use crate::policy::TableView;
 pub struct Reference {
     /// The position of the operation.
     pub operation: usize,
-    /// The operation as the request calls it: by its `as`, or its position.
+    /// The operation's name in messages: its `as` or its position.
     pub called: String,
     /// The position of the row. Without one, all rows must have the same value.
     pub row: Option<u32>,
@@ -30,7 +30,7 @@ pub struct Earlier<'v> {
     pub table: &'v TableView,
     /// The columns of its rows; all of the table if absent.
     pub columns: Option<&'v [Value]>,
-    /// Of an aggregate, the table of its groups and measures, once it is planned.
+    /// For an aggregate, the derived table of its groups and measures, once it is planned.
     pub totals: Option<&'v OnceLock<Box<TableView>>>,
 }
 
@@ -65,7 +65,7 @@ impl Scope<'_> {
         })
     }
 
-    /// The row and column that `"op.column"` or `"op.2.column"` means.
+    /// The reference in `"op.column"` or `"op.2.column"`.
     pub(super) fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
         let wrong = |message: String| {
             let names = self.earlier.iter().enumerate().map(|(index, earlier)| {
@@ -105,8 +105,8 @@ impl Scope<'_> {
         Ok(Reference { operation, called: called.to_owned(), row, column })
     }
 
-    /// All references in the arguments of an operation on the table, each with the name of the column that gets its value or
-    /// is compared with it; empty where none is told.
+    /// All references in the arguments of an operation on the table, each with the column that takes or is compared
+    /// with the value; empty if that is unknown.
     pub(crate) fn taken_from_earlier(
         &self,
         table: &TableView,
@@ -119,7 +119,7 @@ impl Scope<'_> {
         taken
     }
 
-    /// Those in an object that stands under these names.
+    /// Adds the references in a value, which is under these names.
     fn take(
         &self,
         table: &TableView,
@@ -153,7 +153,7 @@ impl Scope<'_> {
             Value::Array(items) => {
                 items.iter().for_each(|item| self.take_from(table, item, under, taken));
             }
-            // JSON sent as a string.
+            // JSON in a string.
             Value::String(text) if text.contains("$ref") => {
                 if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
                 {
@@ -164,8 +164,8 @@ impl Scope<'_> {
         }
     }
 
-    /// The column that a value under these names belongs to. What stands within a column's value is no column, whatever it
-    /// is called; where none is the table's own, they lead to a related one.
+    /// The column that takes a value under these names: the first one that is a column of the table, because names
+    /// within its value are not columns. Without one, the last name that is a column of any table.
     fn taking<'n>(&self, table: &TableView, under: &'n [String]) -> &'n str {
         let names = || under.iter().filter_map(|name| name.rsplit('.').next());
         let own = names().find(|name| table.table.column(name).is_some());

@@ -39,7 +39,7 @@ impl<'v> Scope<'v> {
         Ok(table)
     }
 
-    /// Refuses more keys of one kind than a request may have.
+    /// Refuses too many items of a kind.
     pub(super) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
         let most = self.view.limits.max_keys;
         if count <= most {
@@ -49,7 +49,7 @@ impl<'v> Scope<'v> {
         Err(Error::exceeded("max_keys", message).at(at))
     }
 
-    /// Refuses a list with more values than it may have.
+    /// Refuses a list with too many values.
     pub(super) fn short(&self, value: &Value, at: &str) -> Result<()> {
         let most = self.view.limits.max_list;
         match value.as_array().map(Vec::len) {

@@ -16,22 +16,12 @@ use crate::schema::{DataType, Kind};
 /// Turns a column's bytes into JSON. See the [table of forms](super).
 ///
 /// ```
-/// use mcp_pg_core::schema::{Collation, DataType, Kind};
+/// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::Decoder;
 ///
-/// let integer = DataType {
-///     oid: 23,
-///     name: "integer".into(),
-///     kind: Kind::Base,
-///     equality: true,
-///     ordering: true,
-///     distance: false,
-///     collation: Collation::default(),
-///     comment: None,
-/// };
-/// let decoder = Decoder::for_type(&integer);
+/// let decoder = Decoder::for_type(DataType::bigint());
 /// assert!(!decoder.as_text());
-/// assert_eq!(decoder.decode(Some(&[0, 0, 0, 42])).unwrap(), 42);
+/// assert_eq!(decoder.decode(Some(&[0, 0, 0, 0, 0, 0, 0, 42])).unwrap(), 42);
 /// assert!(decoder.decode(None).unwrap().is_null());
 /// ```
 #[derive(Debug, Clone)]

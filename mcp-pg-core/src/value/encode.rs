@@ -39,22 +39,13 @@ use crate::schema::{DataType, Kind};
 /// `invalid_value`, with a pointer relative to `value`; `limit_exceeded` if the value is nested too deeply.
 ///
 /// ```
-/// use mcp_pg_core::schema::{Collation, DataType, Kind};
+/// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::encode;
 ///
-/// let integer = DataType {
-///     oid: 23,
-///     name: "integer".into(),
-///     kind: Kind::Base,
-///     equality: true,
-///     ordering: true,
-///     distance: false,
-///     collation: Collation::default(),
-///     comment: None,
-/// };
-/// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));
-/// let error = encode(&integer, "integer", &"many".into()).unwrap_err();
-/// assert_eq!(error.message(), "expected integer, got the string \"many\"");
+/// let bigint = DataType::bigint();
+/// assert_eq!(encode(bigint, "bigint", &42.into()).unwrap().as_deref(), Some("42"));
+/// let error = encode(bigint, "bigint", &"many".into()).unwrap_err();
+/// assert_eq!(error.message(), "expected bigint, got the string \"many\"");
 /// ```
 pub fn encode(data_type: &DataType, type_name: &str, value: &Value) -> Result<Option<String>> {
     Target { data_type: data_type.base(), name: type_name, depth: DEPTH_MOST }.encode(value)

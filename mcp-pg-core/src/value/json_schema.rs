@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::scalar::Scalar;
 use crate::schema::{DataType, Kind};
 
-/// The schema of values for a parameter of the type, in the forms of replies. [`encode`](super::encode) accepts other
+/// The schema of values for a parameter of the type, in the forms of replies. [`encode`](super::encode()) accepts other
 /// forms, too.
 ///
 /// ```

@@ -1,7 +1,7 @@
 //! PostgreSQL values as JSON, and JSON as PostgreSQL values.
 //!
 //!
-//! [`Decoder`] turns the bytes of a result into JSON; [`encode`] turns JSON into the text of a parameter. Each
+//! [`Decoder`] turns the bytes of a result into JSON; [`encode()`] turns JSON into the text of a parameter. Each
 //! accepts what the other produces. Knows types, but no tables, roles, requests or statements.
 //!
 //! The text forms are those of a session with `DateStyle` ISO, `IntervalStyle` postgres, `TimeZone` UTC,

@@ -1,4 +1,4 @@
-//! The arrows between the rooms of the core, as ARCHITECTURE.md draws them.
+//! The dependencies between the core's modules are those in ARCHITECTURE.md.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! archive and restore: rows set aside and brought back.
+//! archive and restore.
 
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What is computed from columns: as a measure, a group, a column and a sort key.
+//! Values computed from columns: as measures, groups, columns and sort keys.
 
 use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

@@ -1,5 +1,5 @@
-//! Servers killed at any instant, several at once on one database, one audit table and one audit file: no
-//! write is committed without its record.
+//! Servers that are killed at any time, several at once on one database, audit table and audit file: no write is
+//! committed without its record.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -1,4 +1,4 @@
-//! Callers who bring an API key.
+//! Authentication by API keys.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! Users who are entitled to some types of titles, told to row-level security by a claim.
+//! Users who may see some types of titles, which a claim tells the row-level security policies.
 
 use mcp_pg_core::policy::{Action, Role, Setting};
 use mcp_pg_core::{Principal, Settings};

@@ -1,4 +1,4 @@
-//! Who may be reached from where: beyond loopback only known callers, and only a login that is bound.
+//! Listening beyond loopback requires authentication, and a login without excessive rights.
 
 use mcp_pg_tests::Database;
 use serde_json::json;

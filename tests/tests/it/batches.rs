@@ -1,4 +1,4 @@
-//! Lists of messages, which revision 2025-03-26 of the protocol has, and no other.
+//! JSON-RPC batches, which only revision 2025-03-26 of the protocol has.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! update with a list: different values for different rows, named by a key.
+//! update with a list: different values for different rows, identified by a key.
 
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, call, error, refused, rows};

@@ -1,4 +1,4 @@
-//! Canned queries that write: what holds them back, and what remains on record.
+//! Canned queries that write: their limits, confirmations and audit records.
 
 use std::sync::Arc;
 

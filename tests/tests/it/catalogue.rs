@@ -1,4 +1,4 @@
-//! Every trap of the catalogue: whatever is listed can be described and read, as any login.
+//! Unusual catalogues: whatever is listed can be described and read, with any login.
 
 use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, refused, rows};

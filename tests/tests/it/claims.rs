@@ -1,4 +1,4 @@
-//! Claims in row conditions: what holds nothing shows nothing.
+//! Claims in row conditions. An empty claim matches no rows.
 
 use mcp_pg_core::Principal;
 use mcp_pg_core::policy::{Action, Grant};

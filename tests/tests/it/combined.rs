@@ -1,4 +1,4 @@
-//! Measures that are computed from other measures.
+//! Measures computed from other measures.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;

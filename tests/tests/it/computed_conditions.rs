@@ -1,4 +1,4 @@
-//! Conditions on what is computed from a row, on parts of points in time, and lists in which other values are.
+//! Conditions on computed values and on parts of points in time, and `in` with values that are not literals.
 
 use mcp_pg_core::policy::{Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

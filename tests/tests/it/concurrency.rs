@@ -1,4 +1,4 @@
-//! What callers at the same time do to each other: lost updates, retries, locks, abandoned calls, timeouts.
+//! Concurrent callers: lost updates, retries, locks, abandoned calls, timeouts.
 
 use std::pin::pin;
 use std::time::Duration;

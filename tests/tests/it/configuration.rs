@@ -1,4 +1,4 @@
-//! What the configuration says that cannot be meant: refused at the start, or found by `check`.
+//! Mistakes in the configuration, which are refused at the start or reported by `check`.
 
 use mcp_pg_tests::Database;
 

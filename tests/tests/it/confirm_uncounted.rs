@@ -1,4 +1,4 @@
-//! Writes that the user must agree to although PostgreSQL does not count them.
+//! Confirmations of writes whose rows PostgreSQL does not count.
 
 use mcp_pg_tests::Database;
 use rmcp::model::ElicitationAction;

@@ -1,4 +1,4 @@
-//! Rows that are added, or count up in the row that has their key.
+//! Upserts that insert a row or increment a counter in the existing one.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};

@@ -1,4 +1,4 @@
-//! What the database refuses whoever asks, and however: it is not offered, or told for what it is.
+//! What the database itself forbids to every role is not offered, and errors about it say so.
 
 use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

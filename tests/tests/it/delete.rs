@@ -1,4 +1,4 @@
-//! delete: rows removed for good, where that is allowed.
+//! delete, where it is allowed.
 
 use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Engine, Settings};

@@ -1,4 +1,4 @@
-//! describe_table and list_tables: what they tell, member by member.
+//! describe_table and list_tables: every member of their replies.
 
 use mcp_pg_tests::{Database, call, error, refused};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Directives in comments: obeyed for owners that the configuration names, shown to nobody.
+//! Directives in comments: applied if the configuration trusts the owner, and never shown.
 
 use mcp_pg_core::policy::{Action, ColumnRules, Comments, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;

@@ -1,4 +1,4 @@
-//! select with distinct: each combination of the chosen columns once.
+//! select with `distinct`.
 
 use mcp_pg_core::Engine;
 use mcp_pg_core::policy::{Action, Mask, Role};

@@ -1,4 +1,4 @@
-//! Groups by columns of the many rows that a relation leads to.
+//! Groups by columns of to-many relations.
 
 use mcp_pg_core::policy::{Mask, Role};
 use mcp_pg_core::{Principal, Settings};

@@ -1,4 +1,4 @@
-//! Groups by the elements of lists: arrays, and those in JSON.
+//! Groups by the elements of arrays and of lists in JSON.
 
 use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
 use mcp_pg_core::{Principal, Settings};

@@ -1,4 +1,4 @@
-//! Whether a call answers and stores what its SQL by hand does.
+//! Compares the reply and the effect of a call with those of hand-written SQL.
 
 use mcp_pg_benches::guide::Example;
 use mcp_pg_core::Engine;

@@ -1,4 +1,4 @@
-//! The examples' own documents: each call in them gets the reply that stands there.
+//! The documents of the examples: each call in them gets the documented reply.
 
 use std::path::Path;
 

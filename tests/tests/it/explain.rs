@@ -1,4 +1,4 @@
-//! explain: who may run what it explains, and what it advises.
+//! explain: who may use it, and its hints.
 
 use mcp_pg_core::Engine;
 use mcp_pg_core::Settings;

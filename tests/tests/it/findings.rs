@@ -1,4 +1,4 @@
-//! What settings say that fits nothing: told to the application that made them.
+//! Settings that do not fit the database, as reported to an embedding application.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The functions of `fuzz/`, on bytes that look random and are always the same.
+//! The functions of `fuzz/`, on a fixed pseudo-random input.
 
 #[path = "../../../fuzz/src/targets.rs"]
 #[expect(unreachable_pub, reason = "there it is a library")]

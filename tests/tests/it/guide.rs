@@ -1,4 +1,4 @@
-//! docs/queries.md: each of its examples answers the same here as in SQL.
+//! docs/queries.md: the reply of each example is that of the SQL beside it.
 
 use mcp_pg_benches::guide::{GUIDE, VIEW, examples, tabled};
 use mcp_pg_tests::Database;

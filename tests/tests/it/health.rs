@@ -1,4 +1,4 @@
-//! What those see who watch over a server: the page for Prometheus, and the log.
+//! Monitoring: the page for Prometheus, and the log.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Columns some relations away: as sort keys, groups and measures.
+//! Columns of rows several relations away, as sort keys, groups and measures.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Limits, Role};

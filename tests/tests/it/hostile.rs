@@ -1,5 +1,4 @@
-//! Requests that are almost valid: each is answered, or refused with an error of the caller's own making,
-//! and nothing is changed.
+//! Almost valid requests: each is answered or refused with an error about the request, and nothing is changed.
 
 use mcp_pg_core::{Code, Engine};
 use mcp_pg_tests::{Database, call};

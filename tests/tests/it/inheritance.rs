@@ -1,4 +1,4 @@
-//! Tables from which others inherit: their rows are read with those of their heirs, which their keys do not know.
+//! Tables from which others inherit: rows of both are read together, but keys cover only the table's own.
 
 use std::collections::BTreeSet;
 

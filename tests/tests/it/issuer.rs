@@ -1,4 +1,4 @@
-//! An issuer of tokens, with keys that were made for this run.
+//! An issuer of JWTs, with keys made for this run.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,5 @@
-//! Members of JSON that an index on their text finds: the same rows as without it, and what explain says where there is none.
+//! Indexes on the text of JSON members: they do not change the result, and explain advises them where they are
+//! missing.
 
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, call, selected};

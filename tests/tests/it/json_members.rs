@@ -1,4 +1,4 @@
-//! What JSON columns have at a path, as a sort key, a group, or what is measured.
+//! JSON values at a path, as sort keys, groups and measures.
 
 use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

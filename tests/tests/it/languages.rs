@@ -1,4 +1,4 @@
-//! PostgreSQL's messages may be in any language: what they mean is told all the same.
+//! Errors of PostgreSQL are understood in every language of its messages.
 
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, error};

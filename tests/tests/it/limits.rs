@@ -1,4 +1,4 @@
-//! How much one caller may ask for, and how much one request.
+//! Limits on callers and on requests.
 
 use std::time::Duration;
 

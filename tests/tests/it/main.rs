@@ -1,4 +1,4 @@
-//! Tests of the whole, a module a feature.
+//! Integration tests, with a module for each feature.
 
 #![expect(
     clippy::unwrap_used,

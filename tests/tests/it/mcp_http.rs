@@ -1,4 +1,4 @@
-//! MCP over HTTP, and the pages beside it.
+//! MCP over HTTP, and the server's other pages.
 
 use std::time::Duration;
 

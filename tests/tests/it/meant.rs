@@ -1,4 +1,4 @@
-//! Notes on requests that do what they say, which is seldom what was meant.
+//! Notes on valid requests that probably mean something else.
 
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, call, error, rows};

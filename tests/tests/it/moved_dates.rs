@@ -1,4 +1,4 @@
-//! Dates and timestamps that are moved by a span of time: `{"add": ["due", {"interval": "14 days"}]}`.
+//! Dates and timestamps plus an interval: `{"add": ["due", {"interval": "14 days"}]}`.
 
 use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Engine, Settings};

@@ -1,4 +1,4 @@
-//! What a reply says besides where nothing was found, or where what was written may not be what was meant.
+//! Notes in replies without rows, and on writes that may not be what was meant.
 
 use mcp_pg_core::policy::Settings;
 use mcp_pg_tests::{Database, call};

@@ -1,4 +1,4 @@
-//! Requests in the words of other interfaces – PostgREST, Hasura, Prisma, Django –, and what they are told.
+//! Requests in the terms of PostgREST, Hasura, Prisma and Django, and the errors that suggest the right ones.
 
 use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};

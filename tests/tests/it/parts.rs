@@ -1,4 +1,4 @@
-//! Fields of composites and elements of arrays: shown, compared, sorted, grouped and measured.
+//! Fields of composites and elements of arrays: as columns, in conditions, sort keys, groups and measures.
 
 use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

@@ -1,4 +1,4 @@
-//! The present as a value: in conditions, in what is computed, in what is written.
+//! The current time as a value: in conditions, computations and writes.
 
 use mcp_pg_core::Engine;
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};

@@ -1,4 +1,4 @@
-//! The program as its users run it: a process with arguments, an environment and pipes.
+//! Runs the program: a process with arguments, an environment and pipes.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

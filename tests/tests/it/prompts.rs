@@ -1,4 +1,4 @@
-//! Prompts and completion, from what the caller sees.
+//! Prompts and completion, for what the caller sees.
 
 use mcp_pg_tests::Database;
 use rmcp::ServiceError;

@@ -1,5 +1,5 @@
-//! Questions that people ask of three well-known databases, each with a call and the SQL that answers it
-//! by hand: all agree. They pass without a word where the database's dump is not on this machine.
+//! Questions about three well-known databases, each with a call and hand-written SQL whose results must be the same.
+//! These tests do nothing if the database's dump is not on this machine.
 
 use mcp_pg_benches::guide::examples;
 use mcp_pg_tests::Database;

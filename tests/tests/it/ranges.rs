@@ -1,4 +1,4 @@
-//! The ends of ranges: shown, compared, sorted, grouped and measured.
+//! The bounds of ranges: as columns, in conditions, sort keys, groups and measures.
 
 use mcp_pg_tests::{Database, call, error, paged, refused, rows};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Sort keys that measure a value: how well a text matches, how far a value is away.
+//! Sort keys that rank matches of a text search or compute distances.
 
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, call, error, paged, refused};

@@ -1,4 +1,4 @@
-//! What the README tells people to put into their clients' settings starts the server.
+//! The client settings in the README start the server.
 
 use std::process::Stdio;
 

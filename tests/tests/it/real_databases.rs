@@ -1,5 +1,5 @@
-//! Databases that people made for other ends: everything in them can be described, read and written.
-//! Each test passes without a word where the database's dump is not on this machine.
+//! Well-known databases: everything in them can be described, read and written. These tests do nothing if the
+//! database's dump is not on this machine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! However a request is refused, it leaves exactly one record.
+//! Every refused request leaves exactly one record, whatever refused it.
 
 mod http;
 pub(crate) mod stdio;

@@ -1,4 +1,4 @@
-//! Columns of to-one related rows among the columns, and names of relations where only one can be meant.
+//! Columns of to-one related rows, and names of relations that need not be complete.
 
 use mcp_pg_core::policy::{Action, ColumnMarks, Mask, Role};
 use mcp_pg_core::{Principal, Settings};

@@ -1,4 +1,4 @@
-//! How many rows are related to one, as a sort key and in conditions.
+//! The number of related rows, as a sort key and in conditions.
 
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

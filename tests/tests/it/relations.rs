@@ -1,4 +1,4 @@
-//! Relations of views, and declared ones.
+//! Relations of views, and declared relations.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;

@@ -1,5 +1,5 @@
-//! Row conditions of grants that speak of related rows: they hold for every read and write, and tell nothing of
-//! the tables that they go through.
+//! Row conditions of grants on related rows: they apply to every read and write, and reveal nothing about the tables
+//! that they use.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::{Code, Engine, Principal, Settings};

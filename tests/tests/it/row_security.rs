@@ -1,4 +1,4 @@
-//! Writes under policies of row-level security: what they allow is done, whatever else they say.
+//! Writes under row-level security: everything that the policies allow is possible.
 
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::policy::{Action, Role};

@@ -1,4 +1,4 @@
-//! The catalogue as typed models, without a request.
+//! The schema as the core reads it, without requests.
 
 use mcp_pg_core::TableName;
 use mcp_pg_tests::Database;

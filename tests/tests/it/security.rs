@@ -1,4 +1,4 @@
-//! SECURITY.md names a test for each of its claims: every one of them exists.
+//! Every test that SECURITY.md names exists.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Clients that take their time: how long they keep a connection, and from whom.
+//! Slow clients: how long they may keep a connection.
 
 use std::time::Duration;
 

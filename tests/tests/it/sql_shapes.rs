@@ -1,5 +1,5 @@
-//! The exact SQL of each kind of request. Where a statement was changed on purpose, `INSTA_UPDATE=always`
-//! writes the snapshots anew; read what became of each.
+//! The exact SQL of each kind of request. After an intended change, run with `INSTA_UPDATE=always` to rewrite the
+//! snapshots, and review the difference.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Streams of `subscriptions/listen`: what they tell, how many there may be, and how they end.
+//! Streams of `subscriptions/listen`: their notifications, limits and ends.
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What clients are told of changes, in both eras; over HTTP, see `streams`.
+//! Notifications of changes, in both eras of the protocol. For HTTP, see `streams`.
 
 use std::time::Duration;
 

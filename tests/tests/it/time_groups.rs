@@ -1,4 +1,4 @@
-//! Groups by time: stretches of it in a zone, and numbers on the calendar and clock.
+//! Groups by time: periods in a time zone, and fields such as the weekday.
 
 use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};

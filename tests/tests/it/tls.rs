@@ -1,4 +1,4 @@
-//! Encrypted connections: to PostgreSQL, and from HTTP clients.
+//! TLS: connections to PostgreSQL, and from HTTP clients.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
-//! The transcripts in the documentation: each call in them gets the reply that stands there.
+//! The transcripts in the documentation: each call in them gets the documented reply.
 //!
-//! A call is a block of `js`, its reply the block of `json` after it. In a reply, `"…"` stands for any
-//! value, for further elements at the end of an array, and as a key for further members; moments are any.
+//!
+//! A call is a block of `js`, its reply the following block of `json`. In a reply, `"…"` matches any value, any
+//! further elements at the end of an array, and as a key any further members. All times match each other.
 
 use serde_json::{Map, Value};
 

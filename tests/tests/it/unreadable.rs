@@ -1,4 +1,4 @@
-//! What a client writes and nobody can read, or not as a call.
+//! Messages of clients that cannot be parsed or are not valid calls.
 
 use std::process::Stdio;
 

@@ -1,4 +1,4 @@
-//! What an insert does to the rows that it meets.
+//! Inserts with `on_conflict`.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::{Principal, Settings};

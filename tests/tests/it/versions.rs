@@ -1,4 +1,4 @@
-//! The column that counts the changes of a row: callers compare it, and do not write it.
+//! The version column, which callers compare but do not write.
 
 use mcp_pg_core::policy::{Action, Concurrency, Mask, Role};
 use mcp_pg_core::{Engine, Settings};

@@ -1,4 +1,4 @@
-//! Keys that views show of their tables: pages, upserts, refusals.
+//! Keys of views that follow from their tables: pages, upserts, errors.
 
 use mcp_pg_core::policy::Comments;
 use mcp_pg_core::{Engine, Settings};

@@ -1,5 +1,5 @@
-//! What can be put in the place of a file that the server reads again while it runs: it neither stops the server nor
-//! opens it.
+//! Files that the server rereads, replaced by something that is not a file: it neither stops the server nor is
+//! opened.
 
 #![cfg(unix)]
 

@@ -1,5 +1,5 @@
-//! What a role may write, where another of its grants hides, masks or guards the same column; and which existing rows
-//! a write may touch.
+//! Rights to write, combined with masks, row conditions and presets of other grants; and which existing rows a write
+//! may touch.
 
 use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};

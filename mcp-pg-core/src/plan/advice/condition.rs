@@ -1,4 +1,4 @@
-//! Names in conditions that are no column and no relation: what was probably meant.
+//! Advice for names in conditions that are neither columns nor relations.
 
 use super::related::related;
 use super::{COMPUTE, COMPUTED, in_json, is_arithmetic, own};
@@ -7,7 +7,7 @@ use crate::plan::{Arithmetic, Hop, Scope};
 use crate::policy::{TableView, shown};
 
 impl<'v> Scope<'v> {
-    /// The error for a name in a condition that is no column and no relation.
+    /// The error for a name in a condition that is neither a column nor a relation.
     pub(in crate::plan) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
         let relations = table.relations.iter().map(|relation| table.relation_name(relation));
         let known: Vec<&str> = table.names_of(|_| true).chain(relations).collect();
@@ -40,7 +40,7 @@ impl<'v> Scope<'v> {
         foreign_word(name, error)
     }
 
-    /// `relation.column` as a condition, if that is what it names.
+    /// `relation.column` as a nested condition, if the name is of that form.
     fn nested(&self, mut table: &'v TableView, mut name: &str) -> Option<String> {
         let mut hops: Vec<Hop<'v>> = Vec::new();
         while let Some((relation, rest)) = name.split_once('.') {
@@ -57,7 +57,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The column and the operator of `column__operator`, as Django writes it.
+/// The column and the operator of `column__operator`, as in Django.
 fn suffixed<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
     let (column, operator) = name.split_once("__")?;
     table.usable(column).ok()?;
@@ -73,7 +73,7 @@ fn suffixed<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> 
     Some((column, operator))
 }
 
-/// Adds what is said here instead of a word of another query language.
+/// Adds the equivalent of a word of another query language.
 fn foreign_word(name: &str, error: Error) -> Error {
     match name.to_ascii_lowercase().trim_start_matches(['$', '_']) {
         meant @ ("and" | "or" | "not") => error.did_you_mean(meant),

@@ -1,10 +1,10 @@
-//! Conditions that were written as PostgREST has them in its URLs, the operator in the text: `ilike.*river*`.
+//! Advice for conditions in PostgREST's URL syntax, with the operator in the text: `ilike.*river*`.
 
 use serde_json::{Value, json};
 
 use crate::schema::DataType;
 
-/// What is written here instead, if a text is of that kind.
+/// The equivalent condition, if the text has this syntax.
 pub(in crate::plan) fn undotted(text: &str, data_type: &DataType) -> Option<String> {
     let (negated, rest) = match text.strip_prefix("not.") {
         Some(rest) => (true, rest),

@@ -1,4 +1,5 @@
-//! Notes on requests that may not mean what was intended: conditions that matched no row, JSON that became a text.
+//! Notes on valid requests that may not mean what was intended: conditions that matched no row, JSON that was written
+//! as text.
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -10,12 +11,12 @@ use crate::schema::{Column, Family, Kind, Operator};
 use crate::value::day_after;
 
 impl Predicate<'_> {
-    /// What to say of the caller's part of a request's condition, where it found nothing.
+    /// The note on the caller's condition, if it matched no row.
     pub(crate) fn doubt(&self) -> Option<String> {
         self.asked()?.doubtful()
     }
 
-    /// The same of a text that may be there in other letters, capital or small.
+    /// The note on a text that may exist in other letter case.
     pub(crate) fn letters_of_any_case(&self) -> Option<String> {
         self.asked()?.cased()
     }
@@ -72,7 +73,7 @@ impl Predicate<'_> {
                 ))
             }
             Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
-            // A blind index is not the caller's.
+            // The caller does not see a blind index.
             Predicate::Test { column, path: None, comparison } if column.can_select => {
                 match comparison {
                     Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
@@ -97,7 +98,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// A column whose null makes the condition neither true nor false.
+    /// A column that makes the condition null, neither true nor false, where it is null.
     fn unknown_for_null(&self) -> Option<&Slot<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
@@ -117,7 +118,7 @@ impl Predicate<'_> {
 }
 
 impl Plan<'_> {
-    /// What to say of an object or array for a JSON column that was given, and written, as a text.
+    /// The note on a JSON column that was set to a string with the text of an object or array.
     pub(crate) fn doubt(&self) -> Option<String> {
         let json = |column: &&Column| column.data_type.is_json();
         let column = match self {
@@ -141,7 +142,7 @@ impl Plan<'_> {
     }
 }
 
-/// Whether JSON is a string that holds an object or array.
+/// Whether a JSON value is a string that contains an object or array.
 fn is_document_in_text(assign: &Assign<'_>) -> bool {
     let Assign::Value(Operand { source: Source::Text(Some(text)), .. }) = assign else {
         return false;
@@ -151,12 +152,12 @@ fn is_document_in_text(assign: &Assign<'_>) -> bool {
             .is_ok_and(|inner| serde_json::from_str::<IgnoredAny>(&inner).is_ok())
 }
 
-/// What to say of a member of JSON that was compared with a text which is a number but for its quotes.
+/// The note on a JSON member that was compared with a string that looks like a number, true or false.
 fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
     let (operand, opening) = match comparison {
         Comparison::Binary(operator, operand) if operator.orders() => (operand, "\""),
         Comparison::Binary(Operator::Eq | Operator::Ne, operand) => (operand, "\""),
-        // JSON texts in the text of an array.
+        // JSON strings in the text of an array.
         Comparison::Listed(_, operand) => (operand, "\\\""),
         _ => return None,
     };
@@ -180,7 +181,7 @@ fn is_plain(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_number() || value.is_boolean())
 }
 
-/// The condition that there is no value.
+/// The condition that the column is null.
 fn is_null(column: &Slot<'_>) -> String {
     match column.whole() {
         Some(column) => format!("{{{:?}: null}}", column.name),
@@ -231,7 +232,7 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
     }
 }
 
-/// The condition that an operator at the beginning of a text stands for.
+/// The condition for a text that begins with an operator.
 fn signed(text: &str) -> Option<String> {
     const SIGNS: [(&str, Operator); 8] = [
         ("!=", Operator::Ne),
@@ -249,7 +250,7 @@ fn signed(text: &str) -> Option<String> {
     Some(format!("{{\"{operator}\": {:?}}}", rest.trim()))
 }
 
-/// What to say of words that are written as PostgreSQL's `tsquery` has them.
+/// The note on search words in PostgreSQL's `tsquery` syntax.
 fn in_tsquery(words: &Operand) -> Option<String> {
     let Source::Text(Some(text)) = &words.source else { return None };
     text.contains([':', '&', '|', '!', '*']).then(|| {
@@ -258,18 +259,18 @@ fn in_tsquery(words: &Operand) -> Option<String> {
     })
 }
 
-/// Whether it is a word of some language for no value.
+/// Whether it is a word for null in another language.
 fn is_nothing(text: &str) -> bool {
     ["null", "none", "nil", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Whether capital letters are others to the column than small ones.
+/// Whether comparisons of the column's texts distinguish upper and lower case.
 fn tells_case(column: &Column) -> bool {
     let data_type = column.data_type.base();
     data_type.has_operator(Operator::Ilike) && data_type.name.rsplit('.').next() != Some("citext")
 }
 
-/// Whether a letter may be a capital, or is one.
+/// Whether a character is upper case or has an upper-case form.
 fn has_case(letter: char) -> bool {
     letter.is_lowercase() || letter.is_uppercase()
 }

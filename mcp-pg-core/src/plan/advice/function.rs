@@ -1,4 +1,4 @@
-//! Advice for functions of other languages: what to use instead.
+//! Advice for functions of other languages.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use crate::error::{Code, Error};
 use crate::plan::Arithmetic;
 use crate::plan::expression::elapsed::SINCE;
 
-/// What to do without a function that there is not.
+/// What to use instead of a function that does not exist here.
 pub(in crate::plan) fn instead(name: &str) -> Option<&'static str> {
     let name = name.trim_start_matches('$').to_ascii_lowercase();
     Some(match name.as_str() {
@@ -28,7 +28,7 @@ pub(in crate::plan) fn instead(name: &str) -> Option<&'static str> {
     })
 }
 
-/// What to say of a member that an object has not; one with arithmetic may stand in its place.
+/// The error for an unknown member of an object where arithmetic is also possible.
 pub(in crate::plan) fn or_computed(
     object: &Map<String, Value>,
     known: &[&'static str],
@@ -45,7 +45,7 @@ pub(in crate::plan) fn or_computed(
     }
 }
 
-/// The error of a kind of arithmetic that there is not.
+/// The error for an unknown kind of arithmetic.
 pub(in crate::plan) fn unknown_arithmetic(name: &str) -> Error {
     let names = Arithmetic::names();
     let error = Error::new(Code::UnknownOperator, format!("nothing is computed by {name:?}"));

@@ -8,7 +8,7 @@ use crate::plan::{Expression, Scope};
 use crate::policy::TableView;
 use crate::schema::DataType;
 
-/// The error of a member of a measure that is no function.
+/// The error for a member of a measure that is not a function.
 pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
     let error = Error::new(Code::UnknownOperator, format!("there is no measure {name:?}"))
         .allowed(functions.iter().copied());
@@ -44,7 +44,7 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
     }
 }
 
-/// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
+/// The error for a value that the function cannot measure. For booleans, the advice is to count rows.
 pub(in crate::plan) fn not_measured(function: &str, of: &Expression<'_>, error: Error) -> Error {
     match of.column() {
         Some(reached)
@@ -65,7 +65,7 @@ pub(in crate::plan) fn not_measured(function: &str, of: &Expression<'_>, error: 
     }
 }
 
-/// What to say of a group that is no column: a function of one, perhaps.
+/// The error for a group that is not a column, perhaps because it is a function of one.
 pub(in crate::plan) fn not_a_group<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,

@@ -5,7 +5,7 @@ use crate::schema::{Column, Operator};
 use crate::value::day_after;
 
 impl SelectPlan<'_> {
-    /// What to say of a condition of the caller's that takes a day for its midnight, whatever it finds.
+    /// The note on a condition of the caller that compares a timestamp with a date, which means its midnight.
     pub fn midnight(&self) -> Option<String> {
         let Some(grouping) = &self.grouping else {
             return self.filter.midnight().or_else(|| of_includes(&self.includes));
@@ -22,7 +22,7 @@ fn of_includes(includes: &[Include<'_>]) -> Option<String> {
 }
 
 impl Predicate<'_> {
-    /// [`SelectPlan::midnight`] of the caller's part of a request's condition.
+    /// [`SelectPlan::midnight`] for the caller's part of a condition.
     pub fn midnight(&self) -> Option<String> {
         self.asked()?.cut_day()
     }
@@ -44,9 +44,9 @@ impl Predicate<'_> {
     }
 }
 
-/// What to say of a test of a point in time that cuts a day off, or in two.
+/// The note on a test of a timestamp column whose operand is a date.
 fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
-    // A blind index is not the caller's.
+    // The caller does not see a blind index.
     let bound = column.data_type.bound().filter(|bound| bound.is_timestamp());
     if !column.can_select || !column.data_type.is_timestamp() && bound.is_none() {
         return None;
@@ -77,7 +77,7 @@ fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
     ))
 }
 
-/// A day that is given without a time, alone or in a list, and the next one.
+/// A date without a time, alone or in a list, and the day after it.
 fn day(operand: &Operand) -> Option<(&str, String)> {
     let Source::Text(Some(text)) = &operand.source else { return None };
     let mut items = text.split(['{', '}', ',', '"']);

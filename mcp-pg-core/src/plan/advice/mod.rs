@@ -1,6 +1,6 @@
-//! Advice: hints for the names, operators and forms of other query languages.
+//! Advice: hints for names, operators and syntax of other query languages.
 //!
-//! Looks only at what the caller may see.
+//! Uses only what the caller may see.
 
 mod condition;
 mod dotted;
@@ -28,18 +28,18 @@ use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator, Part, RelationKind};
 use crate::value;
 
-/// How what is computed is written, for those who write it as text.
+/// The form of arithmetic, for callers who write it as text.
 const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
 
 impl<'v> Scope<'v> {
-    /// The way to the one related row that has a column of this name.
+    /// The hop to the only to-one relation whose table has a column with this name.
     fn beyond(&self, table: &'v TableView, name: &str) -> Option<Hop<'v>> {
         let hops = table.relations.iter().filter(|relation| relation.kind == RelationKind::ToOne);
         let mut hops = hops.filter_map(|relation| self.hop(table, relation).ok());
         hops.find(|hop| hop.table.readable(name).is_ok())
     }
 
-    /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
+    /// The error for a sort key, group or measure whose column belongs to a related row, or does not exist.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
@@ -69,13 +69,13 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// What was given, if it is short enough to be repeated.
+/// The value as text, if it is short enough to be repeated.
 fn repeated(value: &Value) -> Option<String> {
     const LONGEST: usize = 200;
     Some(value.to_string()).filter(|text| text.len() <= LONGEST)
 }
 
-/// The column of the table that `table.column` names.
+/// The column in `table.column`, if that is the name of the table.
 pub(in crate::plan) fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
     let (before, column) = name.rsplit_once('.')?;
     let name = table.name();
@@ -83,13 +83,13 @@ pub(in crate::plan) fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n s
     (is_own && table.readable(column).is_ok()).then_some(column)
 }
 
-/// Whether a name is an expression of other languages: `price * quantity`, but not `count(*)`.
+/// Whether a name is an arithmetic expression: `price * quantity`, but not `count(*)`.
 fn is_arithmetic(name: &str) -> bool {
     let name = name.replace("(*)", "");
     name.contains(['*', '+', '/']) || name.contains(" - ")
 }
 
-/// The column and the path into it that `details.color`, `details->>color` or `tags[0]` name.
+/// The column and the path of `details.color`, `details->>color` or `tags[0]`.
 fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, String)> {
     let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());
     let column = steps.next()?;
@@ -103,7 +103,7 @@ fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, String)> {
     (inside && !steps.is_empty()).then(|| (column, steps.join(", ")))
 }
 
-/// What to say of a plain value that is none of the type: an operator in the text, one element of many.
+/// The error for a scalar that is not a value of the type: an operator in a text, a single element for a list.
 pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> Error {
     let text = value.as_str().unwrap_or_default();
     match text.chars().next() {
@@ -120,7 +120,7 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
     }
 }
 
-/// What to say of a list of values that are none of the type: a text with commas, elements of many.
+/// The error for a list of values that are not of the type: a text with commas, elements for lists.
 pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
     match value {
         Value::String(text) if text.contains(',') && data_type.is_text() => {
@@ -142,7 +142,7 @@ pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> E
     }
 }
 
-/// What to say of a plain value that a range is compared with: what it may contain, or where it begins.
+/// The error for a scalar that is compared with a range: it may be meant as an element or a bound.
 pub(super) fn not_a_range(
     column: &Column,
     operator: Operator,
@@ -160,7 +160,7 @@ pub(super) fn not_a_range(
     ))
 }
 
-/// What to say of an operand that names a column.
+/// The error for an operand that is the name of a column.
 pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     match value.get("column").or_else(|| value.get("$column")) {
         Some(name) => error.hint(format!(
@@ -173,7 +173,7 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     }
 }
 
-/// The sort key that SQL and others write so: `name desc`, `name:desc`, `name.desc`.
+/// The sort key for the syntax of SQL and others: `name desc`, `name:desc`, `name.desc`.
 pub(super) fn sort_key(text: &str) -> Option<String> {
     const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
     let text = text.replace(".desc", " desc").replace(".asc", " asc").replace(".nulls", " nulls ");

@@ -1,4 +1,4 @@
-//! Operators that a type does not have: what was probably meant.
+//! Advice for operators that a type does not have.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(in crate::plan) fn unknown_operator(column: &Column, name: &str, known: &[&s
     }
     match unknown.foreign() {
         Some(meant) => error.did_you_mean(meant.as_str()),
-        // An operator of other types was not mistyped.
+        // An operator of other types is not a misspelling.
         None if Operator::parse(name).is_some() => error,
         None => error.nearest(name, known.iter().copied()),
     }
@@ -33,7 +33,7 @@ pub(in crate::plan) fn unknown_operator(column: &Column, name: &str, known: &[&s
 /// An operator that the type of a column does not have.
 struct Unknown<'a> {
     column: &'a Column,
-    /// As the request has it.
+    /// As in the request.
     name: &'a str,
     /// The name in lower case, without `$`, `_` and spaces.
     plain: &'a str,

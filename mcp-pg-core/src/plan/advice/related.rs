@@ -1,4 +1,4 @@
-//! Advice for mistaken conditions on related rows.
+//! Advice for conditions on related rows.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::policy::TableView;
 use crate::schema::{Column, RelationKind};
 
 impl<'v> Scope<'v> {
-    /// The error of a relation that was given no condition object.
+    /// The error for a relation whose value is not a condition object.
     pub(in crate::plan) fn unrelated(
         &self,
         subject: &TableView,
@@ -33,7 +33,7 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// The error of a relation to many rows that was given no some, none or every.
+    /// The error for a to-many relation without `some`, `none` or `every`.
     pub(in crate::plan) fn unquantified(
         &self,
         subject: &TableView,
@@ -66,7 +66,7 @@ impl<'v> Scope<'v> {
         error.hint(related(subject, hop, &condition))
     }
 
-    /// The hint for a condition on a column that was meant for the row to which the column refers.
+    /// The hint for a condition on a column that was meant for the referenced row.
     pub(in crate::plan) fn refers(
         &self,
         table: &'v TableView,
@@ -87,7 +87,7 @@ impl<'v> Scope<'v> {
 }
 
 impl<'v> Scope<'v> {
-    /// The error of a column of related rows that is compared with itself.
+    /// The error for a column of related rows that is compared with itself.
     pub(in crate::plan) fn itself(&self, table: &'v TableView, column: &Reached<'_>) -> Error {
         let name = &column.column.name;
         let message = format!("{name} is compared with itself, a column of {}", table.name());
@@ -105,7 +105,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The condition that related rows meet one of their own.
+/// The condition on the related rows.
 pub(super) fn related(subject: &TableView, hop: &Hop<'_>, condition: &str) -> String {
     let name = subject.relation_name(hop.relation);
     match hop.is_to_one() {
@@ -114,7 +114,7 @@ pub(super) fn related(subject: &TableView, hop: &Hop<'_>, condition: &str) -> St
     }
 }
 
-/// A condition on a column by which people tell the rows apart: the first text.
+/// A condition on the first text column, as an example.
 fn example(table: &TableView, value: &str) -> String {
     let mut columns = table.readable_columns().map(|column| &table.table.columns[column]);
     let text = columns.clone().find(|column| column.data_type.is_text());

@@ -1,4 +1,4 @@
-//! Names of columns to return that are none: what was probably meant.
+//! Advice for names of columns to return.
 
 use super::{ARITHMETIC, in_json, is_arithmetic, own};
 use crate::error::Error;
@@ -6,7 +6,7 @@ use crate::plan::Scope;
 use crate::policy::{TableView, shown};
 
 impl<'v> Scope<'v> {
-    /// Adds to the error for a name that is not a column to return what was probably meant.
+    /// The error for a name that is not a column to return.
     pub(in crate::plan) fn not_returned(
         &self,
         table: &'v TableView,
@@ -53,12 +53,12 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The hint that a related row's columns are included, not returned.
+/// The hint that columns of a related row are returned by `include`.
 fn columns_of(relation: &str, columns: &str) -> String {
     format!("related rows: \"include\": {{{relation:?}: {{\"columns\": [{columns}]}}}}")
 }
 
-/// Adds what is said here instead of `a, b`, `distinct a`, `b: a` and `a as b`.
+/// Adds the equivalent of `a, b`, `distinct a`, `b: a` and `a as b`.
 fn in_sql(table: &TableView, name: &str, error: Error) -> Error {
     if name.contains(',') {
         return error.hint("one name each: [\"id\", \"name\"]");
@@ -80,7 +80,7 @@ fn in_sql(table: &TableView, name: &str, error: Error) -> Error {
     }
 }
 
-/// Adds the form of a path into JSON, if that is what a name to return is.
+/// Adds the form of a path into JSON, if the name looks like one.
 pub(in crate::plan) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Error {
     match in_json(table, name) {
         Some((column, keys)) => {

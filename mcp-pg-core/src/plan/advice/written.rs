@@ -1,4 +1,4 @@
-//! Advice for mistaken values to write.
+//! Advice for values to write.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::plan::write::assign::{COMPUTED, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
 
-/// What to say of a name that is not a column to write.
+/// The error for a name that is not a column to write.
 pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) -> Error {
     let json = |column: &str| {
         table.column(column).is_some_and(|(_, column)| column.data_type.family() == Family::Json)
@@ -55,7 +55,7 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
     }
 }
 
-/// What to say of a value that is none of the column's type, and looks like an expression.
+/// The error for a value that is not of the column's type and looks like an expression.
 pub(in crate::plan) fn not_computed(
     column: &Column,
     value: &Value,
@@ -87,19 +87,19 @@ pub(in crate::plan) fn not_computed(
     }
 }
 
-/// Whether it is a word that speaks of the present.
+/// Whether it is a word for the current time.
 fn is_present(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("now"))
 }
 
-/// What is asked for, if it is arithmetic and short enough to be repeated.
+/// The arithmetic in a text, if it is short enough to be repeated.
 fn arithmetic(value: &Value) -> Option<String> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     Arithmetic::asked(object)?;
     super::repeated(value)
 }
 
-/// The error of a computation that does not exist.
+/// The error for an unknown computation.
 pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
     let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(COMPUTED);
     match key {
@@ -118,7 +118,7 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
     }
 }
 
-/// The `$ref` that templates and paths of other kinds stand for: `{{order.id}}`, `$0.id`, `order.rows[0].id`.
+/// The `$ref` for references in other syntaxes: `{{order.id}}`, `$0.id`, `order.rows[0].id`.
 pub(in crate::plan) fn reference(given: &Value) -> Option<String> {
     let text = given.as_str()?.replace(['$', '{', '}', ']', ' '], "").replace('[', ".");
     let steps = text.split('.').filter(|step| {

@@ -1,4 +1,4 @@
-//! Areas and points that conditions compare with.
+//! Geometric operands of conditions.
 
 use std::ops::RangeInclusive;
 
@@ -8,15 +8,15 @@ use super::filter::wrong;
 use crate::error::{Code, Error, Result};
 use crate::schema::DataType;
 
-/// What a coordinate or radius may be, unless it is 0: beyond, PostgreSQL's distances and slopes overflow or underflow at
-/// rows that hold quite ordinary ones, and tell so of rows that the caller does not see.
+/// The range of coordinates and radii, besides 0. Beyond it, PostgreSQL's distances and slopes overflow or underflow
+/// for rows with ordinary values, and the error would reveal rows that the caller does not see.
 const WITHIN: RangeInclusive<f64> = 1e-15..=1e15;
 
-/// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
+/// The type of a geometric text: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
 ///
 /// # Errors
 ///
-/// `invalid_value` at `at` if it is none.
+/// `invalid_value` at `at` for any other text.
 pub(super) fn area(value: &Value, at: &str) -> Result<&'static DataType> {
     let text = value.as_str().unwrap_or_default().trim();
     match text.matches(',').count() {
@@ -29,7 +29,7 @@ pub(super) fn area(value: &Value, at: &str) -> Result<&'static DataType> {
     }
 }
 
-/// Refuses a value for a type of the plane that is too far away or too near to 0, or that cannot be seen not to be.
+/// Refuses a geometric value with numbers out of range, or whose numbers cannot be read.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Conditions between two values that are not in the request: columns of a row or of a related one, the number of related
-//! rows, computed values, the present.
+//! Comparisons with values that are not in the request: columns of the row or of a related one, the number of related
+//! rows, computed values, the current time.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,23 +23,23 @@ pub enum Compared<'v> {
     Column(Reached<'v>),
     /// The number of related rows.
     Count(Box<Counted<'v>>),
-    /// The present.
+    /// The current time.
     Now(Now),
     /// A computed value.
     Computed(Box<Expression<'v>>),
-    /// A number on the calendar or clock of a point in time.
+    /// A field of a point in time, such as its month.
     Part {
         /// The point in time.
         of: Point<'v>,
-        /// Which number.
+        /// The field.
         cut: Cut,
     },
-    /// A range that begins or ends with the present.
+    /// A range that begins or ends at the current time.
     Period(Box<Period>),
 }
 
 impl<'v> Compared<'v> {
-    /// The columns that it is, or is computed from.
+    /// The columns of the value.
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
             Compared::Column(reached) => vec![reached],
@@ -50,7 +50,7 @@ impl<'v> Compared<'v> {
     }
 }
 
-/// The operators that take another column, or the present.
+/// The operators for another column or the current time.
 const OPERATORS: [Operator; 7] = [
     Operator::Eq,
     Operator::Ne,
@@ -61,16 +61,16 @@ const OPERATORS: [Operator; 7] = [
     Operator::IsDistinctFrom,
 ];
 
-/// What ranges and arrays are asked besides.
+/// The further operators of ranges and arrays.
 const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Operator::Overlaps];
 
-/// The value on the left of a comparison, and how it is declared.
+/// The left side of a comparison, and the column that its type is like.
 pub(super) struct Left<'v> {
     pub(super) value: Compared<'v>,
     pub(super) column: Slot<'v>,
 }
 
-/// What a request names instead of giving a value.
+/// A right side that is not a value of the request.
 enum Other<'r> {
     Column(&'r Value),
     Now(&'r Value),
@@ -85,7 +85,7 @@ impl<'r> Other<'r> {
         column.or_else(|| period::asked(value).then_some(Self::Period(value)))
     }
 
-    /// Whether there are such in a list.
+    /// Whether a list contains any of these.
     fn among(list: &Value) -> bool {
         match list {
             Value::Array(items) => items.iter().any(|item| Other::of(item).is_some()),
@@ -94,7 +94,7 @@ impl<'r> Other<'r> {
     }
 }
 
-/// Whether an operator takes a list of which (false) one, or (true) none is meant.
+/// Whether the operator takes a list: `Some(true)` for `not_in`, `Some(false)` for `in`.
 fn listed(operator: &str) -> Option<bool> {
     match Operator::parse(operator)? {
         Operator::In => Some(false),
@@ -103,11 +103,11 @@ fn listed(operator: &str) -> Option<bool> {
     }
 }
 
-/// What a condition asks besides what compares with other values, if anything.
+/// The remaining part of a condition, which compares with values of the request.
 type Rest<'r> = Option<Cow<'r, Value>>;
 
 impl<'v> Parser<'_, 'v> {
-    /// The conditions on a value that compare it with another one: `{"gt": {"$column": "due_at"}}`, and what else is asked.
+    /// The conditions that compare a value with another one: `{"gt": {"$column": "due_at"}}`, and the remaining part.
     pub(super) fn beside<'r>(
         &mut self,
         table: &'v TableView,
@@ -152,7 +152,7 @@ impl<'v> Parser<'_, 'v> {
         Ok((all, rest))
     }
 
-    /// One of a list in which other values are, or none of it.
+    /// `in` or `not_in` with a list that contains other values.
     fn listed(
         &mut self,
         table: &'v TableView,
@@ -215,7 +215,7 @@ impl<'v> Parser<'_, 'v> {
             .scope
             .reach(table, name)
             .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
-        // As in SQL, where the name may be one of the query around.
+        // As in SQL, a name in a subquery may be that of the outer query.
         if self.ways > 0 && left.is(&right) {
             return Err(self.scope.itself(table, &right).at(at));
         }
@@ -255,11 +255,11 @@ impl<'v> Left<'v> {
         is_whole(own) && is_whole(other) && own.position == other.position
     }
 
-    /// The operators between the value and the other.
+    /// The operators between the two values.
     fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
         let data_type = Arc::clone(&self.column.data_type);
         let of_many = match (other, data_type.family()) {
-            // A range holds the present, or not.
+            // A range contains the current time or does not.
             (Other::Now(_), Family::Range) => &OF_MANY[..1],
             (Other::Column(_), Family::Range | Family::Array) | (Other::Period(_), _) => {
                 &OF_MANY[..]
@@ -270,7 +270,7 @@ impl<'v> Left<'v> {
         OPERATORS.into_iter().chain(of_many.iter().copied()).filter(has)
     }
 
-    /// The error of an operator that does not go with what the caller does not give.
+    /// The error for an operator that is not possible between the two values.
     fn unknown(&self, key: &str, known: &[&str]) -> Error {
         let own = Operator::parse(key).filter(|own| self.column.data_type.has_operator(*own));
         match own {
@@ -308,7 +308,7 @@ impl<'v> Left<'v> {
     }
 }
 
-/// Whether a range, or several, of a type may contain values of the other: an element, or one range of several.
+/// Whether a range or multirange of the first type can contain values of the second: an element or a range.
 fn holds(ranges: &DataType, other: &DataType) -> bool {
     let other = other.base();
     let element = ranges.bound().is_some_and(|bound| {
@@ -319,7 +319,7 @@ fn holds(ranges: &DataType, other: &DataType) -> bool {
     element || ranges.range().is_some_and(|range| range.base().oid == other.oid)
 }
 
-/// Whether values of the types compare with each other.
+/// Whether values of the types can be compared.
 fn is_alike(one: &DataType, other: &DataType) -> bool {
     let (one, other) = (one.base(), other.base());
     one.oid == other.oid && one.collation.goes_with(other.collation)

@@ -1,4 +1,4 @@
-//! Conditions on one column: operators and their operands.
+//! Conditions on a column: operators and their operands.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use crate::plan::{Operand, Predicate, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
-/// What a value is tested for.
+/// A test of a value.
 #[derive(Debug, Clone)]
 pub enum Comparison {
     /// IS NULL, or IS NOT NULL.
@@ -26,7 +26,8 @@ pub enum Comparison {
     Listed(bool, Operand),
     /// A range or multirange contains one value or one range, of this type.
     ContainsElement(String, Operand),
-    /// A range or multirange contains a range or multirange of this type; an empty one, which all contain, makes it unknown.
+    /// A range or multirange contains a range or multirange of this type. Null for an empty one, which every range
+    /// contains.
     ContainsSome(String, Operand),
     /// A point lies in an area of this type.
     ContainedBy(String, Operand),
@@ -77,7 +78,7 @@ impl<'v> Parser<'_, 'v> {
                 }
                 Ok(one_or(all, Predicate::All))
             }
-            // A list for one value is a common slip, and can only mean this.
+            // A list for an operator that takes one value is a common mistake with one possible meaning.
             Value::Array(_)
                 if !matches!(data_type.family(), Family::Array | Family::Json | Family::Range) =>
             {
@@ -207,7 +208,7 @@ impl<'v> Parser<'_, 'v> {
             let (column, path) = (column.clone(), Some(path.clone()));
             Predicate::Test { column, path, comparison }
         };
-        // JSON's null is no value either.
+        // JSON null counts as null, too.
         if let Some(null) = of_null(operator, value, at)? {
             return Ok(test(null));
         }
@@ -238,7 +239,7 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-/// The test for null that an operator with this value is, if it is one.
+/// The test for null, if the operator with this value is one.
 fn of_null(operator: Operator, value: &Value, at: &str) -> Result<Option<Comparison>> {
     match operator {
         Operator::IsNull => match value {
@@ -253,13 +254,13 @@ fn of_null(operator: Operator, value: &Value, at: &str) -> Result<Option<Compari
     }
 }
 
-/// The error of the present among values of JSON.
+/// The error for the current time as an operand of JSON.
 pub(super) fn no_dates(at: &str) -> Error {
     wrong("JSON has no dates, so $now cannot be compared with it", at)
         .hint("give the text that it holds, such as \"2024-01-31\"")
 }
 
-/// Whether an object stands for a value of the type, not for operators.
+/// Whether an object is a value of the type, rather than operators.
 fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
     if object.len() == 1 && object.keys().all(|key| key == "$ref" || key == "$literal") {
         return true;
@@ -271,7 +272,7 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
     holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")
 }
 
-/// The type of `value` where a range, multirange or area is to contain it and it is no value of the same type.
+/// The type of `value`, if a range, multirange or geometric type can contain it and it is not of the same type.
 fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType> {
     let is_range = match value {
         Value::Object(_) => true,
@@ -294,15 +295,15 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
     }
 }
 
-/// Whether a claim may hold an empty range, which everything contains: in what a role may see, it says nothing.
+/// Whether a claim may be an empty range, which everything contains. A row condition with it would match all rows.
 fn may_be_empty(part: &DataType, at: &str) -> bool {
     part.family() == Family::Range && at.starts_with(RULE)
 }
 
-/// What stands beside `search` and says how the words are to be read.
+/// The member beside `search` that names its language.
 const LANGUAGE: &str = "language";
 
-/// Whether a member of a condition is no operator, but goes with one.
+/// Whether a member of a condition belongs to an operator.
 fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {
     match key {
         "path" => path,
@@ -317,7 +318,7 @@ fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Re
         .ok_or_else(|| unknown_operator(column, data_type, name, path))
 }
 
-/// The operators of a type; a part of a JSON value has those of its text, too.
+/// The operators of a type. A member of a JSON document also has those of its text.
 fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
     use Operator::{EndsWith, Ilike, Imatches, Like, Matches, StartsWith};
     let of_text = [Like, Ilike, StartsWith, EndsWith, Matches, Imatches];

@@ -1,5 +1,5 @@
-//! Conditions on what is computed from a row: `{"compute": {"subtract": ["quantity", "reserved"], "lt": 5}}`, or a number on
-//! the calendar or clock: `{"born": {"part": "month", "eq": 5}}`.
+//! Conditions on computed values: `{"compute": {"subtract": ["quantity", "reserved"], "lt": 5}}`, or on fields of
+//! points in time: `{"born": {"part": "month", "eq": 5}}`.
 
 use serde_json::{Map, Value};
 
@@ -11,21 +11,21 @@ use crate::plan::expression::unit::UNIT;
 use crate::plan::{Arithmetic, Compared, Cut, Point, Predicate, Reached};
 use crate::policy::{self, TableView};
 
-/// What a condition on computed values is called.
+/// The member for conditions on computed values.
 pub(in crate::plan) const COMPUTE: &str = "compute";
 
-/// How one is written.
+/// Its form, for messages.
 pub(in crate::plan) const FORM: &str =
     "{\"compute\": {\"subtract\": [\"quantity\", \"reserved\"], \"lt\": 5}}";
 
-/// Whether a member of a condition asks for one: a column may have the name, too.
+/// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
     let asks = || value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some());
     name == COMPUTE && (asks() || table.column(name).is_none())
 }
 
 impl<'v> Parser<'_, 'v> {
-    /// The condition on what arithmetic gives, which stands beside the operators.
+    /// The condition on the result of arithmetic.
     pub(super) fn of_computed(
         &mut self,
         table: &'v TableView,
@@ -42,7 +42,7 @@ impl<'v> Parser<'_, 'v> {
             return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
         }
         let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
-        // Each operator is about all of it.
+        // Each operator tests the whole expression.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;
         }
@@ -54,7 +54,7 @@ impl<'v> Parser<'_, 'v> {
         self.tested(table, &left, tests, at)
     }
 
-    /// The condition on a number of the calendar or clock of a point in time.
+    /// The condition on a field of a point in time.
     pub(super) fn of_part(
         &mut self,
         table: &'v TableView,
@@ -93,7 +93,7 @@ fn owned(members: &Map<String, Value>) -> impl Iterator<Item = (String, Value)> 
 }
 
 impl<'v> Left<'v> {
-    /// The same tests of this value as those of the column that it is declared as.
+    /// Replaces the column by this value in tests that were made for its type.
     pub(super) fn tested(&self, test: Predicate<'v>) -> Predicate<'v> {
         let each = |parts: Vec<_>| parts.into_iter().map(|part| self.tested(part)).collect();
         match (test, &self.value) {

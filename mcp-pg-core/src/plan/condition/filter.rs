@@ -1,4 +1,4 @@
-//! Conditions: a `where` object → a tree of tests on columns and related rows.
+//! Parses `where` objects to predicates.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope,
 use crate::policy::{TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
-/// The condition of a `where` object, at `at` in the arguments.
+/// The condition of a `where` object, which is at `at` in the arguments.
 ///
 /// # Errors
 ///
@@ -25,13 +25,13 @@ pub fn filter<'v>(
     Parser { scope, nodes: 0, depth: 0, ways: 0 }.object(table, object, at)
 }
 
-/// Reads conditions, and counts what they are made of.
+/// Parses conditions, and counts their parts.
 pub(super) struct Parser<'s, 'v> {
     pub(super) scope: &'s Scope<'v>,
     nodes: usize,
-    /// How many conditions are around.
+    /// The number of enclosing conditions.
     depth: usize,
-    /// How many relations lead to the row that the condition is about.
+    /// The number of relations to the row that the condition is about.
     pub(super) ways: usize,
 }
 
@@ -82,7 +82,7 @@ impl<'v> Parser<'_, 'v> {
             all.push(match name.as_str() {
                 "and" => Predicate::All(self.several(table, value, &at)?),
                 "or" if value.as_object().is_some_and(|members| members.len() > 1) => {
-                    // Of several members in one object, all must hold: here that may not be meant.
+                    // All members of an object must hold, which may not be what `or` means here.
                     return Err(wrong("or takes a list of condition objects", &at)
                         .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
                 }
@@ -141,7 +141,7 @@ impl<'v> Parser<'_, 'v> {
         conditions.collect()
     }
 
-    /// A condition on a column or relation; `name_at` is where the name itself stands.
+    /// A condition on a column or relation. `name_at` is the place of the name.
     fn named(
         &mut self,
         table: &'v TableView,
@@ -177,7 +177,7 @@ impl<'v> Parser<'_, 'v> {
         }
     }
 
-    /// A condition on a column of the table, some of whose operands may be other values of its row.
+    /// A condition on a column of the table, which may be compared with other values of its row.
     fn of_column(
         &mut self,
         table: &'v TableView,
@@ -309,7 +309,7 @@ impl<'v> Parser<'_, 'v> {
         Ok(one_or(all, Predicate::All))
     }
 
-    /// Refuses one part more than a condition may have.
+    /// Refuses more parts than a condition may have.
     pub(super) fn count(&mut self, at: &str) -> Result<()> {
         let most = self.scope.view.limits.max_nodes;
         self.nodes += 1;
@@ -321,7 +321,7 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-/// `{"column": "or", …}`: the name and the rest, unless it is a condition on a column called "column".
+/// `{"column": "or", …}`: the name and the rest. Not if the condition is on a column named "column".
 fn spelled_out<'a>(
     table: &TableView,
     object: &'a Map<String, Value>,
@@ -339,7 +339,7 @@ fn spelled_out<'a>(
     Some((name, rest))
 }
 
-/// Whether a condition says how many of the related rows are to meet it: so it is none on one row.
+/// Whether a condition contains a quantifier, so that it is not a condition on a single row.
 fn is_quantified(value: &Value) -> bool {
     const QUANTIFIERS: [&str; 4] = ["some", "none", "every", "count"];
     value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))

@@ -1,4 +1,4 @@
-//! Fractions that whole numbers are compared with.
+//! Fractions as operands of integer columns.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::schema::{DataType, Operator};
 /// smallint, integer, bigint.
 const WHOLE: [u32; 3] = [21, 23, 20];
 
-/// The whole number that bounds values of the type as a fraction does: greater than 113.5 is greater than 113. `None` if the
-/// type, the operator or the value is another.
+/// The integer that is equivalent to a fraction for this operator: greater than 113.5 is greater than 113. `None` if
+/// the type, the operator or the value does not fit.
 pub(super) fn bound(data_type: &DataType, operator: Operator, value: &Value) -> Option<Value> {
     if !WHOLE.contains(&data_type.base().oid) {
         return None;
@@ -21,7 +21,7 @@ pub(super) fn bound(data_type: &DataType, operator: Operator, value: &Value) -> 
     }))
 }
 
-/// The greatest whole number below a number that is none, which may be a text: exact numerics are.
+/// The greatest integer below a fraction, which may be written as a text.
 fn floor(value: &Value) -> Option<i64> {
     let text = match value {
         Value::Number(number) => number.to_string(),
@@ -35,7 +35,7 @@ fn floor(value: &Value) -> Option<i64> {
     let (whole, fraction) = digits.split_once('.')?;
     let number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     let is_fraction = number(whole) && number(fraction) && fraction.bytes().any(|d| d != b'0');
-    // Beyond that every type of whole numbers refuses it as it stands.
+    // Beyond this, the number itself is refused for every integer type.
     let whole = whole.parse::<i64>().ok().filter(|whole| is_fraction && *whole < i64::MAX)?;
     Some(if negative { -whole - 1 } else { whole })
 }

@@ -1,4 +1,4 @@
-//! Conditions that a value is one of a list, or none of it.
+//! `in` and `not_in`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::plan::{Operand, Predicate, Scope, Slot};
 use crate::schema::{DataType, Family, Operator};
 
 impl<'v> Parser<'_, 'v> {
-    /// Tests for one of a list, or for none of it. Null can be in the list, though not in SQL's.
+    /// Tests for `in` or `not_in`. Unlike in SQL, the list may contain null.
     pub(super) fn list(
         &self,
         column: &Slot<'v>,
@@ -58,7 +58,7 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-/// Whether this is a text with commas in the place of a list.
+/// Whether this is a text with commas in place of a list.
 fn may_be_several(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains(','))
 }
@@ -140,7 +140,7 @@ impl<'v> Subject<'_, 'v> {
         Ok(self.test(Comparison::Binary(Operator::Eq, self.operand(item)?)))
     }
 
-    /// JSON has no dates that the present could be compared with.
+    /// Refuses the current time as an item for JSON, which has no dates.
     fn refuse_dates(&self, items: &[Item<'_>]) -> Result<()> {
         let date = items.iter().find(|item| now::asked(item.value).is_some());
         match date.filter(|_| self.path.is_some()) {
@@ -161,7 +161,7 @@ impl<'v> Subject<'_, 'v> {
         let values = Value::Array(items.iter().map(|item| item.literal().clone()).collect());
         let operand = self.scope.operand_of(&list, &list.name, &values, self.at);
         let operand = operand.or_else(|error| {
-            // Its index counts without the nulls; the wrong item itself has the right one.
+            // Positions in the array do not count nulls; an item that is encoded alone has the right place.
             let each = items.iter().map(|item| self.operand(item));
             each.collect::<Result<Vec<_>>>().and(Err(error))
         })?;

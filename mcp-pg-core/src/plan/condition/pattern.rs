@@ -1,4 +1,4 @@
-//! Patterns that texts are matched with, and words that are searched for.
+//! Patterns to match, and words to search for.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ impl Scope<'_> {
     pub(super) fn pattern(&self, operator: Operator, value: &Value, at: &str) -> Result<Operand> {
         let text = self.words(value, at)?;
         let backslashes = text.len() - text.trim_end_matches('\\').len();
-        // PostgreSQL refuses it only when a text is there that the rest of it matches: that would tell of the text.
+        // PostgreSQL refuses the pattern only if a text matches the rest of it, which would reveal that there is one.
         if matches!(operator, Operator::Like | Operator::Ilike) && backslashes % 2 == 1 {
             return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
                 .hint("write two for a backslash"));
@@ -20,7 +20,7 @@ impl Scope<'_> {
         Ok(Operand::text(Some(text), at))
     }
 
-    /// The test of texts that begin or end with a text, or hold it.
+    /// The test of texts that begin with, end with or contain a text.
     pub(super) fn part_of_text(
         &self,
         operator: Operator,
@@ -55,7 +55,7 @@ impl Scope<'_> {
     }
 }
 
-/// The text as a LIKE pattern that matches nothing else.
+/// A LIKE pattern that matches only this text.
 pub(in crate::plan) fn escape_like(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -69,7 +69,7 @@ impl Predicate<'_> {
         Self::Any(Vec::new())
     }
 
-    /// The caller's own part of a request's condition: it comes first, the archive's and the role's follow it.
+    /// The caller's part of a request's condition, which comes first; those of the archive and the role follow.
     pub fn asked(&self) -> Option<&Self> {
         match self {
             Predicate::All(parts) => parts.first(),
@@ -77,12 +77,13 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether it has no parts, so that all rows meet it.
+    /// Whether it has no parts, so that every row meets it.
     fn is_empty(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.is_empty())
     }
 
-    /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
+    /// Whether at most one row of the table can meet the condition, because it gives the value of each column of a
+    /// key.
     pub(crate) fn is_single(&self, table: &TableView) -> bool {
         let definition = &table.table;
         // A deferrable key may hold duplicates until the commit.
@@ -93,7 +94,7 @@ impl Predicate<'_> {
         })
     }
 
-    /// Whether it tests rows of a view that are related.
+    /// Whether it tests related rows of a view.
     pub(crate) fn reaches_view(&self) -> bool {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
@@ -109,7 +110,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether the condition gives the column's value.
+    /// Whether the condition requires one value of the column.
     pub(crate) fn fixes(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
@@ -122,8 +123,8 @@ impl Predicate<'_> {
         }
     }
 
-    /// The archive column, if the caller's part of a request's condition asks for values of it although archived rows are
-    /// left out.
+    /// The archive column, if the caller's part of a request's condition tests it although archived rows are left
+    /// out.
     pub(crate) fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
         let archive = table.archive.as_ref()?;
         let asked = self.asked()?;
@@ -131,7 +132,7 @@ impl Predicate<'_> {
         (self.leaves_out(archive) && asks).then_some(archive)
     }
 
-    /// The parts of a request's condition that are not the role's own: the caller's, and the archive's.
+    /// The parts of a request's condition that do not come from the role: the caller's and the archive's.
     pub fn requested(&self) -> &[Self] {
         match self {
             Predicate::All(parts) => parts.get(..2).unwrap_or(parts),
@@ -139,13 +140,13 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether the caller's part of a request's condition asks for anything.
+    /// Whether the caller's part of a request's condition is not empty.
     pub(crate) fn is_asked(&self) -> bool {
         self.asked().is_some_and(|asked| !asked.is_empty())
     }
 
-    /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
-    /// ones are not looked for.
+    /// The hop to one row that must not exist according to the caller's condition, if archived rows, which are left
+    /// out, could be meant.
     pub(crate) fn wants_none(&self) -> Option<&Hop<'_>> {
         self.asked()?.lacks()
     }
@@ -163,7 +164,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether rows with a value in the archive column are left out.
+    /// Whether it leaves out rows with a value in the archive column.
     pub(crate) fn leaves_out(&self, archive: &Column) -> bool {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
     }
@@ -173,7 +174,7 @@ impl Predicate<'_> {
             if column.whole().is_some_and(|column| column.name == wanted.name))
     }
 
-    /// Whether it asks for values of the column of the table itself.
+    /// Whether it tests the column of the table itself.
     fn asks(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) | Predicate::Any(all) => {

@@ -1,4 +1,4 @@
-//! Search terms as in a search box, and their language.
+//! Words of a full-text search, and their language.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Scope};
 use crate::schema::Language;
 
-/// Words to search for.
+/// The words of a search.
 #[derive(Debug, Clone)]
 pub struct Words {
-    /// The words, and what search engines understand besides.
+    /// The words, in web search syntax.
     pub text: Operand,
-    /// How they and the texts are read; as the database does, if absent.
+    /// The language of words and texts; the database's default if absent.
     pub language: Option<Arc<Language>>,
 }
 
 impl Scope<'_> {
-    /// The words at `at`, of which a language may be given beside them, at `at_language`.
+    /// The words at `at`. Their language, if given, is at `at_language`.
     ///
     /// # Errors
     ///

@@ -14,8 +14,8 @@ use crate::schema::{DataType, Operator};
 use crate::value::Decoder;
 
 impl<'v> Parser<'_, 'v> {
-    /// The test of a member's text that each row passes which meets the condition, where an index of the table begins with
-    /// that text. To the index, a number is equal to the text of its digits: the condition itself stays.
+    /// A test of a member's text that every row passes which meets the condition, if an index of the table begins
+    /// with that text. The condition itself stays, because the index does not distinguish a number from its text.
     pub(super) fn sought(
         &self,
         table: &TableView,

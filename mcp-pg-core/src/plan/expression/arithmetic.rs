@@ -1,7 +1,7 @@
 //! Numbers computed from the columns of a row.
 //!
-//! Computing cannot fail, whatever the values are: numbers of any type become `numeric`, those of more than 500 digits null, and
-//! division by zero gives null. So no error reveals a row that the caller does not see.
+//! Computations cannot fail, whatever the values: numbers of any type become `numeric`, those with more than 500
+//! digits become null, and division by zero gives null. So no error reveals a row that the caller does not see.
 
 use std::sync::Arc;
 
@@ -19,11 +19,11 @@ use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
 
-/// How an operand is written.
+/// The form of an operand, for messages.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
-/// Most parts that a computed value is made of, whatever the limits are: with more, a product might be no number of
-/// PostgreSQL's any more, and tell so of rows that the caller does not see.
+/// The most parts of a computed value, whatever the limits are. With more, a product could overflow `numeric`, and
+/// the error would reveal rows that the caller does not see.
 pub const ARITHMETIC_MOST: usize = 256;
 
 /// A value of a row: a column, or computed from columns.
@@ -64,12 +64,12 @@ impl Arithmetic {
         ("divide", Arithmetic::Divide),
     ];
 
-    /// The names that requests have for it.
+    /// The operations' names in requests.
     pub(in crate::plan) fn names() -> impl Iterator<Item = &'static str> + Clone {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 
-    /// What an object asks for, and its name, if it asks for arithmetic.
+    /// The operation of an object and its name, if it is arithmetic.
     pub(in crate::plan) fn asked(
         object: &Map<String, Value>,
     ) -> Option<(&'static str, Arithmetic)> {
@@ -102,7 +102,7 @@ impl<'v> Expression<'v> {
         }
     }
 
-    /// The column whose type it has: that which it is, or which is moved.
+    /// The column whose type it has.
     pub fn like(&self) -> Option<&Reached<'v>> {
         match self {
             Expression::Moved(moved) => Some(&moved.of),
@@ -123,7 +123,7 @@ impl<'v> Expression<'v> {
         }
     }
 
-    /// Whether it is another one at another time, though the row stays as it is.
+    /// Whether it depends on the current time.
     pub fn moves(&self) -> bool {
         match self {
             Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
@@ -132,14 +132,14 @@ impl<'v> Expression<'v> {
         }
     }
 
-    /// What is to be known of the value in a row of the table: all that is to be known of one of its columns.
+    /// Its marks in a row of the table: those of all of its columns.
     pub fn marks(&self, table: &TableView) -> Marks {
         let columns = self.columns().into_iter();
         let marks = columns.map(|reached| reached.owner(table).marks(reached.position));
         marks.fold(Marks::default(), Marks::union)
     }
 
-    /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
+    /// Positions of the row's own columns that it uses, including those by which related rows are found.
     pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
         let columns = self.columns().into_iter().flat_map(Reached::own_columns);
         columns.collect::<Vec<_>>().into_iter()
@@ -147,7 +147,8 @@ impl<'v> Expression<'v> {
 }
 
 impl<'v> Scope<'v> {
-    /// What is measured: a column, `{"column": …, "path": […]}` for a member of its JSON, or what is computed of such.
+    /// The value that is measured: a column, `{"column": …, "path": […]}` for a member of its JSON, or a computed
+    /// value.
     ///
     /// # Errors
     ///
@@ -167,12 +168,12 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// What the arithmetic gives that an object asks for, whatever else is in it.
+    /// The arithmetic of an object, which may have further members.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, `unknown_relation`, `forbidden` for a masked or encrypted column, `invalid_value` for what is no
-    /// number, or `limit_exceeded`.
+    /// `unknown_column`, `unknown_relation`, `forbidden` for a masked or encrypted column, `invalid_value` for
+    /// something that is not a number, or `limit_exceeded`.
     pub(in crate::plan) fn arithmetic(
         &self,
         table: &'v TableView,
@@ -210,7 +211,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// Reads what is to be computed, and counts what it is made of.
+/// Parses arithmetic, and counts its parts.
 pub(super) struct Parser<'s, 'v> {
     scope: &'s Scope<'v>,
     table: &'v TableView,
@@ -300,7 +301,7 @@ impl<'v> Parser<'_, 'v> {
         }
     }
 
-    /// Refuses a column that holds no numbers.
+    /// Refuses a column without numbers.
     fn number(&self, operand: &Expression<'v>) -> Result<()> {
         let Some(reached) = operand.like() else { return Ok(()) };
         let column = &reached.column;
@@ -336,7 +337,7 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-/// Refuses an object that is more or less than one kind of arithmetic.
+/// Refuses an object with no operation or with several.
 fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
     let kinds = || object.keys().filter(|key| *key != UNIT);
     let other = kinds().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
@@ -347,7 +348,7 @@ fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
     }
 }
 
-/// The error of a unit that stands beside something else.
+/// The error for a unit without a difference of times.
 fn no_unit(at: &str) -> Error {
     let message = "a unit goes with the difference of two points in time";
     let error = Error::new(Code::InvalidValue, message).at(below(at, UNIT));

@@ -1,4 +1,4 @@
-//! What of a point in time makes a group: the stretch of time that it lies in, or a number on its calendar or clock.
+//! Groups of points in time: truncated to a unit of time, or a field such as the weekday.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use crate::error::{Code, Error, Result, step};
 use crate::plan::{Operand, Reached};
 use crate::schema::DataType;
 
-/// A stretch of time, or a number on the calendar or clock.
+/// A truncation or a field of points in time.
 #[derive(Debug, Clone)]
 pub struct Cut {
-    /// Whether it is the number.
+    /// Whether it is a field.
     pub part: bool,
-    /// How many units long the stretch is.
+    /// The length of the truncated periods, in units.
     pub times: u16,
-    /// Of what, in PostgreSQL's words.
+    /// The unit or field, as PostgreSQL names it.
     pub unit: &'static str,
-    /// In which time zone.
+    /// The time zone.
     pub zone: Option<Operand>,
-    /// Whether the points in time have no zone of their own, in which case they are UTC's.
+    /// Whether the points in time have no time zone, and are taken for UTC.
     pub naive: bool,
 }
 
-/// What says which number of a point in time is meant.
+/// The member that names a field.
 pub(in crate::plan) const PART: &str = "part";
 
-/// What a point in time can be cut to.
+/// The units of truncation.
 pub(in crate::plan) const BUCKETS: [&str; 8] =
     ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
 
-/// Numbers that a point in time has, and PostgreSQL's words for them: its weekdays begin with Monday, 1.
+/// The fields, with PostgreSQL's names for them. Weekdays begin with Monday, 1.
 const PARTS: [(&str, &str); 8] = [
     ("minute", "minute"),
     ("hour", "hour"),
@@ -43,7 +43,7 @@ const PARTS: [(&str, &str); 8] = [
 ];
 
 impl Cut {
-    /// What the object of a group asks for, whose value is `of` and is called `name`.
+    /// The truncation or field in a group's object, whose value is `of` with the name `name`.
     ///
     /// # Errors
     ///
@@ -90,10 +90,10 @@ impl Cut {
         Ok(cut.map(|(part, times, unit)| Self { part, times, unit, zone, naive }))
     }
 
-    /// The type of what it makes of values of a type.
+    /// The type of the result for values of a type.
     pub fn data_type(&self, of: &Arc<DataType>) -> Arc<DataType> {
         match self.part {
-            // Infinity has a year, which is infinite.
+            // The year of infinity is infinite.
             true => Arc::clone(DataType::numeric()),
             false if self.naive && self.zone.is_some() => Arc::clone(DataType::timestamptz()),
             false => of.shared_base(),
@@ -101,7 +101,7 @@ impl Cut {
     }
 }
 
-/// A member of a group's object that is a text.
+/// A text member of a group's object.
 pub(in crate::plan) fn text<'o>(
     options: &'o Map<String, Value>,
     member: &str,
@@ -115,7 +115,7 @@ pub(in crate::plan) fn text<'o>(
     }
 }
 
-/// How many of which unit a bucket is long.
+/// The length of a period, in units.
 fn stretch(wanted: &str, data_type: &DataType, name: &str) -> Result<(bool, u16, &'static str)> {
     match several(wanted) {
         Some((times, unit)) if data_type.is_timestamp() => Ok((false, times, unit)),
@@ -127,7 +127,7 @@ fn stretch(wanted: &str, data_type: &DataType, name: &str) -> Result<(bool, u16,
     }
 }
 
-/// `15 minutes`: how many of which unit, of those whose multiples divide a day.
+/// `15 minutes`: the number and the unit. Only multiples that divide a day are possible.
 fn several(wanted: &str) -> Option<(u16, &'static str)> {
     let (times, unit) = wanted.split_once(' ')?;
     let unit = unit.strip_suffix('s').unwrap_or(unit);
@@ -177,12 +177,12 @@ fn part_named(wanted: &str, data_type: &DataType, name: &str) -> Result<&'static
     }
 }
 
-/// The part of this name, or that others call so.
+/// The field with this name, or with this name in other languages.
 pub(in crate::plan) fn part_named_so(word: &str) -> Option<&'static str> {
     PARTS.into_iter().map(|(name, _)| name).find(|name| *name == word).or_else(|| part_meant(word))
 }
 
-/// The part that others call so, and that no bucket is called.
+/// The field with this name in other languages, unless it is the name of a unit.
 pub(in crate::plan) fn part_meant(word: &str) -> Option<&'static str> {
     match word.to_ascii_lowercase().replace(['_', ' ', '-'], "").as_str() {
         "weekday" | "weekdays" | "dow" | "isodow" | "dayofweek" | "dayname" => Some("weekday"),

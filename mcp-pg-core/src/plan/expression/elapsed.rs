@@ -1,4 +1,4 @@
-//! Points in time of a row, and the time between two: `{"subtract": [{"$now": true}, "created_at"]}`.
+//! Points in time, and the time between two: `{"subtract": [{"$now": true}, "created_at"]}`.
 
 use serde_json::Value;
 
@@ -8,23 +8,23 @@ use super::now::{self, Now};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Reached, Unit};
 
-/// How long ago something is.
+/// The form of the time since a point in time, for messages.
 pub(in crate::plan) const SINCE: &str =
     "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
 
-/// A point in time to compute with.
+/// A point in time in a computation.
 #[derive(Debug, Clone)]
 pub enum Point<'v> {
-    /// What a column holds.
+    /// The value of a column.
     Column(Reached<'v>),
-    /// The present.
+    /// The current time.
     Now(Now),
-    /// What a column holds, so much later.
+    /// The value of a column plus an interval.
     Moved(Box<Moved<'v>>),
 }
 
 impl<'v> Point<'v> {
-    /// The column, if it is one's.
+    /// The column, if it is the value of one.
     pub fn column(&self) -> Option<&Reached<'v>> {
         match self {
             Point::Column(reached) => Some(reached),
@@ -35,7 +35,7 @@ impl<'v> Point<'v> {
 }
 
 impl<'v> Expression<'v> {
-    /// The point in time, if it is one.
+    /// The expression as a point in time, if it is one.
     fn point(&self) -> Option<Point<'v>> {
         match self {
             Expression::Column(reached) if reached.is_day() => Some(Point::Column(reached.clone())),
@@ -46,7 +46,7 @@ impl<'v> Expression<'v> {
 }
 
 impl<'v> Parser<'_, 'v> {
-    /// The time between a point in it and the present, whichever is the later.
+    /// The time between a point in time and the present, of which either may be the later.
     pub(super) fn since(
         &mut self,
         ends: [(&Value, &str); 2],
@@ -77,11 +77,11 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-/// The time between two values, if one of them at least is a point in it.
+/// The time between two values, if at least one is a point in time.
 ///
 /// # Errors
 ///
-/// `invalid_value` if the other is none.
+/// `invalid_value` if the other is not.
 pub(super) fn elapsed<'v>(
     ends: [&Expression<'v>; 2],
     unit: Unit,

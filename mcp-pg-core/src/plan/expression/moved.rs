@@ -1,4 +1,4 @@
-//! Points in time that are moved: `{"add": ["lent_at", {"interval": "14 days"}]}`.
+//! Points in time plus an interval: `{"add": ["lent_at", {"interval": "14 days"}]}`.
 
 use serde_json::Value;
 
@@ -7,39 +7,39 @@ use crate::error::{Code, Error, Result, below};
 use crate::plan::{Operand, Reached};
 use crate::value::Span;
 
-/// A point in time of a row, so much later; null where PostgreSQL may have no such.
+/// A point in time of a row plus an interval; null if the result may be out of PostgreSQL's range.
 #[derive(Debug, Clone)]
 pub struct Moved<'v> {
-    /// The point in time, which gives its type.
+    /// The point in time. The result has the same type.
     pub of: Reached<'v>,
-    /// By how much, as an `interval`.
+    /// The interval.
     pub by: Operand,
-    /// The first and the last point in time that can be moved so.
+    /// The first and the last point in time to which the interval can be added.
     pub within: [Operand; 2],
 }
 
-/// The member that stands for a span of time.
+/// The member for an interval.
 const INTERVAL: &str = "interval";
 
-/// How one is written.
+/// Its form, for messages.
 pub(in crate::plan) const FORM: &str = "{\"add\": [\"due\", {\"interval\": \"14 days\"}]}";
 
-/// What stands in `{"interval": …}`.
+/// The value of `{"interval": …}`.
 pub(super) fn asked(value: &Value) -> Option<&Value> {
     value.as_object().filter(|members| members.len() == 1)?.get(INTERVAL)
 }
 
-/// Whether it is a span of time as a text, where a column's name is wanted.
+/// Whether it is the text of an interval in place of a column's name.
 pub(super) fn is_span(value: &Value) -> bool {
     value.as_str().is_some_and(|text| Span::parse(text).is_ok())
 }
 
 impl<'v> Moved<'v> {
-    /// The point in time later (`add`) or earlier by what is `given`, at `at`.
+    /// The point in time plus (`add`) or minus the interval in `given`, which is at `at`.
     ///
     /// # Errors
     ///
-    /// `invalid_value` for what is no span of time, or none that the column moves by.
+    /// `invalid_value` if it is not an interval, or has units that the column's type does not have.
     pub(super) fn new(
         of: Reached<'v>,
         arithmetic: Arithmetic,
@@ -64,7 +64,7 @@ impl<'v> Moved<'v> {
 }
 
 impl<'v> Parser<'_, 'v> {
-    /// A point in time that is moved, if one of two values is a span of time.
+    /// A point in time plus an interval, if one of two values is an interval.
     pub(super) fn moved(
         &mut self,
         arithmetic: Arithmetic,

@@ -10,33 +10,33 @@ use crate::value::Span;
 /// A time relative to the transaction's.
 #[derive(Debug, Clone)]
 pub struct Now {
-    /// Its type.
+    /// The type of time.
     pub clock: Clock,
-    /// The offset from the present, as an `interval`.
+    /// The offset, as an `interval`.
     pub offset: Option<Operand>,
 }
 
-/// What a time has, where and when it is.
+/// A type of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// A day, as the session's time zone has it: `date`.
+    /// `date`, in the session's time zone.
     Day,
-    /// A day and a time of day there: `timestamp`.
+    /// `timestamp`, in the session's time zone.
     Local,
-    /// The same anywhere: `timestamptz`.
+    /// `timestamptz`.
     Zoned,
 }
 
-/// The member that stands for the present.
+/// The member for the current time.
 pub(in crate::plan) const NOW: &str = "$now";
 
-/// What stands in `{"$now": …}`.
+/// The value of `{"$now": …}`.
 pub(in crate::plan) fn asked(value: &Value) -> Option<&Value> {
     value.as_object().filter(|members| members.len() == 1)?.get(NOW)
 }
 
 impl Now {
-    /// What `{"$now": given}`, at `at`, is beside values of a type; `None` if these have no day.
+    /// The time of `{"$now": given}`, at `at`, for comparison with values of a type; `None` if these contain no date.
     ///
     /// # Errors
     ///
@@ -57,7 +57,7 @@ impl Now {
     }
 }
 
-/// How far from the present: `true` is the present itself.
+/// The offset; `None` for `true`, which is the current time.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Ranges that begin or end with the present: `{"lower": {"$now": true}, "upper": {"$now": "2 hours"}}`.
+//! Ranges that begin or end at the current time: `{"lower": {"$now": true}, "upper": {"$now": "2 hours"}}`.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::plan::{Operand, Scope};
 use crate::schema::{DataType, Kind};
 use crate::value;
 
-/// A range with such an end.
+/// A range with such a bound.
 #[derive(Debug, Clone)]
 pub struct Period {
     /// The type of the range.
     pub data_type: Arc<DataType>,
-    /// The type of what it holds.
+    /// The range's element type.
     pub element: Arc<DataType>,
-    /// Where it begins and ends.
+    /// The lower and the upper bound.
     pub ends: [End; 2],
-    /// Whether these are in it, in PostgreSQL's words.
+    /// Whether the bounds are inclusive, in PostgreSQL's notation.
     pub bounds: &'static str,
 }
 
@@ -30,30 +30,30 @@ impl Period {
     }
 }
 
-/// The range types of PostgreSQL's own: `tsrange`, `tstzrange`, `daterange`.
+/// The built-in range types of time: `tsrange`, `tstzrange`, `daterange`.
 const RANGES: [u32; 3] = [3908, 3910, DAYS];
 const DAYS: u32 = 3912;
 
-/// An end of a [`Period`].
+/// A bound of a [`Period`].
 #[derive(Debug, Clone)]
 pub enum End {
-    /// None.
+    /// Unbounded.
     Open,
-    /// The present, or a time so far from it.
+    /// A time relative to the present.
     Now(Now),
-    /// This value.
+    /// A value.
     Value(Operand),
 }
 
 const ENDS: [&str; 2] = ["lower", "upper"];
 
-/// Whether a value is a range with the present for an end.
+/// Whether a value is a range with such a bound.
 pub(in crate::plan) fn asked(value: &Value) -> bool {
     ENDS.into_iter().any(|end| value.get(end).is_some_and(|end| now::asked(end).is_some()))
 }
 
 impl Scope<'_> {
-    /// The range that a value is which [`asked`] for the present; `None` if the type is none of ranges of dates or times.
+    /// The range of a value for which [`asked`] is true; `None` if the type is not a range of dates or times.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Scope<'_> {
     ) -> Result<Option<Period>> {
         let base = data_type.shared_base();
         let Kind::Range(element) = &base.kind else { return Ok(None) };
-        // What a range type of people's own makes of its ends, its own function says, and refuses.
+        // A user-defined range type may have a function that changes or refuses bounds.
         let built_in = RANGES.contains(&base.oid);
         let Some(members) = value.as_object().filter(|_| built_in && element.has_day()) else {
             return Ok(None);
@@ -87,7 +87,7 @@ impl Scope<'_> {
     }
 }
 
-/// The bounds that an object gives, which has no other members than a range.
+/// The `bounds` of an object, which must have no other members than a range.
 fn bounds(data_type: &DataType, members: &Map<String, Value>) -> Result<&'static str> {
     let beside = members.iter().filter(|(name, _)| !ENDS.contains(&name.as_str()));
     let beside = beside.map(|(name, member)| (name.clone(), member.clone()));

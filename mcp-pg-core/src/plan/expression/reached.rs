@@ -1,5 +1,4 @@
-//! What a sort key, a group or a measure is of: a column of the row or of one that it leads to, or a member of the
-//! JSON in it.
+//! Operands of sort keys, groups and measures: a column of the row or of a related one, or a member of its JSON.
 
 use std::sync::Arc;
 
@@ -11,16 +10,16 @@ use crate::plan::{Hop, Operand, Scope, Slot, advice};
 use crate::policy::TableView;
 use crate::schema::{DataType, Found, Relation};
 
-/// A column of a table, or of the one row that is related to it; or what its JSON has at a path.
+/// A column of a table or of a to-one related row, or a value at a path in its JSON.
 #[derive(Debug, Clone)]
 pub struct Reached<'v> {
-    /// The way to the related row; empty for the row itself.
+    /// The hops to the related row; empty for the row itself.
     pub hops: Vec<Hop<'v>>,
-    /// The column, or a part of what it holds.
+    /// The column, or a part of it.
     pub column: Slot<'v>,
-    /// Its position in its table.
+    /// The column's position in its table.
     pub position: usize,
-    /// The path to a member of its JSON, as a `text[]`; JSON's null there is no value.
+    /// The path in the column's JSON, as a `text[]`. JSON null there is SQL NULL.
     pub member: Option<Operand>,
 }
 
@@ -33,7 +32,7 @@ impl<'v> Reached<'v> {
         }
     }
 
-    /// The table that has the column, for rows of another.
+    /// The table of the column, for rows of `table`.
     pub fn owner<'t>(&self, table: &'t TableView) -> &'t TableView
     where
         'v: 't,
@@ -41,14 +40,14 @@ impl<'v> Reached<'v> {
         self.hops.last().map_or(table, |hop| hop.table)
     }
 
-    /// Positions of the columns of the row itself that it takes, or by which it finds the related row.
+    /// Positions of the row's own columns that it uses, including those by which the related row is found.
     pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
         let first = self.hops.first();
         let by = first.into_iter().flat_map(|hop| &hop.relation.columns).map(|(ours, _)| *ours);
         first.is_none().then_some(self.position).into_iter().chain(by)
     }
 
-    /// `column`, or `relation.column`, for rows of the table: also of a part of its values.
+    /// `column` or `relation.column`, for rows of the table. A part has its path appended.
     pub fn path(&self, table: &TableView) -> String {
         let hops = self.hops.iter().map(|hop| hop.subject.relation_name(hop.relation));
         let column = &self.owner(table).table.columns[self.position];
@@ -56,12 +55,12 @@ impl<'v> Reached<'v> {
         path.join(".")
     }
 
-    /// Whether the values have a day: points in time.
+    /// Whether the values contain a date.
     pub(super) fn is_day(&self) -> bool {
         self.member.is_none() && self.column.data_type.has_day()
     }
 
-    /// What the same column has at a path.
+    /// The value at a path in the same column.
     ///
     /// # Errors
     ///
@@ -79,17 +78,17 @@ impl<'v> Reached<'v> {
 }
 
 impl<'v> Scope<'v> {
-    /// The column that a name means, or `relation.column`, `relation.relation.column` and so on.
+    /// The column with this name, or `relation.column`, `relation.relation.column` and so on.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
-    /// relation to many rows.
+    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a to-many
+    /// relation.
     pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
         self.reach_by(table, name, TableView::usable, 0)
     }
 
-    /// [`Scope::reach`] where one of the relations may lead to many rows.
+    /// [`Scope::reach`], where one of the relations may be to-many.
     pub(in crate::plan) fn reach_each(
         &self,
         table: &'v TableView,
@@ -98,7 +97,7 @@ impl<'v> Scope<'v> {
         self.reach_by(table, name, TableView::usable, 1)
     }
 
-    /// [`Scope::reach`] for a value that is only shown: it may be masked or encrypted.
+    /// [`Scope::reach`] for a returned value, which may be masked or encrypted.
     pub(in crate::plan) fn reach_shown(
         &self,
         table: &'v TableView,
@@ -119,7 +118,7 @@ impl<'v> Scope<'v> {
         loop {
             let own = table.column(name).is_some();
             let (relation, rest) = match first_step(table, name) {
-                // Groups and distinct rows are related to none.
+                // Groups and distinct rows have no relations.
                 Some(step) if !own && !table.is_derived() => step,
                 _ => {
                     let position = find(table, name)?;
@@ -165,7 +164,7 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `invalid_value` if the path is none; `limit_exceeded`.
+    /// `invalid_value` if it is not a path; `limit_exceeded`.
     pub(in crate::plan) fn path(&self, path: &Value, at: &str) -> Result<Operand> {
         let wrong = |message: String| Error::new(Code::InvalidValue, message).at(at);
         self.short(path, at)?;
@@ -186,14 +185,14 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The keys and indexes of a path as text.
+/// The keys and indexes of a path as texts.
 pub(in crate::plan) fn steps(path: &Value) -> impl Iterator<Item = String> {
     let steps = path.as_array().into_iter().flatten();
     steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
 }
 
-/// Whether a name is that of the table itself, and of a relation only as the table that it leads to: before a column, SQL
-/// means the row's own by it.
+/// Whether a name is that of the table itself, and a relation has it only as the name of its table. Before a column,
+/// SQL takes such a name for the table itself.
 fn is_itself(hop: &Hop<'_>, name: &str) -> bool {
     let relation = hop.relation;
     hop.subject.name() == hop.table.name()
@@ -202,11 +201,10 @@ fn is_itself(hop: &Hop<'_>, name: &str) -> bool {
         && relation.unambiguous != name
 }
 
-/// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known
-/// whose name has dots of its own.
+/// The relation and the rest of `relation.column`: split at the first dot, unless a relation's name contains dots.
 fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
     let first = name.split_once('.')?;
-    // The relations are looked for in the name, not each part of the name among the relations: it may be any length.
+    // Searches the name for each relation, not the relations for each part of the name, which may be long.
     let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {
         let rest = name.strip_prefix(known)?.strip_prefix('.')?;
         Some((&name[..known.len()], rest))

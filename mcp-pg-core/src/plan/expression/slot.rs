@@ -1,4 +1,4 @@
-//! Columns, and parts of what they hold.
+//! Columns and parts of columns.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use crate::plan::Scope;
 use crate::schema::{Column, Kind, Part};
 use crate::value::Decoder;
 
-/// A column, or a part of what one holds, which is like a column of its own.
+/// A column, or a part of one, which is used like a column.
 #[derive(Debug, Clone)]
 pub enum Slot<'v> {
     /// The column.
     Whole(&'v Column),
     /// A part.
     Part {
-        /// The column that holds it.
+        /// The column.
         whole: &'v Column,
-        /// The part, and how its values are read.
+        /// The part as a column, and its decoder.
         part: Arc<(Column, Decoder)>,
     },
 }
@@ -50,7 +50,7 @@ impl<'v> Slot<'v> {
         }
     }
 
-    /// How its values are read, if it is a part.
+    /// The decoder of a part.
     pub fn decoder(&self) -> Option<&Decoder> {
         match self {
             Slot::Whole(_) => None,
@@ -75,7 +75,7 @@ impl<'v> Slot<'v> {
         Some(Slot::Part { whole, part: Arc::new((part, decoder)) })
     }
 
-    /// How a condition writes a test of its values.
+    /// The text of a condition on it, for messages.
     pub(in crate::plan) fn condition(&self, test: &str) -> String {
         match self {
             Slot::Whole(column) => format!("{{{:?}: {{{test}}}}}", column.name),
@@ -89,7 +89,7 @@ impl<'v> Slot<'v> {
 }
 
 impl<'v> Scope<'v> {
-    /// The part of what a column holds that a path leads to, and what of the path leads on from there, into JSON.
+    /// The part of a column at a path, and the rest of the path, which leads into JSON.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// A step as requests write it.
+/// A step as in requests.
 fn step(part: &Part) -> String {
     match part {
         Part::Lower => "\"lower\"".to_owned(),
@@ -129,7 +129,7 @@ fn step(part: &Part) -> String {
     }
 }
 
-/// The error of a step, or of what should be a path, that leads to no part of a column.
+/// The error for a step of a path that leads to no part of the column.
 fn no_part(column: &Column, step: &Value) -> Error {
     let (name, type_name) = (&column.name, &column.type_name);
     let wrong =

@@ -1,10 +1,10 @@
-//! Units of the time between two timestamps.
+//! Units of time for the difference of two timestamps.
 
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
 
-/// In what time is counted.
+/// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.
@@ -13,7 +13,7 @@ pub enum Unit {
     Minutes,
     /// Hours.
     Hours,
-    /// Days on which no clock is changed.
+    /// Days of 24 hours.
     Days,
 }
 
@@ -25,7 +25,7 @@ impl Unit {
         ("days", Unit::Days),
     ];
 
-    /// How many seconds it has.
+    /// Its length in seconds.
     pub fn seconds(self) -> i64 {
         match self {
             Unit::Seconds => 1,
@@ -35,7 +35,7 @@ impl Unit {
         }
     }
 
-    /// The unit that stands beside a difference.
+    /// The unit given beside a difference.
     pub(super) fn asked(object: &Map<String, Value>, at: &str) -> Result<Option<Self>> {
         let given = match object.get(UNIT) {
             None | Some(Value::Null) => return Ok(None),
@@ -51,5 +51,5 @@ impl Unit {
     }
 }
 
-/// What says beside a difference of times in what it is counted.
+/// The member that names the unit.
 pub(in crate::plan) const UNIT: &str = "unit";

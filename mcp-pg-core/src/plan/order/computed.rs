@@ -1,4 +1,4 @@
-//! Sort keys that are computed: in their own place, or under the name that they have among the columns.
+//! Computed sort keys, given as expressions or by their names among the columns.
 
 use serde_json::{Map, Value};
 
@@ -24,7 +24,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The key that sorts by what is shown under a name of its own.
+/// The sort key for the name of a returned value.
 pub(super) fn sort_by_label<'v>(
     item: &Value,
     shown: &[Shown<'v>],
@@ -55,7 +55,7 @@ pub(super) fn sort_by_label<'v>(
     }
 }
 
-/// A key whose object says what it is of under one name, and the direction beside it.
+/// A sort key whose object contains one member that selects it, and its direction.
 fn directed<'v>(
     of: Expression<'v>,
     object: &Map<String, Value>,

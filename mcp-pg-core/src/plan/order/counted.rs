@@ -1,4 +1,4 @@
-//! Related rows that are counted, as a sort key.
+//! The number of related rows as a sort key.
 
 use serde_json::{Map, Value};
 
@@ -8,12 +8,12 @@ use crate::plan::{Hop, Predicate, Scope, Sort, SortKey, filter};
 use crate::policy::TableView;
 use crate::request::check_members;
 
-/// Related rows that are counted.
+/// The number of related rows.
 #[derive(Debug, Clone)]
 pub struct Counted<'v> {
-    /// The way to them.
+    /// The hop to them.
     pub hop: Hop<'v>,
-    /// What they must meet.
+    /// The condition on them.
     pub filter: Predicate<'v>,
 }
 

@@ -11,7 +11,7 @@ use crate::request::check_members;
 use crate::schema::{DataType, Family, Kind, Operator};
 use crate::value;
 
-/// How a sort key is written.
+/// The forms of a sort key, for messages.
 const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
 
 /// What rows are sorted by.
@@ -47,7 +47,7 @@ pub struct Sort<'v> {
 }
 
 impl<'v> SortKey<'v> {
-    /// What it is a value of, or measures.
+    /// The operand of the sort key.
     pub fn reached(&self) -> Option<&Reached<'v>> {
         match self {
             SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => Some(of),
@@ -55,7 +55,7 @@ impl<'v> SortKey<'v> {
         }
     }
 
-    /// The column, or part of one, whose value it is; a member of JSON is none.
+    /// The column, or part of one, if its value is the key. A JSON member is not.
     pub fn column(&self) -> Option<&Reached<'v>> {
         match self {
             SortKey::Value(of) if of.member.is_none() => Some(of),
@@ -63,7 +63,7 @@ impl<'v> SortKey<'v> {
         }
     }
 
-    /// The position of the column of the row itself whose value it is.
+    /// The position of the row's own column, if its value is the key.
     pub(crate) fn own_column(&self) -> Option<usize> {
         let own = |of: &&Reached<'v>| of.hops.is_empty() && of.column.parts.is_empty();
         self.column().filter(own).map(|of| of.position)
@@ -76,7 +76,7 @@ impl<'v> Sort<'v> {
         matches!(&self.key, SortKey::Computed(expression) if expression.moves())
     }
 
-    /// A key with nulls where PostgreSQL puts them: they count as the largest.
+    /// A key with nulls in PostgreSQL's default position, as the largest values.
     pub(super) fn by(key: SortKey<'v>, descending: bool) -> Self {
         let nullable = match (&key, key.reached()) {
             (_, Some(of)) => of.column.may_be_null || !of.hops.is_empty() || of.member.is_some(),
@@ -86,7 +86,7 @@ impl<'v> Sort<'v> {
         Self { key, shown: None, nullable, descending, nulls_last: !descending }
     }
 
-    /// A key on a table's own column.
+    /// A key on a column of the table.
     fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
         let column = Slot::Whole(&table.table.columns[position]);
         let of = Reached { hops: Vec::new(), column, position, member: None };
@@ -113,8 +113,8 @@ impl<'v> Sort<'v> {
         }
     }
 
-    /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
-    /// null, or an array's lower bounds.
+    /// Whether a cursor contains the value as text, because its JSON is ambiguous: JSON null, or an array with lower
+    /// bounds.
     pub(crate) fn is_kept_as_text(&self) -> bool {
         let SortKey::Value(of) = &self.key else { return false };
         let base = of.column.data_type.base();
@@ -135,10 +135,10 @@ impl<'v> Sort<'v> {
     }
 }
 
-/// Appends a key that no two rows share, if the table has one; says whether it has. Without one, rows that an order
-/// leaves alike are told apart as far as they can be.
+/// Appends a key that is unique for each row, and returns true. If the table has none, appends what distinguishes
+/// rows best.
 pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) -> bool {
-    // Reading on in the direction of the last key lets one index serve the whole order.
+    // With the direction of the last key, one index can serve the whole order.
     let descending = order.last().is_some_and(|sort| sort.descending);
     let add = |order: &mut Vec<Sort<'v>>, positions: &[usize]| {
         for position in positions {
@@ -152,7 +152,7 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
         add(order, key);
         return true;
     }
-    // Who asks for no order shall not wait for one.
+    // A request without an order must not wait for one.
     if order.is_empty() {
         return false;
     }
@@ -165,7 +165,7 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
     false
 }
 
-/// Whether a sort key's object says the second of two words, if it says one.
+/// Whether a sort key's object contains the second of two words; `None` if it contains neither.
 pub(super) fn choice(
     object: &Map<String, Value>,
     member: &str,
@@ -187,13 +187,12 @@ fn wrong(message: &str) -> Error {
 }
 
 impl<'v> Scope<'v> {
-    /// The sort keys of `order_by`, which stands at `at`; they may be by the name of what is `shown`.
+    /// The sort keys of `order_by`, which is at `at`. They may be names of `shown` values.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, or `invalid_value` for a type that has no order; for related rows that are counted,
-    /// `unknown_relation`, `ambiguous_relation`, or whatever is wrong in their condition; for what is computed, whatever
-    /// is wrong with it.
+    /// `unknown_column`; `invalid_value` for a type without an order; for counted related rows `unknown_relation`,
+    /// `ambiguous_relation`, and errors in their condition; errors in computed values.
     pub fn order(
         &self,
         table: &'v TableView,
@@ -217,7 +216,7 @@ impl<'v> Scope<'v> {
                     None => self.sort_within(table, item, &at)?,
                 },
             };
-            // A second key on the same column can change nothing.
+            // A second key on the same column has no effect.
             if !keys.iter().any(|known| known.same(&key)) {
                 keys.push(key);
             }
@@ -248,7 +247,7 @@ impl<'v> Scope<'v> {
 
     /// `"name"`, or `"-name"` for descending.
     fn sort_by_name(&self, table: &'v TableView, text: &str) -> Result<Sort<'v>> {
-        // A column may be called "-x": its own name comes first.
+        // A column may be named "-x", so the whole name is tried first.
         let (name, descending) = match text.strip_prefix('-') {
             Some(rest) if table.table.column(text).is_none() => (rest, true),
             _ => (text, false),
@@ -273,7 +272,7 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// `{"column": "name", "direction": "desc", "nulls": "last"}`, and what of the column it is.
+    /// `{"column": "name", "direction": "desc", "nulls": "last"}`, and the part of the column.
     fn sort_by_object(
         &self,
         table: &'v TableView,
@@ -286,7 +285,7 @@ impl<'v> Scope<'v> {
                 let known = [MEMBERS.as_slice(), &["count"]].concat();
                 let mut members = object.iter();
                 match members.find(|(name, _)| self.reach(table, name).is_ok()) {
-                    // As object-relational mappers write it.
+                    // As in object-relational mappers.
                     Some((name, way)) => {
                         let descending = way
                             .as_str()
@@ -307,7 +306,7 @@ impl<'v> Scope<'v> {
         let (part, rest) = part.map_or((None, None), |(part, rest)| (Some(part), rest));
         reached.column = part.unwrap_or(reached.column);
         let key = self.sort_key(reached, object, rest.as_ref())?;
-        // The best match comes first, and the nearest: that is what they are asked for.
+        // The best match and the nearest value come first.
         let best = matches!(key, SortKey::Rank(..));
         let nulls_last = choice(object, "nulls", "first", "last")?;
         let nulls_last = match key {
@@ -319,7 +318,7 @@ impl<'v> Scope<'v> {
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
 
-    /// What of the column, or of the JSON there at a path, a sort key's object asks for.
+    /// The sort key of an object: a column, a part of it, or a value in its JSON.
     fn sort_key(
         &self,
         of: Reached<'v>,
@@ -371,7 +370,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// A key whose values have an order.
+/// A key, if its values have an order.
 fn sortable<'v>(table: &'v TableView, key: SortKey<'v>, descending: bool) -> Result<Sort<'v>> {
     match key.column().filter(|of| !of.column.data_type.ordering) {
         None => Ok(Sort::by(key, descending)),

@@ -31,7 +31,7 @@ pub enum Cursor {
 #[derive(Clone)]
 pub struct CursorKey(DerivedKey);
 
-/// The same for all: AES-GCM-SIV then gives equal cursors for equal places, and tells no more.
+/// A constant nonce: with AES-GCM-SIV, it reveals only whether two cursors are equal.
 const NONCE: [u8; 12] = [0; 12];
 
 impl CursorKey {
@@ -77,8 +77,8 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-/// What a cursor is good for: the same query, seen by the same role in the same schema. In which order the members of
-/// its objects stand makes no other query.
+/// The data to which a cursor is bound: the query, the role and the schema. The order of an object's members makes no
+/// difference.
 ///
 /// # Errors
 ///
@@ -88,7 +88,7 @@ pub(super) fn binding(scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u
         .map_err(|error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error))
 }
 
-/// A value whose objects are written with their members sorted.
+/// Serialises a value with the members of its objects sorted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sorted<'v>(pub(super) &'v Value);
 
@@ -102,7 +102,7 @@ impl Serialize for Sorted<'_> {
     }
 }
 
-/// The same of an object's members.
+/// The same for the members of an object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SortedMembers<'v>(pub(super) &'v Map<String, Value>);
 

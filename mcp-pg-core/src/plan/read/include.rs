@@ -10,7 +10,7 @@ use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
 use crate::schema::RelationKind;
 
-/// Related rows that come with each row.
+/// Related rows that are returned with each row.
 #[derive(Debug, Clone)]
 pub struct Include<'v> {
     /// The member of the row that contains them: the relation's name as in the request.
@@ -35,12 +35,12 @@ pub struct Include<'v> {
     pub includes: Vec<Include<'v>>,
 }
 
-/// How many rows the relations on the way may come to, for one row.
+/// The number of rows to which the relations on the path may lead from one row.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     rows: u64,
-    /// Whether several rows may be related to the same one: from there on, rows are met again and again, and nothing
-    /// but the limits says how many.
+    /// Whether several rows may be related to the same one. After such a step, rows can be reached several times, and
+    /// only limits bound their number.
     again: bool,
 }
 
@@ -48,11 +48,11 @@ const MEMBERS: [&str; 7] =
     ["columns", "where", "order_by", "limit", "include", "count", "archived"];
 
 impl<'v> Scope<'v> {
-    /// The related rows of an `include` object; `names` are the row's other members.
+    /// The related rows of an `include` object. `names` are the other members of the row.
     ///
     /// # Errors
     ///
-    /// `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or whatever is wrong inside.
+    /// `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, and errors inside.
     pub fn includes(
         &self,
         table: &'v TableView,
@@ -64,11 +64,11 @@ impl<'v> Scope<'v> {
         self.includes_within(table, names, include, "/include", reach, &mut left)
     }
 
-    /// The related rows that come with the rows that a write returns.
+    /// The related rows returned with written rows.
     ///
     /// # Errors
     ///
-    /// As [`Scope::includes`], and `invalid_value` where no key tells the rows apart.
+    /// As [`Scope::includes`], and `invalid_value` if the table has no key.
     pub(crate) fn written_includes(
         &self,
         table: &'v TableView,
@@ -109,7 +109,7 @@ impl<'v> Scope<'v> {
                 })?;
                 let mut include = self.include(table, name, options, &at, reach, left)?;
                 if let Some((_, key)) = table.table.column(name).filter(|_| include.name != *name) {
-                    // Named by the column of its key, which may be in the row, too.
+                    // It is requested by the name of its foreign-key column, which the row may contain, too.
                     let taken = names.contains(&name.as_str());
                     let other = table.relation_name(include.hop.relation);
                     include.name = if taken { other } else { &key.name };
@@ -177,7 +177,7 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// How many rows there may be for one row in the end, on this way; refuses if that is too many.
+    /// The number of rows after this step, for each row. Refuses if it is too large.
     fn few_related(&self, reach: Reach, rows: u64) -> Result<u64> {
         let most = self.view.limits.max_related;
         let rows = reach.rows.saturating_mul(rows);
@@ -192,13 +192,13 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// A condition, or further relations: not copied with the rest, or each level were copied once more with every one
-/// above it.
+/// A member that is a condition or contains further includes. It is borrowed: copied at each level, it would be
+/// copied as often as its depth.
 fn lent<'r>(options: &'r Value, name: &str) -> Option<&'r Map<String, Value>> {
     options.get(name).filter(|_| ["where", "include"].contains(&name))?.as_object()
 }
 
-/// What is asked of a relation: `true`, or an object whose members go together.
+/// The options of a relation: `true`, or an object with compatible members.
 fn asked(options: &Value, to_one: bool) -> Result<Related> {
     let members = match options {
         Value::Bool(true) => return Ok(Related::default()),
@@ -217,7 +217,7 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
     let fits = |member: &&str| !to_one || !["order_by", "limit", "count"].contains(member);
     let known = MEMBERS.into_iter().filter(fits);
     check_members(members, known, "an included relation here takes no")?;
-    // The argument types are those of a select: the same parser reads them.
+    // Parsed like the arguments of a select, which have the same types.
     let asked: Related =
         parse_ref(members.iter().filter(|(name, _)| lent(options, name).is_none()))?;
     let idle = |member: &&&str| members.contains_key(**member);
@@ -232,7 +232,7 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
     }
 }
 
-/// Refuses a relation that would take the place of a column of the row.
+/// Refuses a relation whose name is that of a returned column.
 fn apart(names: &[&str], include: &Include<'_>) -> Result<()> {
     let taken = |member: &str| names.contains(&member);
     if !taken(include.name) && !taken(&include.mark) {

@@ -1,4 +1,4 @@
-//! Rows to read: what is shown of them, what is related to them, and which page.
+//! Reads: the returned values, the included relations, and the page.
 
 mod cursor;
 mod include;

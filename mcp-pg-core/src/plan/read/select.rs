@@ -1,4 +1,4 @@
-//! Reads.
+//! The plan of a select or aggregate.
 
 use std::sync::OnceLock;
 
@@ -21,36 +21,36 @@ use crate::schema::TableKind;
 pub struct SelectPlan<'v> {
     /// The table.
     pub table: &'v TableView,
-    /// The groups and measures that are the table, for an aggregate.
+    /// For an aggregate: the groups and measures, which are the rows of the derived table.
     pub grouping: Option<Grouping<'v>>,
-    /// What to return of each row.
+    /// The returned values of each row.
     pub columns: Vec<Shown<'v>>,
-    /// Related rows to return with each.
+    /// The included relations.
     pub includes: Vec<Include<'v>>,
-    /// What rows must meet, the page aside.
+    /// The condition on rows, without that of the page.
     pub filter: Predicate<'v>,
-    /// Sort keys; where the table has a key they end with it, so that the order is total, else with what tells most
-    /// rows apart.
+    /// The sort keys. They end with a key of the table, so that the order is total, or else with what distinguishes
+    /// rows best.
     pub order: Vec<Sort<'v>>,
-    /// Whether the order is total: pages are then told by their last row, else by their offset.
+    /// Whether the order is total. Pages then begin after a row, otherwise at an offset.
     pub keyset: bool,
-    /// Whether the filter gives the values of a key, so that there is one row at most: then there is no order.
+    /// Whether the filter gives the values of a key, so that there is at most one row. The order is then empty.
     pub single: bool,
     /// Where the page begins.
     pub start: Start,
-    /// Most rows to return.
+    /// The most rows to return.
     pub limit: u64,
     /// Whether to add `_version`.
     pub with_version: bool,
-    /// Whether to count all rows that meet the filter.
+    /// Whether and how to count all rows that meet the filter.
     pub count: Count,
-    /// The shape of the rows.
+    /// The format of the rows.
     pub format: Format,
     /// The request, to which its cursors are bound.
     pub query: Query<'v>,
 }
 
-/// What is asked for, the page aside.
+/// The request, without the page.
 #[derive(Debug, Clone, Copy)]
 pub enum Query<'v> {
     /// Rows.
@@ -60,7 +60,7 @@ pub enum Query<'v> {
 }
 
 impl<'v> SelectPlan<'v> {
-    /// Whether it returns every column that there is to read, in their own order.
+    /// Whether it returns all readable columns in the table's order.
     pub(crate) fn is_whole(&self) -> bool {
         let all = self.table.readable_columns();
         self.grouping.is_none()
@@ -68,7 +68,8 @@ impl<'v> SelectPlan<'v> {
             && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
     }
 
-    /// The table whose rows are read, and what these must meet: for groups, the rows that they are made of.
+    /// The table whose rows are read, and the condition on them. For an aggregate, these are the rows that are
+    /// grouped.
     pub fn source(&self) -> (&'v TableView, &Predicate<'v>) {
         match &self.grouping {
             Some(grouping) => (grouping.table, &grouping.filter),
@@ -76,17 +77,17 @@ impl<'v> SelectPlan<'v> {
         }
     }
 
-    /// Whether its rows are empty objects although there are columns.
+    /// Whether its rows are empty objects, although the table has readable columns.
     pub(crate) fn shows_nothing(&self) -> bool {
         let nothing = self.columns.is_empty() && self.includes.is_empty() && !self.with_version;
         nothing && self.table.readable_columns().next().is_some()
     }
 
-    /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
+    /// The plan of a select. `derived` keeps the derived table of distinct rows alive, which only this plan uses.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the request, with its place.
+    /// Errors in the request, with their place.
     pub fn new(
         scope: &Scope<'v>,
         request: &'v Select,
@@ -127,7 +128,7 @@ impl<'v> SelectPlan<'v> {
         })
     }
 
-    /// The plan of a select of distinct rows, which are groups without measures.
+    /// The plan of a select of distinct rows, which is an aggregate without measures.
     fn distinct(
         scope: &Scope<'v>,
         request: &'v Select,
@@ -160,11 +161,12 @@ impl<'v> SelectPlan<'v> {
         })
     }
 
-    /// The plan of an aggregate: a select from the table that its grouping is, which `derived` keeps.
+    /// The plan of an aggregate, which is a select from the derived table of its groups. `derived` keeps that table
+    /// alive.
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the request, with its place.
+    /// Errors in the request, with their place.
     pub fn aggregate(
         scope: &Scope<'v>,
         request: &'v Aggregate,
@@ -183,7 +185,7 @@ impl<'v> SelectPlan<'v> {
         Ok(Self { grouping: Some(grouping), ..plan })
     }
 
-    /// All columns of the rows of a table that meet a condition, in order, which may be that of what is `shown`.
+    /// The plan of a table's rows that meet a condition, with an order that may refer to `shown` values.
     fn of(
         scope: &Scope<'v>,
         table: &'v TableView,
@@ -200,9 +202,9 @@ impl<'v> SelectPlan<'v> {
         if single {
             order.clear();
         }
-        // Groups are a key of themselves; a single row of totals needs none.
+        // A group's values identify it; a single row of totals needs no key.
         let keyset = !single && make_total(table, &mut order);
-        // By the time of the next page, what the last row was sorted by is another row's.
+        // A sort key that depends on the time has changed when the next page is read.
         let keyset = keyset && !order.iter().any(Sort::moves);
         Ok(Self {
             table,
@@ -222,13 +224,13 @@ impl<'v> SelectPlan<'v> {
         })
     }
 
-    /// Its rows on the page that is asked for.
+    /// Adds the requested page.
     fn page(self, scope: &Scope<'v>, cursors: &CursorKey) -> Result<Self> {
         let (limit, offset, cursor) = match self.query {
             Query::Select(Select { limit, offset, cursor, .. })
             | Query::Aggregate(Aggregate { limit, offset, cursor, .. }) => (limit, offset, cursor),
         };
-        // Who fills in every argument means none by an empty one.
+        // Some clients fill in every argument; an empty cursor means none.
         let start = match cursor.as_ref().filter(|cursor| !cursor.is_empty()) {
             None => Start::offset(*offset)?,
             Some(_) if offset.is_some_and(|offset| offset > 0) => {
@@ -246,7 +248,7 @@ impl<'v> SelectPlan<'v> {
         Ok(Self { start, limit, ..self })
     }
 
-    /// Which of the returned columns holds a sort key, in the form that a cursor takes.
+    /// The index of the returned value that a cursor can use for this sort key.
     pub fn shows(&self, sort: &Sort<'_>) -> Option<usize> {
         if let SortKey::Computed(_) = sort.key {
             return sort.shown;
@@ -257,7 +259,7 @@ impl<'v> SelectPlan<'v> {
         self.columns.iter().position(|shown| shown.is(position)).filter(|_| open)
     }
 
-    /// What its cursors are bound to.
+    /// The data to which its cursors are bound.
     ///
     /// # Errors
     ///
@@ -283,8 +285,8 @@ impl<'v> SelectPlan<'v> {
     }
 }
 
-/// What reads have in common that a cursor is bound to: what is left out and what says nothing are one, and so are
-/// the names of a table.
+/// The part of a request to which a cursor is bound. Absent and empty arguments are the same, as are the names of a
+/// table.
 fn asked_for<'r>(
     table: &'r TableView,
     filter: &'r Option<Map<String, Value>>,
@@ -301,7 +303,7 @@ fn sorted(items: &Option<Vec<Value>>) -> Option<Vec<Sorted<'_>>> {
     items.as_ref().map(|items| items.iter().map(Sorted).collect())
 }
 
-/// The columns under whose names the rows are sorted, and that are no whole columns.
+/// The returned values that the order refers to by name and that are not whole columns.
 fn sorted_by<'r>(
     columns: &'r Option<Vec<Value>>,
     order_by: &Option<Vec<Value>>,
@@ -318,13 +320,13 @@ fn sorted_by<'r>(
     columns.iter().flatten().filter(labelled).map(Sorted).collect()
 }
 
-/// Whether rows of the table have a version: a column for it, or a system column.
+/// Whether rows of the table have a version: a version column, or the system column `xmin`.
 pub(in crate::plan) fn has_version(table: &TableView) -> bool {
     table.told_version().is_some() || table.table.has_system_columns()
 }
 
 impl<'v> Scope<'v> {
-    /// What the rows of a read must meet: the caller's condition, the archive's, the role's.
+    /// The condition of a read: the caller's, that of the archive, and the role's.
     pub(in crate::plan) fn asked(
         &self,
         table: &'v TableView,
@@ -339,11 +341,11 @@ impl<'v> Scope<'v> {
         Ok(Predicate::All(vec![asked, archived, self.visible(table, Action::Select)?]))
     }
 
-    /// Which rows count, as far as the archive goes.
+    /// The condition for the request's `archived` argument.
     ///
     /// # Errors
     ///
-    /// `not_archivable` if only archived rows are wanted of a table that has none.
+    /// `not_archivable` if archived rows are requested of a table without an archive column.
     pub fn archived(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
         let null = |null| match &table.archive {
             Some(column) => {
@@ -364,8 +366,8 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, as views may hide some,
-    /// the others are counted exactly.
+    /// How rows are counted. The planner's estimate is about all rows, so if some are hidden, perhaps by a view, the
+    /// others are counted exactly.
     fn count(&self, wanted: Option<Count>, table: &TableView, filter: &Predicate<'_>) -> Count {
         let views = || table.table.kind == TableKind::View || filter.reaches_view();
         match wanted.unwrap_or_default() {

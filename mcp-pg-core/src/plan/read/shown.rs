@@ -1,4 +1,4 @@
-//! The values returned of a row: columns, members of JSON in them, and values computed from them.
+//! Returned values of a row: columns, members of their JSON, and computed values.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::RelationKind;
 
-/// How a part of a column is requested.
+/// The forms of a returned value, for messages.
 const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
 
-/// How a computed value is named.
+/// The form of a computed value with a name, for messages.
 const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
 
 /// A returned value of a row.
@@ -40,7 +40,7 @@ pub enum Shown<'v> {
 pub struct Computed<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// What it is.
+    /// The expression.
     pub of: Expression<'v>,
 }
 
@@ -54,7 +54,7 @@ impl Shown<'_> {
         }
     }
 
-    /// Its marks in rows of the table.
+    /// Its marks in a row of the table.
     pub fn marks(&self, table: &TableView) -> Marks {
         match self {
             Shown::Column(position) => table.marks(*position),
@@ -79,7 +79,7 @@ impl Shown<'_> {
 }
 
 impl<'v> Scope<'v> {
-    /// The columns, and what is computed from them, that a list asks for; all columns without one.
+    /// The returned values that a list requests; all readable columns without a list.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl<'v> Scope<'v> {
                     Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
                     Shown::Computed(_) | Shown::Related { .. } => items[..index].contains(item),
                 };
-                // What is asked for twice is one member of the row.
+                // A value that is requested twice is one member of the row.
                 if again {
                     continue;
                 }
@@ -135,7 +135,7 @@ impl<'v> Scope<'v> {
     fn item(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Vec<Shown<'v>>> {
         match item {
             Value::String(name) => {
-                // Asked first, since what was meant by an unknown name takes long to find.
+                // Checked first, because the search for what an unknown name may mean takes long.
                 if table.column(name).is_none()
                     && let Some(related) = self.related(table, name, at)
                 {
@@ -164,7 +164,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The column of a related row that `relation.column` means, if the relation is one to one row.
+    /// The column of `relation.column`, if the relation is to-one.
     fn related(&self, table: &'v TableView, name: &str, at: &str) -> Option<Result<Reached<'v>>> {
         let (relation, rest) = name.split_once('.')?;
         match self.reach_shown(table, name) {
@@ -207,7 +207,7 @@ impl<'v> Scope<'v> {
         Ok(Computed { name, of: Expression::Column(of) })
     }
 
-    /// Refuses a list of more columns than allowed.
+    /// Refuses too many columns.
     fn few_columns(&self, table: &TableView, count: usize, at: &str) -> Result<()> {
         let most = self.view.limits.max_list.max(table.table.columns.len());
         if count <= most {
@@ -217,7 +217,7 @@ impl<'v> Scope<'v> {
         Err(Error::exceeded("max_list", message).at(at))
     }
 
-    /// The column of a name to return, or all for `*`.
+    /// The columns for a name; all for `*`.
     fn named(&self, table: &'v TableView, name: &str, at: &str) -> Result<Vec<usize>> {
         if name == "*" {
             return Ok(table.readable_columns().collect());
@@ -228,7 +228,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The name that an object gives to what it asks for.
+/// The name in `as`.
 pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String> {
     match object.get("as") {
         None | Some(Value::Null) => {
@@ -239,7 +239,7 @@ pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String>
     }
 }
 
-/// The name that an object of arithmetic gives to what is computed; besides, it may have the `known` members.
+/// The name in `as` of an object of arithmetic, which may only have the `known` further members.
 pub(in crate::plan) fn label(
     object: &Map<String, Value>,
     known: &[&str],

@@ -26,7 +26,7 @@ pub struct After {
 }
 
 impl Start {
-    /// After so many rows; from the beginning, if it is not said.
+    /// After this number of rows; at the beginning if absent.
     pub(super) fn offset(offset: Option<u64>) -> Result<Self> {
         let offset = offset.unwrap_or_default();
         match i64::try_from(offset) {
@@ -35,7 +35,7 @@ impl Start {
         }
     }
 
-    /// Where a cursor says.
+    /// At the place in a cursor.
     pub(super) fn at(cursor: Cursor, order: &[Sort<'_>], keyset: bool) -> Result<Self> {
         let (keys, skip) = match cursor {
             Cursor::Offset(offset) => {
@@ -55,7 +55,7 @@ impl Start {
         Ok(Self::After(After { values, keys, skip }))
     }
 
-    /// Where a page begins that is so many rows further.
+    /// The cursor of the page that begins this number of rows later.
     pub fn further(&self, rows: u64) -> Cursor {
         match self {
             Self::Offset(offset) => Cursor::Offset(offset.saturating_add(rows)),
@@ -63,7 +63,7 @@ impl Start {
         }
     }
 
-    /// How many rows are left out where the page begins.
+    /// The number of rows that OFFSET skips.
     pub fn skipped(&self) -> u64 {
         match self {
             Self::Offset(offset) => *offset,

@@ -1,4 +1,4 @@
-//! The shapes of values that the caller does not give.
+//! The shapes of operands that are not values.
 
 use super::{Shape, Shaped};
 use crate::plan::{Compared, Counted, End, Moved, Now, Period, Point};
@@ -37,7 +37,7 @@ impl Shaped for Compared<'_> {
 
 impl Shaped for Period {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        // What it holds, its type says.
+        // The element type follows from the range type.
         let Self { data_type, element: _, ends, bounds } = self;
         shape.text(&data_type.name);
         shape.text(bounds);

@@ -20,14 +20,14 @@ impl Shaped for Group<'_> {
         let Self { name: _, of, cut, each } = self;
         of.add_to(shape);
         shape.maybe(cut.as_ref());
-        // The column tells of what type the elements are.
+        // The element type follows from the column.
         shape.tag(each.is_some().into());
     }
 }
 
 impl Shaped for Cut {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        // The column tells whether it has a zone.
+        // Whether there is a time zone follows from the column.
         let Self { part, times, unit, zone, naive: _ } = self;
         shape.tag((*part).into());
         shape.number((*times).into());

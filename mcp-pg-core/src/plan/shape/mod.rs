@@ -1,5 +1,5 @@
-//! The shape of a plan: everything in it except the values of its operands. Plans of the same shape have the same SQL text.
-//! Each type is destructured with all its members, so that no new member is forgotten.
+//! The shape of a plan: everything in it except the values of its operands. Plans of the same shape have the same SQL
+//! text. All types are destructured completely, so that the compiler reports new fields.
 
 mod compared;
 mod condition;
@@ -11,18 +11,18 @@ use super::{
 use crate::policy::TableView;
 use crate::schema::{Column, Part, Relation};
 
-/// The shape of a plan. Within one view, plans with the same key have the same statement, and operands that stand in
-/// the same places of it.
+/// The shape of a plan. Within a view, plans with equal keys have the same SQL text, with their operands in the same
+/// places.
 #[derive(Debug, Default)]
 pub struct Shape<'p> {
     /// What the statement depends on.
     pub key: Vec<u8>,
-    /// The plan's operands, in its own order.
+    /// The plan's operands, in the order in which they are found.
     pub operands: Vec<&'p Operand>,
 }
 
 impl<'p> Shape<'p> {
-    /// The shape of a plan's page.
+    /// The shape of the plan's page.
     pub fn of(plan: &'p SelectPlan<'_>) -> Self {
         let mut shape = Self { key: Vec::with_capacity(512), operands: Vec::new() };
         plan.add_to(&mut shape);
@@ -34,7 +34,7 @@ impl<'p> Shape<'p> {
     }
 
     fn number(&mut self, number: u64) {
-        // Most are small, and keys are hashed.
+        // Most numbers are small, and short keys are hashed faster.
         match u8::try_from(number) {
             Ok(small) if small < u8::MAX => self.tag(small),
             _ => {
@@ -121,7 +121,7 @@ impl<'p> Shape<'p> {
     }
 }
 
-/// A part of a plan, as far as the statement depends on it.
+/// A part of a plan that its statement depends on.
 trait Shaped {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>);
 }
@@ -140,7 +140,7 @@ impl Shaped for SelectPlan<'_> {
             start,
             limit,
             with_version,
-            // How the reply looks, and what else is asked of the same rows.
+            // These affect the reply or other statements only.
             count: _,
             format: _,
             query: _,
@@ -198,7 +198,7 @@ impl Shaped for Hop<'_> {
 impl Shaped for Include<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         let Self {
-            // Members of the reply.
+            // Names in the reply.
             name: _,
             unambiguous: _,
             mark: _,

@@ -90,7 +90,7 @@ impl<'v> Arbiter<'v> {
 }
 
 impl Arbiter<'_> {
-    /// Refuses a row that has a part only of a value which existing rows get.
+    /// Refuses a partial value in the rows that existing rows would get.
     pub(super) fn require_whole(
         &self,
         rows: &[Given<'_>],
@@ -109,8 +109,8 @@ impl Arbiter<'_> {
         Ok(())
     }
 
-    /// Refuses a row without a value for what existing rows get, which would get the column's default; and one whose key the
-    /// database makes: it would meet any row, where a sequence is behind.
+    /// Refuses a row without a value that existing rows would get, which would be the column's default; and a row
+    /// whose key the database makes, because a sequence that lags behind may return the key of any row.
     pub(super) fn require_given(
         &self,
         table: &TableView,
@@ -150,10 +150,8 @@ impl Arbiter<'_> {
         }
         Ok(())
     }
-}
 
-impl Arbiter<'_> {
-    /// Refuses what a mask shows where existing rows would get it.
+    /// Refuses a masked value that existing rows would get.
     pub(super) fn require_own(
         &self,
         table: &TableView,
@@ -172,7 +170,7 @@ impl Arbiter<'_> {
     }
 }
 
-/// What `on_conflict.columns` means.
+/// The key that `on_conflict.columns` selects.
 #[derive(Default)]
 struct Target<'v> {
     columns: &'v [usize],
@@ -180,17 +178,17 @@ struct Target<'v> {
     partial: Option<&'v Index>,
 }
 
-/// The keys whose existing rows can be met.
+/// The keys that `on_conflict` can use.
 fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
     table.table.keys().filter(|key| key.arbiter)
 }
 
-/// The error of `on_conflict.columns`, with the keys that there are.
+/// The error about `on_conflict.columns`, with the possible keys.
 fn no_key(table: &TableView, code: Code, message: &str) -> Error {
     let whole: Vec<&[usize]> = keys(table).map(|key| key.columns.as_slice()).collect();
     let partial = partial(table).map(|index| index.columns.as_slice());
     let partial: BTreeSet<&[usize]> = partial.filter(|columns| !whole.contains(columns)).collect();
-    // As they are to be sent, each a list.
+    // In the form of the argument: each is a list.
     let names = whole.into_iter().chain(partial).map(|columns| {
         let names: Vec<&str> =
             columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
@@ -199,8 +197,8 @@ fn no_key(table: &TableView, code: Code, message: &str) -> Error {
     Error::new(code, message).at("/on_conflict/columns").allowed(names)
 }
 
-/// The indexes on columns alone that are a key of some rows. An exclusion is none, nor is one whose predicate speaks of the
-/// row as a whole, by the table's name.
+/// Unique partial indexes on plain columns. Indexes of exclusion constraints, and indexes whose predicate uses the
+/// whole row (by the table's name), are left out.
 fn partial(table: &TableView) -> impl Iterator<Item = &Index> {
     table.table.indexes.iter().filter(|index| {
         let predicate = index.predicate.as_ref();
@@ -211,7 +209,7 @@ fn partial(table: &TableView) -> impl Iterator<Item = &Index> {
     })
 }
 
-/// The key of these columns, in any order.
+/// The key with these columns, in any order.
 fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
     let mut wanted = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
@@ -226,7 +224,7 @@ fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
     }
     let mut partial = partial(table).filter(|index| is_wanted(&index.columns));
     match (partial.next(), partial.next()) {
-        // That nulls may be equal to it is nowhere told: as if they were, no row is overlooked.
+        // The catalogue query does not tell whether nulls are equal in an index. Assuming so, no row is missed.
         (Some(index), None) => {
             Ok(Target { columns: &index.columns, nulls_equal: true, partial: Some(index) })
         }
@@ -238,7 +236,7 @@ fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
     }
 }
 
-/// The error of columns that are no key, not even of some rows.
+/// The error about columns that are not a key.
 fn none_of(table: &TableView, wanted: &[usize]) -> Error {
     let message = "these columns are not a primary or unique key of the table";
     let error = no_key(table, Code::InvalidValue, message);
@@ -254,7 +252,7 @@ fn none_of(table: &TableView, wanted: &[usize]) -> Error {
     }
 }
 
-/// The columns that an existing row gets from the new one: the named ones, or all that are given but its key.
+/// The columns that existing rows get: the listed ones, or all given ones without the key.
 fn overwritten<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,

@@ -1,4 +1,4 @@
-//! What a column is set to: a value, or something that PostgreSQL computes.
+//! Assignments to a column: a value, or a computation by PostgreSQL.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use crate::policy::{Action, Mask, Sealed, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
-/// What a column of a written row is set to.
+/// An assignment to a column.
 #[derive(Debug, Clone)]
 pub enum Assign<'v> {
     /// This value.
@@ -23,7 +23,7 @@ pub enum Assign<'v> {
     Now,
     /// The transaction's time plus an offset.
     FromNow(Operand),
-    /// A range that begins or ends with it.
+    /// A range one of whose bounds is the transaction's time plus an offset.
     Period(Box<Period>),
     /// The old value plus this.
     Increment(Operand),
@@ -39,16 +39,16 @@ pub enum Assign<'v> {
     Remove(Operand),
     /// The old JSON object, with these members over it.
     Merge(Operand),
-    /// The old JSON with a value at a path, and objects on the way there where there is nothing.
+    /// The old JSON with a value set at a path. Missing objects on the path are created.
     Set(Put),
 }
 
 /// A value at a path in JSON.
 #[derive(Debug, Clone)]
 pub struct Put {
-    /// The keys and indexes that lead to it.
+    /// The keys and indexes of the path.
     pub path: Vec<String>,
-    /// The beginnings of the path, each longer by one, the last being all of it; as `text[]`.
+    /// The prefixes of the path by increasing length, as `text[]`. The last one is the whole path.
     pub ways: Vec<Operand>,
     /// The value.
     pub value: Operand,
@@ -71,7 +71,7 @@ impl<'v> Assign<'v> {
         }
     }
 
-    /// What is computed for it from the row.
+    /// Its expression, if it is computed from the row.
     pub fn computed(&self) -> Option<&Expression<'v>> {
         match self {
             Assign::Compute(expression) => Some(expression),
@@ -79,7 +79,7 @@ impl<'v> Assign<'v> {
         }
     }
 
-    /// The value, if it is nothing but that.
+    /// Its value, if it is only that.
     pub fn value(&self) -> Option<&Operand> {
         match self {
             Assign::Value(operand) => Some(operand),
@@ -88,12 +88,12 @@ impl<'v> Assign<'v> {
     }
 }
 
-/// Whether a new or an existing row is written.
+/// Whether the written row is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// A new one.
+    /// It is inserted.
     New,
-    /// An existing one.
+    /// It exists.
     Old,
 }
 
@@ -106,7 +106,7 @@ impl Written {
     }
 }
 
-/// What a column can be set to besides a value.
+/// The computations that can be assigned.
 pub(in crate::plan) const COMPUTED: [&str; 11] = [
     "$increment",
     "$compute",
@@ -167,7 +167,7 @@ impl<'v> Scope<'v> {
         .allowed(table.table.columns.iter().filter(|c| may(c)).map(|c| c.name.as_str())))
     }
 
-    /// What `value` asks to be done to `column`.
+    /// The assignment that `value` requests for `column`.
     ///
     /// # Errors
     ///
@@ -225,7 +225,7 @@ pub(super) fn not_null(column: &Column) -> Error {
     Error::new(Code::NotNullViolation, message).sqlstate("23502")
 }
 
-/// The same with what to give instead.
+/// The same, with a hint.
 fn no_null(column: &Column, written: Written) -> Error {
     not_null(column).hint(match written {
         _ if column.data_type.is_json() && column.default.is_some() => {
@@ -241,7 +241,7 @@ fn no_null(column: &Column, written: Written) -> Error {
     })
 }
 
-/// Refuses what is shown instead of a column's value: whoever writes back what was read would lose the real one.
+/// Refuses a masked value: writing back what was read would destroy the real value.
 pub(super) fn not_shown(
     table: &TableView,
     name: &str,
@@ -278,8 +278,8 @@ pub(super) fn not_shown(
         .hint(format!("leave {name} out, and it stays as it is")))
 }
 
-/// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
-/// several values it does not say which.
+/// Refuses a value that exceeds the column's length or precision. PostgreSQL would refuse it without saying which one
+/// of several values is wrong.
 pub(super) fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
     let Source::Text(Some(text)) = &operand.source else { return Ok(()) };
     let refuse = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
@@ -296,7 +296,7 @@ pub(super) fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
     let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
     match bounds {
         Some(("character varying" | "character", length)) => {
-            // Spaces too many are cut off without a word.
+            // Excess spaces are removed silently.
             let given = text.trim_end_matches(' ').chars().count();
             match length.parse::<usize>() {
                 Ok(most) if given > most => refuse(format!(
@@ -316,7 +316,7 @@ fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
 }
 
-/// The error of an object that asks for something in a form which would be written as it stands, as a document.
+/// The error for an object that looks like a computation in a wrong form, and would be written as a document.
 fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -> Option<Error> {
     let wrong = |message: String| Some(Error::new(Code::InvalidValue, message));
     let literal = "{\"$literal\": {…}} writes an object as it is";
@@ -339,7 +339,7 @@ fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -
     })
 }
 
-/// The operator of an object that has other members too: as a document it would be written as it stands.
+/// The computation in an object that also has other members, and would be written as a document.
 fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
     let mut keys = object.keys().map(String::as_str).filter(|_| object.len() > 1);
     keys.find(|key| COMPUTED.contains(key))
@@ -351,7 +351,7 @@ pub(super) fn is_operand(value: &Value) -> bool {
     operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
-/// What makes a version column count a change.
+/// Increments a version column.
 pub(super) fn next_version(column: &Column) -> Assign<'static> {
     let one = || Operand::text(Some("1".into()), "");
     match (column.data_type.is_timestamp(), column.may_be_null) {
@@ -361,7 +361,7 @@ pub(super) fn next_version(column: &Column) -> Assign<'static> {
     }
 }
 
-/// What a version column begins with.
+/// The first value of a version column.
 pub(super) fn first_version(column: &Column) -> Assign<'static> {
     match column.data_type.is_timestamp() {
         true => Assign::Now,

@@ -1,4 +1,4 @@
-//! Writes to rows that exist: update, archive, restore, delete.
+//! The plans of update, archive, restore and delete.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +15,7 @@ use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
 use crate::schema::{Column, Operator};
 
-/// Rows to change or remove.
+/// Rows to change or delete.
 #[derive(Debug, Clone)]
 pub struct ChangePlan<'v> {
     /// The table.
@@ -24,7 +24,7 @@ pub struct ChangePlan<'v> {
     pub action: Action,
     /// The condition that rows to change must meet.
     pub filter: Predicate<'v>,
-    /// What is done to them.
+    /// The change.
     pub effect: Effect<'v>,
     /// The condition that changed rows must still meet for the caller to be allowed the change.
     pub check: Predicate<'v>,
@@ -36,14 +36,14 @@ pub struct ChangePlan<'v> {
     pub returning: Vec<Returned>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
-    /// Roll back in the end.
+    /// Whether to roll back in the end.
     pub dry_run: bool,
 }
 
-/// One more is still a number to PostgreSQL.
+/// PostgreSQL must still be able to read one row more.
 const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
 
-/// What is done to the rows of a [`ChangePlan`].
+/// The change to the rows of a [`ChangePlan`].
 #[derive(Debug, Clone)]
 pub enum Effect<'v> {
     /// Columns are set to the same values in every row.
@@ -55,7 +55,7 @@ pub enum Effect<'v> {
 }
 
 impl<'v> Effect<'v> {
-    /// The rows that the request names one by one, if it does.
+    /// The rows that the request identifies one by one.
     pub fn each(&self) -> Option<&Each<'v>> {
         match self {
             Effect::SetEach(each) => Some(each),
@@ -63,7 +63,7 @@ impl<'v> Effect<'v> {
         }
     }
 
-    /// What columns get: the same in all rows, or in each that is named what its own name says, by the name's position.
+    /// The assignments: the same for all rows (`None`), or those of each listed row, with its index in the list.
     pub fn sets(&self) -> impl Iterator<Item = (Option<usize>, &[(&'v Column, Assign<'v>)])> {
         let same = match self {
             Effect::Set(set) => Some((None, set.as_slice())),
@@ -74,7 +74,7 @@ impl<'v> Effect<'v> {
     }
 }
 
-/// The arguments that all these requests share.
+/// The arguments that all these requests have.
 struct Common<'r> {
     action: Action,
     table: &'r str,
@@ -85,23 +85,23 @@ struct Common<'r> {
     returning: Option<&'r [Value]>,
     include: Option<&'r Map<String, Value>>,
     dry_run: Option<bool>,
-    /// How many rows the request names itself, so that it needs no condition.
+    /// The number of rows that the request lists, which then needs no condition.
     named: Option<usize>,
 }
 
 impl<'v> ChangePlan<'v> {
-    /// Whether some row must still have the version that the caller read.
+    /// Whether any row must have the version that the caller read.
     pub fn versioned(&self) -> bool {
         self.if_version.is_some() || self.effect.each().is_some_and(Each::versioned)
     }
 
-    /// The columns that get what is computed from rows, each with that.
+    /// The columns that are set to computed values, each with its expression.
     pub fn computed(&self) -> Vec<(&'v Column, &Expression<'v>)> {
         let sets = self.effect.sets().flat_map(|(_, set)| set);
         sets.filter_map(|(column, assign)| Some((*column, assign.computed()?))).collect()
     }
 
-    /// Positions of the columns that get something computed from related rows, which is another only if those are.
+    /// Positions of the columns that are set to values computed from related rows, and so depend on them.
     pub(crate) fn reaching(&self) -> Vec<usize> {
         let reaches = |expression: &Expression<'_>| {
             !expression.moves() && expression.columns().iter().any(|of| !of.hops.is_empty())
@@ -110,8 +110,8 @@ impl<'v> ChangePlan<'v> {
         computed.filter_map(|(column, _)| Some(self.table.table.column(&column.name)?.0)).collect()
     }
 
-    /// Whether its rows cannot be looked at before it: what locks rows sees those that the policies for UPDATE show, which
-    /// say nothing of a delete.
+    /// Whether its rows cannot be read before the write. A locking SELECT shows the rows that the policies for UPDATE
+    /// allow, which says nothing about a delete.
     pub(crate) fn is_unseen(&self) -> bool {
         matches!(self.effect, Effect::Remove) && self.table.table.row_security.applies()
     }
@@ -120,7 +120,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the request, with its place.
+    /// Errors in the request, with their place.
     pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
         let (rows, list) = super::insert::rows(&request.updates, "/updates", "update")?;
         let mut plan = Self::common(
@@ -157,7 +157,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the request, with its place.
+    /// Errors in the request, with their place.
     pub fn archive(scope: &Scope<'v>, request: &Change, action: Action) -> Result<Self> {
         let restore = action == Action::Restore;
         let mut plan = Self::common(
@@ -190,7 +190,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// # Errors
     ///
-    /// Whatever is wrong with the request, with its place.
+    /// Errors in the request, with their place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
         Self::common(
             scope,
@@ -220,7 +220,7 @@ impl<'v> ChangePlan<'v> {
         }
         let if_version = request.if_version.filter(|version| !version.is_null());
         let if_version = if_version.map(|version| read_version(table, version, "/if_version"));
-        // Who names each row means all of them.
+        // By default, all listed rows may be changed.
         let default_rows = match request.named {
             Some(named) => named as u64,
             None => scope.view.limits.max_write_rows,
@@ -245,7 +245,7 @@ impl<'v> ChangePlan<'v> {
     }
 }
 
-/// The version that a row must still have: the one that the caller read.
+/// The version that the caller read, which the row must still have.
 pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Result<String> {
     let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
     match version {
@@ -258,7 +258,7 @@ pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Resu
     }
 }
 
-/// What becomes of the columns of an existing row: what the caller sets, and what the server does.
+/// The assignments to an existing row: the caller's, and those of the server.
 pub(super) fn assignments<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
@@ -286,13 +286,13 @@ pub(super) fn assignments<'v>(
     Ok(set)
 }
 
-/// Whether what is assigned depends on what is there.
+/// Whether a value is computed from the existing row.
 fn is_computed(value: &Value) -> bool {
     let mut members = value.as_object().into_iter().flatten();
     members.any(|(key, _)| OF_OLD.contains(&key.as_str()))
 }
 
-/// Every change counts in the version column, unless it `is_set` by a preset.
+/// Increments the version column, unless it `is_set` by a preset.
 pub(super) fn counted(
     table: &TableView,
     is_set: impl FnOnce(&str) -> bool,
@@ -301,7 +301,8 @@ pub(super) fn counted(
     (column.can_update && !is_set(&column.name)).then(|| (column, next_version(column)))
 }
 
-/// Which existing rows a write may touch: those that the caller may read and write, as far as the archive goes.
+/// The condition on existing rows that a write may change: those that the caller may read and write, according to the
+/// archive rule.
 pub(super) fn touchable<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
@@ -316,7 +317,7 @@ pub(super) fn touchable<'v>(
 }
 
 impl Predicate<'_> {
-    /// Whether there is something to meet, whichever way is taken through it: a column's value or a related row.
+    /// Whether each alternative of the condition tests something: a value or a related row.
     pub fn restricts(&self) -> bool {
         match self {
             Predicate::All(parts) => parts.iter().any(Predicate::restricts),
@@ -324,7 +325,7 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.restricts() && inner.admits(),
             Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
             Predicate::Related { quantifier: Quantifier::None, filter, .. } => filter.admits(),
-            // Any text contains the empty one.
+            // Every text contains the empty text.
             Predicate::Test {
                 comparison:
                     Comparison::Binary(Operator::Like | Operator::Ilike, Operand { source, .. }),
@@ -340,7 +341,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether a row may meet it.
+    /// Whether any row can meet it.
     fn admits(&self) -> bool {
         match self {
             Predicate::All(parts) => parts.iter().all(Predicate::admits),
@@ -350,7 +351,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether every row meets it, whatever it holds.
+    /// Whether every row meets it.
     pub(crate) fn is_always(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.iter().all(Predicate::is_always))
     }

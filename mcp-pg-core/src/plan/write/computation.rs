@@ -1,4 +1,4 @@
-//! What PostgreSQL computes for a column that is written: `{"$increment": 1}`, `{"$set": {…}}`.
+//! Computations that a write requests of PostgreSQL: `{"$increment": 1}`, `{"$set": {…}}`.
 
 use serde_json::{Map, Value};
 
@@ -12,24 +12,24 @@ use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family};
 use crate::value::Span;
 
-/// A computation that a request asks for.
+/// A requested computation.
 pub(super) struct Computation<'r> {
-    /// The column that it is for.
+    /// The column that it is assigned to.
     pub(super) column: &'r Column,
     /// Its name.
     pub(super) key: &'r str,
-    /// What it takes.
+    /// Its argument.
     pub(super) argument: &'r Value,
-    /// Where that stands.
+    /// The argument's place.
     pub(super) at: &'r str,
 }
 
-/// Those that need a row which is there.
+/// The computations that use the existing row's value.
 pub(super) const OF_OLD: [&str; 7] =
     ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
 
 impl<'v> Scope<'v> {
-    /// What a computation does.
+    /// The assignment for a computation.
     ///
     /// # Errors
     ///
@@ -89,13 +89,13 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The value that the computation takes, as one of the column's.
+    /// The argument as a value of the column's type.
     pub(super) fn taken(&self, asked: &Computation<'_>) -> Result<Operand> {
         let Computation { column, key, argument, at } = *asked;
         if argument.is_null() {
             return Err(asked.wrong(format!("{key} does not accept null")));
         }
-        // One element is a list of one: beside an object, JSON's `||` would put members over its own.
+        // A single element becomes a list of one: with an object, JSON's `||` would merge members instead.
         let lists = matches!(column.data_type.family(), Family::Array | Family::Json);
         let one = matches!(key, "$append" | "$remove")
             && lists
@@ -109,7 +109,7 @@ impl<'v> Scope<'v> {
         self.operand(column, list.as_ref().unwrap_or(argument), at)
     }
 
-    /// The arithmetic of a `$compute`.
+    /// The expression of a `$compute`.
     fn arithmetic_for(
         &self,
         table: &'v TableView,
@@ -149,10 +149,10 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The value of another column, also of a related row, or a part of one.
+    /// The value of another column, of a part of one, or of a related row's column.
     fn copied(&self, table: &'v TableView, asked: &Computation<'_>) -> Result<Expression<'v>> {
         let of = match asked.argument {
-            // Arithmetic is for $compute.
+            // Arithmetic is only possible in `$compute`.
             Value::Object(object) if !object.contains_key("column") => &Value::Null,
             of => of,
         };
@@ -169,7 +169,7 @@ impl<'v> Scope<'v> {
         Err(asked.wrong(format!("{name} is {type_name}, and what it is set to {}", other.name)))
     }
 
-    /// The names of members of a JSON object, as a `text[]`.
+    /// Names of members of a JSON object, as a `text[]`.
     fn keys_of(&self, asked: &Computation<'_>) -> Result<Operand> {
         let Computation { argument, at, .. } = *asked;
         let list = Value::Array(match argument {
@@ -199,7 +199,7 @@ impl<'v> Scope<'v> {
             );
         };
         let at = below(asked.at, "path");
-        // It says what is wrong with a path.
+        // Reports what is wrong with a path.
         self.path(path, &at)?;
         let path: Vec<String> = steps(path).collect();
         let most = self.view.limits.max_depth;
@@ -229,7 +229,7 @@ impl Computation<'_> {
         self.wrong(format!("{} needs {what}; {name} is {type_name}", self.key))
     }
 
-    /// By how much a point in time is to be moved.
+    /// The interval to add to a point in time.
     fn later(&self) -> Result<Operand> {
         let Value::String(text) = self.argument else {
             return Err(self.needs("a span of time").hint("{\"$increment\": \"1 month\"}"));

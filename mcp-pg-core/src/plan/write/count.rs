@@ -1,4 +1,4 @@
-//! Rows that count up: `{"$increment": 1}` in a new row, which an existing row with its key adds to what it holds.
+//! Upserts that count: `{"$increment": 1}` in a new row is added to the value of an existing row with the same key.
 
 use serde_json::Value;
 
@@ -14,11 +14,12 @@ use crate::schema::Column;
 const INCREMENT: &str = "$increment";
 
 impl<'v> Arbiter<'v> {
-    /// Has existing rows add what the rows give as `{"$increment": …}`; the columns in which they do.
+    /// Makes existing rows add the amounts that new rows give as `{"$increment": …}`. Returns these columns.
     ///
     /// # Errors
     ///
-    /// `forbidden` for a column whose value the caller may not know; `invalid_value` if only some of the rows count up.
+    /// `forbidden` for a column whose value the caller may not know; `invalid_value` if only some rows give an
+    /// amount.
     pub(super) fn count_up(
         &mut self,
         table: &TableView,
@@ -49,7 +50,7 @@ impl<'v> Arbiter<'v> {
     }
 }
 
-/// Refuses to compute with what the caller may not know: whether the result fits would tell what the value is.
+/// Refuses a computation with a value that the caller may not know, because an overflow would reveal it.
 pub(super) fn require_known(table: &TableView, column: &Column, at: &str) -> Result<()> {
     let name = &column.name;
     let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
@@ -63,7 +64,7 @@ pub(super) fn require_known(table: &TableView, column: &Column, at: &str) -> Res
 }
 
 impl<'v> Scope<'v> {
-    /// What a new row gets in a column that counts up: the amount.
+    /// The value of a new row: the amount.
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// How much a value adds, if it counts up.
+/// The amount of a `$increment`.
 fn amount(value: &Value) -> Option<&Value> {
     value.as_object().filter(|members| members.len() == 1)?.get(INCREMENT)
 }

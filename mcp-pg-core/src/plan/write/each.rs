@@ -12,32 +12,32 @@ use crate::plan::{Assign, Operand, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, Key};
 
-/// Rows identified by a key, and what each is set to.
+/// Rows identified by a key, each with its assignments.
 #[derive(Debug, Clone)]
 pub struct Each<'v> {
     /// The columns of the key.
     pub key: Vec<&'v Column>,
-    /// The rows, in batches that set the same columns in the same way.
+    /// The rows, in batches that assign to the same columns in the same way.
     pub batches: Vec<Vec<NamedRow<'v>>>,
 }
 
 /// A row of an [`Each`].
 #[derive(Debug, Clone)]
 pub struct NamedRow<'v> {
-    /// Its position among the updates.
+    /// Its index in the list.
     pub index: usize,
     /// The values of the key.
     pub key: Vec<Operand>,
-    /// What its columns are set to.
+    /// Its assignments.
     pub set: Vec<(&'v Column, Assign<'v>)>,
-    /// The version that it must still have.
+    /// The version that the row must still have.
     pub version: Option<String>,
 }
 
-/// In how many ways the rows of a list may be set: each takes a statement of its own.
+/// The most batches of a list, each of which is a statement.
 const WAYS_MOST: usize = 100;
 
-/// The member of a row that holds the version which the caller read.
+/// The member of a row that contains the version that the caller read.
 pub(in crate::plan) const VERSION: &str = "_version";
 
 impl<'v> Each<'v> {
@@ -80,26 +80,26 @@ impl<'v> Each<'v> {
         Ok(Self { key, batches })
     }
 
-    /// The rows, as they are batched.
+    /// The rows, batch by batch.
     pub fn rows(&self) -> impl Iterator<Item = &NamedRow<'v>> {
         self.batches.iter().flatten()
     }
 
-    /// Whether the column is one of those that name a row.
+    /// Whether the column belongs to the key.
     pub(crate) fn is_named_by(&self, column: &Column) -> bool {
         self.key.iter().any(|key| key.name == column.name)
     }
 
-    /// Whether some row must still have a version.
+    /// Whether any row must have a given version.
     pub fn versioned(&self) -> bool {
         self.rows().any(|row| row.version.is_some())
     }
 }
 
-/// Which columns a row sets, and how: what of that is no value has to be the same in all rows of a statement.
+/// The columns that a row sets, and how. Rows of a batch must agree in everything that is not a parameter.
 type Shape<'v> = Vec<(i16, Discriminant<Assign<'v>>, Option<String>)>;
 
-/// What of an assignment is no value in the statement, as the request has it.
+/// The part of an assignment that is not a parameter of the statement, as text.
 fn fixed(assign: &Assign<'_>, given: Option<&Value>) -> Option<String> {
     match assign {
         Assign::Compute(_) | Assign::Period(_) => given.map(Value::to_string),
@@ -136,12 +136,12 @@ fn named<'v>(
     let version = version.map(|version| read_version(table, &version, &format!("{at}/{VERSION}")));
     let version = version.transpose()?;
     let mut set = assignments(scope, table, &rest, &at)?;
-    // The same columns in another order are the same shape.
+    // The order of columns does not matter.
     set.sort_by_key(|(column, _)| column.number);
     Ok(NamedRow { index, key: values, set, version })
 }
 
-/// The key that every update gives: the primary one, or else the first of the unique ones.
+/// The key that every item gives: the primary key, otherwise the first unique key.
 fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
     let columns = &table.table.columns;
     let name = |column: &usize| columns[*column].name.as_str();

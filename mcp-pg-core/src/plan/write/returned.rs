@@ -1,4 +1,4 @@
-//! What is returned of written rows: columns, and members of the JSON in them.
+//! Returned values of written rows: columns, and members of their JSON.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub struct Returned {
 }
 
 impl Returned {
-    /// It, of a value of the column: null where the JSON has nothing there, as PostgreSQL's `#>` finds it.
+    /// The value within a column's value. Null if the JSON has nothing there, as PostgreSQL's `#>`.
     pub fn within(&self, column: &Value) -> Value {
         let member = self.path.iter().try_fold(column, |value, step| match value {
             Value::Object(members) => members.get(step),
@@ -37,11 +37,11 @@ impl Returned {
 }
 
 impl<'v> Scope<'v> {
-    /// What `returning` asks for; all columns without it.
+    /// The values that `returning` requests; all readable columns without it.
     ///
     /// # Errors
     ///
-    /// As [`Scope::shown`], and `invalid_value` for what is computed.
+    /// As [`Scope::shown`], and `invalid_value` for computed values.
     pub(super) fn returned(
         &self,
         table: &'v TableView,
@@ -86,7 +86,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// Whether an item asks for what is called so in the reply.
+/// Whether an item's name in the reply is this one.
 fn is_named(item: &Value, name: &str) -> bool {
     let given = item.as_object().and_then(given_name);
     given.is_some_and(|given| given == name)

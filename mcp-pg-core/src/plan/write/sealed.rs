@@ -1,4 +1,4 @@
-//! Encrypted columns: what is written to them, and the one question that may be asked of them.
+//! Writes to encrypted columns, and the conditions on them that are possible.
 
 use serde_json::{Map, Value};
 
@@ -13,11 +13,11 @@ use crate::schema::{Column, Operator};
 const OPERATORS: [Operator; 3] = [Operator::Eq, Operator::In, Operator::IsNull];
 
 impl<'v> Scope<'v> {
-    /// What an encrypted column is set to, and its blind index with it.
+    /// The assignments to an encrypted column and to its blind index.
     ///
     /// # Errors
     ///
-    /// `invalid_value` at `at`, for what is no plain value of the column's type.
+    /// `invalid_value` at `at` if it is not a plain value of the column's type.
     pub(in crate::plan) fn assign_sealed(
         &self,
         sealed: &'v Sealed,
@@ -29,7 +29,7 @@ impl<'v> Scope<'v> {
         if value.is_null() && !column.nullable {
             return Err(not_null(column).at(at));
         }
-        // As if it were written as it is: what is no text, or no base64, is refused.
+        // Checked like a value that is not encrypted: text, or base64.
         self.operand(column, value, &at)?;
         let written = self.operand(column, &sealed.seal(value)?, &at)?;
         let mut set = vec![(column, Assign::Value(written))];
@@ -39,11 +39,11 @@ impl<'v> Scope<'v> {
         Ok(set)
     }
 
-    /// The condition on the blind index that a condition on an encrypted column means.
+    /// The condition on the blind index for a condition on an encrypted column.
     ///
     /// # Errors
     ///
-    /// `unknown_operator` for all but equality, `invalid_value` for what is no plain value.
+    /// `unknown_operator` for anything but equality, `invalid_value` if it is not a plain value.
     pub(in crate::plan) fn indexed(
         &self,
         table: &TableView,
@@ -94,7 +94,7 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The value that is meant, and its place: an encrypted column takes values that the server knows.
+/// The value and its place. A value to encrypt must be known to the server.
 fn literal<'a>(value: &'a Value, at: &str) -> Result<(&'a Value, String)> {
     let Value::Object(object) = value else { return Ok((value, at.to_owned())) };
     match object.get("$literal") {

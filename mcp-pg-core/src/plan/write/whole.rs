@@ -1,11 +1,11 @@
-//! Values of several parts: ends of a range, fields of a composite. What is written to a row that exists says all of them.
+//! Values with several parts: bounds of a range, fields of a composite. An update must give all of them.
 
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
 use crate::schema::{DataType, Kind};
 
-/// Refuses an object that leaves a part out, which an update would take away.
+/// Refuses an object without all parts, because an update would remove the missing ones.
 ///
 /// # Errors
 ///

@@ -29,19 +29,7 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
     for row in rows {
         let Some(table) = owner(tables, row)? else { continue };
         let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
-        let key = ForeignKey {
-            name: row.try_get("name")?,
-            columns,
-            table: TableName {
-                schema: row.try_get("other_schema")?,
-                name: row.try_get("other_name")?,
-            },
-            references: row.try_get("other_columns")?,
-            deferrable: row.try_get("deferrable")?,
-            cascades: row.try_get("cascades")?,
-            relation_names: RelationNames::default(),
-            comment: comment(row)?,
-        };
+        let key = foreign_key(row, columns)?;
         if row.try_get("logical")? {
             table.logical_keys.push(key);
             continue;
@@ -50,6 +38,20 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
         table.foreign_keys.push(key);
     }
     Ok(())
+}
+
+/// The foreign key in a row of `foreign_keys.sql`, whose columns are at these positions.
+pub(super) fn foreign_key(row: &Row, columns: Vec<usize>) -> Result<ForeignKey, PgError> {
+    Ok(ForeignKey {
+        name: row.try_get("name")?,
+        columns,
+        table: TableName { schema: row.try_get("other_schema")?, name: row.try_get("other_name")? },
+        references: row.try_get("other_columns")?,
+        deferrable: row.try_get("deferrable")?,
+        cascades: row.try_get("cascades")?,
+        relation_names: RelationNames::default(),
+        comment: comment(row)?,
+    })
 }
 
 pub(super) fn add_checks(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
+use super::keys::foreign_key;
 use super::target_list::{Selected, Shown, selected};
 use super::{Tables, name};
-use crate::name::TableName;
-use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
+use crate::schema::{ColumnOrigin, ForeignKey, Key, Table, TableKind};
 
 /// The most levels of views that are followed.
 const DEPTH_MOST: usize = 32;
@@ -271,19 +271,8 @@ fn keys_of(row: &Row, shown: &[(usize, (u32, i16))]) -> Result<Vec<ForeignKey>, 
         }
     };
     let key = |columns: Vec<usize>| {
-        Ok(ForeignKey {
-            name: row.try_get("name")?,
-            columns,
-            table: TableName {
-                schema: row.try_get("other_schema")?,
-                name: row.try_get("other_name")?,
-            },
-            references: row.try_get("other_columns")?,
-            deferrable: false,
-            cascades: false,
-            comment: None,
-            relation_names: RelationNames::default(),
-        })
+        let (deferrable, cascades, comment) = (false, false, None);
+        Ok(ForeignKey { deferrable, cascades, comment, ..foreign_key(row, columns)? })
     };
     columns.into_iter().map(key).collect()
 }

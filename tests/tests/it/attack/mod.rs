@@ -1,8 +1,9 @@
-//! Hostile calls by the hundred, over every tool and argument, as several roles, against a schema full of
-//! secrets: nothing leaks, and nothing changes.
+//! Hundreds of hostile calls, of every tool and argument and as several roles, against a schema full of secrets:
+//! nothing leaks, and nothing changes.
 //!
-//! Every secret name holds `zq`, every secret value `QZ`, and no hostile text holds either: so an answer
-//! that holds one of them has leaked.
+//!
+//! The name of everything secret contains `zq`, every secret value contains `QZ`, and no hostile call contains
+//! either. So a reply that contains one of them is a leak.
 
 mod cache;
 mod claim;

@@ -1,4 +1,4 @@
-//! The audit: what is kept of each call, and that no write goes without.
+//! The audit log: what is recorded of each call, and that no write is committed without its record.
 
 mod value;
 

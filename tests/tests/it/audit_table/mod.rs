@@ -1,4 +1,4 @@
-//! The audit table: a write's record is committed with the write, and the chains stay whole.
+//! The audit table: a write is committed together with its record, and the chains of records stay complete.
 
 mod chain;
 mod load;

@@ -1,4 +1,4 @@
-//! Callers who bring a token of an issuer.
+//! Authentication by JWTs of an issuer.
 
 mod key_set;
 

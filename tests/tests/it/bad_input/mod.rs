@@ -1,5 +1,5 @@
-//! Every kind of bad input and every refusal of PostgreSQL: its code and place, nothing half written, and
-//! the next good call works.
+//! Every kind of invalid input and every error of PostgreSQL: code and place are right, nothing is written, and the
+//! next valid call works.
 
 mod constraint;
 mod name;

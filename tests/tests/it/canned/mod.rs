@@ -1,4 +1,4 @@
-//! Canned queries: files as tools, from their header to their reply.
+//! Canned queries from files: headers, arguments, tools and replies.
 
 mod rights;
 

@@ -1,4 +1,4 @@
-//! The command line: what is printed, and how it ends.
+//! The command line: output and exit codes.
 
 mod check;
 mod connection;

@@ -1,4 +1,4 @@
-//! What an update computes from what is there: times that move, arithmetic, other columns.
+//! Updates with computed values: moved times, arithmetic, other columns.
 
 mod document;
 

@@ -1,4 +1,4 @@
-//! Writes that the user must agree to, in both eras of the protocol.
+//! Writes that need the user's confirmation, in both eras of the protocol.
 
 mod http;
 mod own_tools;

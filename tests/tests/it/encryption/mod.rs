@@ -1,4 +1,5 @@
-//! Encrypted columns: plain text reaches neither the database nor the audit, nor a role that may not.
+//! Encrypted columns: plain text is seen by no role without the right, and is neither in the database nor in the
+//! audit log.
 
 mod written;
 

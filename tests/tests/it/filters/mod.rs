@@ -1,5 +1,5 @@
-//! Conditions: every operator on every family of types, relations, logic, and their bounds; each against
-//! the same condition in SQL.
+//! Conditions: every operator on every family of types, relations, logic and limits. Each is compared with the same
+//! condition in SQL.
 
 mod bound;
 mod columns;

@@ -1,4 +1,4 @@
-//! What went wrong elsewhere, tried here: a test for each incident of SECURITY.md.
+//! A test for each incident at other projects that SECURITY.md lists.
 
 mod server;
 mod way;

@@ -1,4 +1,4 @@
-//! Columns marked as sensitive or untrusted: described and labelled so, and kept out of the audit.
+//! Columns marked as sensitive or untrusted: in descriptions and replies, and kept out of the audit log.
 
 mod taken;
 mod untrusted;

@@ -1,4 +1,4 @@
-//! A database that is away, comes back, or changes under the engine.
+//! A database that is unavailable, comes back, or changes while the engine runs.
 
 mod schema;
 

@@ -1,7 +1,7 @@
-//! Random valid requests, each compared with a naive evaluation over the fetched rows.
+//! Random valid requests, each compared with a simple evaluation over all rows.
 //!
-//! The requests are always the same ones. `PROPTEST_CASES` asks for more of them, `PROPTEST_RNG_SEED` for
-//! others.
+//!
+//! The requests are the same in each run. `PROPTEST_CASES` sets their number, `PROPTEST_RNG_SEED` chooses others.
 
 mod aggregate;
 pub(crate) mod choices;

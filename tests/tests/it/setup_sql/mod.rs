@@ -1,4 +1,4 @@
-//! The SQL that makes a login with no more rights than its callers need.
+//! `setup-sql`, which prints the SQL of a login with no more rights than its callers need.
 
 mod others;
 

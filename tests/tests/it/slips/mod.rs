@@ -1,4 +1,4 @@
-//! What a model gets wrong, and what it is told: the word that it meant, or the form that is right.
+//! Mistakes that models make, and the errors that suggest the right word or form.
 
 mod condition;
 mod read;

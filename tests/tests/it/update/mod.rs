@@ -1,4 +1,4 @@
-//! update: which rows, what becomes of them, versions.
+//! update: conditions, values, limits and versions.
 
 mod computed;
 mod version;

@@ -1,4 +1,4 @@
-//! Values of every type: what is read, and that it can be written back.
+//! Values of every type can be read and written back.
 
 mod form;
 mod round_trip;

@@ -1,4 +1,4 @@
-//! What a role may not see does not exist for it, wherever it might show.
+//! Hidden tables and columns do not exist for a role, in any reply.
 
 mod hidden;
 mod mask;
