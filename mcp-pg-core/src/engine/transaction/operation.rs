@@ -137,9 +137,14 @@ impl<'v> Operation<'v> {
         }
     }
 
+    /// Whether the reply has none of the rows that are written.
+    pub(in crate::engine) fn shows_nothing(&self) -> bool {
+        self.plan.returning().is_empty() && self.plan.includes().is_empty()
+    }
+
     /// Whether no values of its rows are needed. In a transaction, later operations may refer to them.
     pub(in crate::engine) fn returns_nothing(&self) -> bool {
-        self.at.is_empty() && self.plan.returning().is_empty() && self.plan.includes().is_empty()
+        self.at.is_empty() && self.shows_nothing()
     }
 
     /// The error of a failed statement that performs this part of the operation.
