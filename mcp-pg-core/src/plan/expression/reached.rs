@@ -202,7 +202,7 @@ fn is_itself(hop: &Hop<'_>, name: &str) -> bool {
 }
 
 /// The relation and the rest of `relation.column`: split at the first dot, unless a relation's name contains dots.
-fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
+pub(super) fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
     let first = name.split_once('.')?;
     // Searches the name for each relation, not the relations for each part of the name, which may be long.
     let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {
