@@ -43,7 +43,7 @@ pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
     /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
-    /// {"multiply": ["price", "quantity"], "as": "total"}.
+    /// {"multiply": ["price", "quantity"], "as": "total"}, of related rows {"sum": "orders.total", "where": {..}, "as": "spent"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,

@@ -151,7 +151,11 @@ impl<'v> Scope<'v> {
                     Code::InvalidValue,
                     format!("{relation:?} is a to-many relation, which has no single value"),
                 )
-                .hint(format!("begin at {} instead", hop.table.name())));
+                .hint(format!(
+                    "a total of its rows is one value: {{\"sum\": \"{relation}.{rest}\"}}, also avg, min, max, {{\"count\": {relation:?}}}; \
+                     or begin at {}",
+                    hop.table.name()
+                )));
             }
             to_many -= usize::from(many);
             table = hop.table;

@@ -8,9 +8,9 @@ use super::arithmetic::{Arithmetic, Expression, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::aggregate::measure::has;
-use crate::plan::{Counted, Function, Predicate, Reached, filter};
+use crate::plan::{Counted, Function, Predicate, Reached, Scope, filter};
 use crate::policy::TableView;
-use crate::schema::{DataType, RelationKind};
+use crate::schema::{DataType, Relation, RelationKind};
 
 /// A function of the rows that a to-many relation leads to.
 ///
@@ -103,7 +103,7 @@ impl<'v> Parser<'_, 'v> {
                 .map(|step| step.0),
         };
         let Some(relation) = relation.filter(|relation| *relation != "*") else {
-            return Err(not_related(name, self.table).at(at));
+            return Err(not_related(self.scope, self.table, name, argument).at(at));
         };
         let scope = self.scope;
         let found = scope.relation_to_many(self.table, relation);
@@ -195,16 +195,29 @@ fn holds_names(member: &str) -> bool {
     member == "column" || Arithmetic::names().chain(Total::names()).any(|name| name == member)
 }
 
-/// The error of a total of what is not related, with a relation of the table as an example.
-fn not_related(function: &str, table: &TableView) -> Error {
-    let what = if function == "count" { "the name" } else { "a column" };
+/// The error of a total of what is not related, with a relation of the table as an example: one that has the column.
+fn not_related<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    function: &str,
+    argument: &Value,
+) -> Error {
+    let counts = function == "count";
+    let what = if counts { "the name" } else { "a column" };
     let message = format!("{function} takes {what} of a to-many relation here");
     let error = Error::new(Code::InvalidValue, message);
-    let many = table.relations.iter().find(|relation| relation.kind != RelationKind::ToOne);
-    let Some(many) = many else { return error.hint(FORM) };
-    let name = table.relation_name(many);
-    let column = if function == "count" { "" } else { ".…" };
+    let many = table.relations.iter().filter(|relation| relation.kind != RelationKind::ToOne);
+    let column = first_name(argument).filter(|_| !counts).unwrap_or_default();
+    let has = |relation: &&Relation| {
+        scope.hop(table, relation).is_ok_and(|hop| hop.table.usable(column).is_ok())
+    };
+    let column = match (many.clone().find(has), many.clone().next()) {
+        (Some(relation), _) => format!("{}.{column}", table.relation_name(relation)),
+        (None, Some(relation)) if counts => table.relation_name(relation).to_owned(),
+        (None, Some(relation)) => format!("{}.…", table.relation_name(relation)),
+        (None, None) => return error.hint(FORM),
+    };
     error.hint(format!(
-        "{{{function:?}: \"{name}{column}\"}} is a total of related rows for each row; aggregate has totals of the rows themselves"
+        "{{{function:?}: {column:?}}} is a total of related rows for each row; aggregate has totals of the rows themselves"
     ))
 }
