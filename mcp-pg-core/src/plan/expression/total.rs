@@ -65,6 +65,11 @@ impl<'v> Total<'v> {
         self.rows.hop.relation.columns.iter().map(|(ours, _)| *ours)
     }
 
+    /// Whether it may be null: of no rows, what is no count and no sum.
+    pub(in crate::plan) fn may_be_null(&self) -> bool {
+        !matches!(self.function, Function::Count | Function::Sum)
+    }
+
     /// How many parts it has, the condition aside.
     pub(in crate::plan) fn parts(&self) -> usize {
         1 + self.of.as_ref().map_or(0, Expression::parts)
