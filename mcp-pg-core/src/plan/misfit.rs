@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::expression::arithmetic::operations;
 use super::{Arithmetic, Scope, Written, filter};
 use crate::error::{Code, Error};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
@@ -98,16 +99,15 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
 }
 
 /// The members beside operators that are not operators.
-const BESIDE: [&str; 6] = ["column", "path", "part", "time_zone", "language", "unit"];
+const BESIDE: [&str; 7] = ["column", "path", "part", "time_zone", "language", "unit", "where"];
 
 /// The condition without the parts that depend on claims.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
     let mut left: Map<String, Value> =
         rows.iter().filter_map(|(name, value)| known(name, value)).collect();
     let tests = |members: &Map<String, Value>| members.keys().any(|name| is_operator(name));
-    let beside = |name: &String| {
-        BESIDE.contains(&name.as_str()) || Arithmetic::names().any(|known| known == name)
-    };
+    let beside =
+        |name: &String| BESIDE.contains(&name.as_str()) || operations().any(|known| known == name);
     // Without its operator, a test is replaced by a test for null, which every column has.
     if tests(rows) && !left.is_empty() && left.keys().all(beside) {
         left.insert(Operator::IsNull.as_str().to_owned(), Value::Bool(true));

@@ -23,7 +23,7 @@ pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
 pub use expression::{
     ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Point, Reached,
-    Slot, Unit,
+    Slot, Total, Unit,
 };
 pub use hop::Hop;
 pub use marked::marked;

@@ -43,7 +43,7 @@ pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
     /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
-    /// {"multiply": ["price", "quantity"], "as": "total"}.
+    /// {"multiply": ["price", "quantity"], "as": "total"}, of related rows {"sum": "orders.total", "where": {..}, "as": "spent"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
@@ -96,6 +96,8 @@ pub struct Aggregate {
     pub offset: Option<u64>,
     /// `next_cursor` of the page before, with the same other arguments.
     pub cursor: Option<String>,
+    /// "exact" also counts all groups.
+    pub count: Option<Count>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
 }
@@ -122,7 +124,7 @@ pub enum Explained {
     Aggregate,
 }
 
-/// Whether a select also counts.
+/// Whether a read also counts all its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Count {

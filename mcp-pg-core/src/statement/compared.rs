@@ -60,6 +60,7 @@ impl Conditions {
                     Point::Column(of) => self.looked_up(&of.hops, &of.column, alias),
                     Point::Now(now) => self.now(now),
                     Point::Moved(moved) => self.moved(moved, alias),
+                    Point::Total(total) => self.total(total, alias),
                 };
                 self.part(value, cut)
             }

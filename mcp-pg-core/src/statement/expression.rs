@@ -71,6 +71,7 @@ impl Conditions {
                 computed.unwrap_or_else(|| Parted::whole(integer(0)))
             }
             Expression::Moved(moved) => Parted::whole(self.moved(moved, alias)),
+            Expression::Total(total) => Parted::whole(self.total(total, alias)),
             Expression::Elapsed(ends, unit) => {
                 let [later, earlier] = ends.each_ref().map(|end| self.seconds(end, alias));
                 Parted { value: later.sub(earlier), by: unit.seconds() }
@@ -78,11 +79,12 @@ impl Conditions {
         }
     }
 
-    fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
+    /// The value as an operand: a number that is short enough to compute with.
+    pub(super) fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
             Expression::Column(reached) => Parted::whole(self.factor(reached, alias)),
-            // An expression without columns is evaluated once, not for each row.
-            Expression::Computed(..) if operand.columns().is_empty() => {
+            // A constant is evaluated once, not for each row.
+            Expression::Computed(..) if operand.is_constant() => {
                 Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
             }
             operand => self.parted(operand, alias),
@@ -137,6 +139,7 @@ impl Conditions {
             Point::Column(reached) => self.value(reached, alias),
             Point::Now(now) => self.now(now),
             Point::Moved(moved) => self.moved(moved, alias),
+            Point::Total(total) => self.total(total, alias),
         };
         Func::cust("pg_catalog.extract").args([epoch, of]).into()
     }

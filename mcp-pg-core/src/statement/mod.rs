@@ -20,6 +20,7 @@ mod parameters;
 mod predicate;
 mod seek;
 mod select;
+mod total;
 mod touched;
 
 use std::sync::Arc;

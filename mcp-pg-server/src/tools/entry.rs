@@ -74,7 +74,7 @@ pub(super) const TABLE: [Entry; 11] = [
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
             compares columns (or \"customer.b\"), {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
-            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
+            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}}, {\"compute\": {\"sum\": \"orders.total\", \"gt\": 100}}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
             {\"count\": {\"gte\": 3}}).",
         needs: Needs::One(Action::Select),

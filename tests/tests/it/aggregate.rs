@@ -100,6 +100,36 @@ async fn pages_of_groups_follow_each_other() {
 }
 
 #[tokio::test]
+async fn groups_are_counted() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let spent = |limit: u64, count: &str| {
+        json!({"table": "orders", "group_by": ["user_id"], "measures": {"spent": {"sum": "total"}},
+            "having": {"spent": {"gt": 100}}, "limit": limit, "count": count})
+    };
+    let buyers = database.value(
+        "SELECT count(*)::text FROM (SELECT FROM orders WHERE archived_at IS NULL GROUP BY user_id HAVING sum(total) > 100) g",
+    );
+    let buyers: u64 = buyers.await.unwrap().parse().unwrap();
+    assert!(buyers > 1);
+    let counted = call(&engine, "analyst", "aggregate", spent(0, "exact")).await.unwrap();
+    assert_eq!((&counted["rows"], &counted["count"]), (&json!([]), &json!(buyers)));
+    let page = call(&engine, "analyst", "aggregate", spent(1, "exact")).await.unwrap();
+    assert_eq!((&page["row_count"], &page["count"]), (&json!(1), &json!(buyers)));
+    let uncounted = call(&engine, "analyst", "aggregate", spent(1, "none")).await.unwrap();
+    assert_eq!(uncounted.get("count"), None);
+
+    let total = json!({"table": "orders", "measures": {"n": {"count": "*"}}, "count": "exact"});
+    let total = call(&engine, "analyst", "aggregate", total).await.unwrap();
+    assert_eq!(total["count"], 1);
+    let mut operation = spent(0, "exact");
+    operation["operation"] = json!("aggregate");
+    let done = json!({"operations": [operation]});
+    let done = call(&engine, "operator", "transaction", done).await.unwrap();
+    assert_eq!(done["results"][0]["count"], buyers);
+}
+
+#[tokio::test]
 async fn a_wrong_measure_is_told_with_its_place() {
     let engine = Database::shop().await.engine().await;
     for (measures, code, at) in [

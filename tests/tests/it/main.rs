@@ -91,6 +91,7 @@ mod real_databases;
 mod refusals;
 mod related_columns;
 mod related_counts;
+mod related_totals;
 mod relations;
 mod reload;
 mod row_rules;

@@ -263,6 +263,33 @@ async fn totals() {
 }
 
 #[tokio::test]
+async fn totals_of_related_rows() {
+    let calls = [
+        (
+            "select",
+            json!({"table": "customer", "columns": ["name", {"sum": "orders.total", "where": {"state": "open"}, "as": "spent"}, {"max": "orders.placed", "as": "last"}], "order_by": ["-spent"], "limit": 1}),
+        ),
+        (
+            "select",
+            json!({"table": "customer", "columns": ["name"], "where": {"compute": {"sum": {"multiply": ["orders.total", "orders.id"]}, "gte": 0}}, "order_by": [{"avg": "orders.total", "direction": "desc"}], "limit": 1, "cursor": "next"}),
+        ),
+        (
+            "select",
+            json!({"table": "orders", "columns": [{"divide": [{"sum": "item.qty"}, {"count": "product", "where": {"name": "Pen"}}], "as": "each"}]}),
+        ),
+        (
+            "select",
+            json!({"table": "customer", "columns": [{"sum": {"count": "orders.item"}, "as": "lines"}, {"subtract": [{"$now": true}, {"max": "orders.placed"}], "as": "days"}]}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "customer", "measures": {"spent": {"sum": {"sum": "orders.total"}}}, "group_by": [{"count": "orders", "as": "orders"}], "count": "exact"}),
+        ),
+    ];
+    insta::assert_snapshot!(shapes(&calls).await);
+}
+
+#[tokio::test]
 async fn deviations() {
     let calls = [(
         "aggregate",

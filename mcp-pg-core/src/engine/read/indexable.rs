@@ -2,7 +2,7 @@
 
 use crate::plan::{
     Compared, Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan,
-    Shown, Sort, SortKey, Source,
+    Shown, Sort, SortKey, Source, Total,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Operator};
@@ -89,6 +89,7 @@ impl<'v> All<'v> {
                 self.0.extend(reached.column.whole().map(|column| Tested::whole(table, column)));
             }
             Compared::Count(counted) => self.related(&counted.hop, &counted.filter),
+            Compared::Computed(of) => self.expression(of),
             _ => {}
         }
     }
@@ -140,6 +141,9 @@ impl<'v> All<'v> {
 
     fn expression(&mut self, of: &Expression<'v>) {
         of.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
+        for Total { rows, .. } in of.totals() {
+            self.related(&rows.hop, &rows.filter);
+        }
     }
 
     /// Adds the columns by which related rows are found, and those of the condition on them.

@@ -40,8 +40,8 @@ const WRITTEN: [&str; 5] = ["order_by", "columns", "group_by", "sql", "query"];
 /// Arguments that are rows.
 const ROWS: [&str; 2] = ["data", "updates"];
 
-/// Arithmetic operators.
-const COMPUTED: [&str; 4] = ["add", "subtract", "multiply", "divide"];
+/// Arithmetic operators, and functions of related rows.
+const COMPUTED: [&str; 8] = ["add", "subtract", "multiply", "divide", "sum", "avg", "min", "max"];
 
 /// Members of conditions that are neither columns nor relations.
 const LOGICAL: [&str; 9] =

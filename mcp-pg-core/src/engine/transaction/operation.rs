@@ -137,9 +137,18 @@ impl<'v> Operation<'v> {
         }
     }
 
+    /// Whether its rows would be empty objects in the reply, although the table has columns.
+    pub(in crate::engine) fn shows_nothing(&self) -> bool {
+        self.asks_for_nothing() && self.table().readable_columns().next().is_some()
+    }
+
+    fn asks_for_nothing(&self) -> bool {
+        self.plan.returning().is_empty() && self.plan.includes().is_empty()
+    }
+
     /// Whether no values of its rows are needed. In a transaction, later operations may refer to them.
     pub(in crate::engine) fn returns_nothing(&self) -> bool {
-        self.at.is_empty() && self.plan.returning().is_empty() && self.plan.includes().is_empty()
+        self.at.is_empty() && self.asks_for_nothing()
     }
 
     /// The error of a failed statement that performs this part of the operation.

@@ -63,8 +63,11 @@ pub(in crate::engine) fn written(
 ) -> (RowSet, Vec<Map<String, Value>>) {
     let (table, dry_run) = (operation.table(), operation.dry_run);
     let most = usize::try_from(scope.view.limits.max_rows).unwrap_or(usize::MAX);
-    let (rows, before) = fitting(operation, &done, most, room);
-    let truncated = (rows.len() as u64) < done.count;
+    let (rows, before) = match operation.shows_nothing() {
+        true => (Vec::new(), Vec::new()),
+        false => fitting(operation, &done, most, room),
+    };
+    let truncated = !operation.shows_nothing() && (rows.len() as u64) < done.count;
     let mut notes = done.notes;
     if truncated {
         let (count, shown) = (done.count, rows.len());

@@ -3,7 +3,7 @@
 use super::related::related;
 use super::{COMPUTE, COMPUTED, in_json, is_arithmetic, own};
 use crate::error::Error;
-use crate::plan::{Arithmetic, Hop, Scope};
+use crate::plan::{Arithmetic, Hop, Scope, Total};
 use crate::policy::{TableView, shown};
 
 impl<'v> Scope<'v> {
@@ -90,6 +90,7 @@ fn foreign_word(name: &str, error: Error) -> Error {
             error.did_you_mean(COMPUTE).hint(COMPUTED)
         }
         operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
+        function if Total::names().any(|name| name == function) => error.hint("{\"compute\": {\"sum\": \"orders.total\", \"where\": {…}, \"gt\": 100}}"),
         _ if name.contains('(') => {
             error.hint("give the column's own name; {\"ilike\": …} ignores case")
         }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::plan::{Hop, Reached, Scope};
+use crate::plan::{Hop, Reached, Scope, Total};
 use crate::policy::TableView;
 use crate::schema::{Column, RelationKind};
 
@@ -59,6 +59,11 @@ impl<'v> Scope<'v> {
             (Err(_), "is_null" | "exists" | "not_exists") if none || key == "not_exists" => {
                 return error
                     .hint(format!("{{{name:?}: {{\"none\": {}}}}}", given.unwrap_or("{}".into())));
+            }
+            (Err(_), function) if Total::names().any(|name| name == function) => {
+                return error.hint(format!(
+                    "{{\"compute\": {{{function:?}: \"{name}.…\", \"gt\": 100}}}}, with the condition on the rows at where beside it"
+                ));
             }
             (Err(_), "exists" | "any" | "is_null") => given.unwrap_or_else(|| "{}".to_owned()),
             (Err(_), _) => example(hop.table, "…"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Scope};
+use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Point, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -189,7 +189,8 @@ impl<'v> Expression<'v> {
             }
             Expression::Number(_) => 1,
             Expression::Moved(_) => 2,
-            Expression::Elapsed(..) => 3,
+            Expression::Elapsed(ends, _) => ends.iter().map(Point::parts).sum::<usize>() + 1,
+            Expression::Total(total) => total.parts(),
         }
     }
 

@@ -44,7 +44,7 @@ impl<'v> Compared<'v> {
         match self {
             Compared::Column(reached) => vec![reached],
             Compared::Computed(of) => of.columns(),
-            Compared::Part { of, .. } => of.column().into_iter().collect(),
+            Compared::Part { of, .. } => of.columns().iter().collect(),
             Compared::Count(_) | Compared::Now(_) | Compared::Period(_) => Vec::new(),
         }
     }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use super::compared::Left;
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
+use crate::plan::expression::arithmetic;
 use crate::plan::expression::cut::PART;
-use crate::plan::expression::unit::UNIT;
-use crate::plan::{Arithmetic, Compared, Cut, Point, Predicate, Reached};
+use crate::plan::{Compared, Cut, Point, Predicate, Reached};
 use crate::policy::{self, TableView};
 
 /// The member for conditions on computed values.
@@ -20,7 +20,7 @@ pub(in crate::plan) const FORM: &str =
 
 /// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
-    let asks = || value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some());
+    let asks = || value.as_object().is_some_and(|object| arithmetic::members(object).is_some());
     name == COMPUTE && (asks() || table.column(name).is_none())
 }
 
@@ -32,12 +32,13 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let members = value.as_object().filter(|object| Arithmetic::asked(object).is_some());
-        let Some(members) = members else {
+        let asked =
+            value.as_object().and_then(|object| Some((object, arithmetic::members(object)?)));
+        let Some((members, computing)) = asked else {
             return Err(wrong("expected arithmetic, and an operator beside it", at).hint(FORM));
         };
-        let (arithmetic, tests): (Map<_, _>, Map<_, _>) = owned(members)
-            .partition(|(key, _)| key == UNIT || Arithmetic::names().any(|name| name == key));
+        let (arithmetic, tests): (Map<_, _>, Map<_, _>) =
+            owned(members).partition(|(key, _)| computing.contains(&key.as_str()));
         if tests.is_empty() {
             return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
         }

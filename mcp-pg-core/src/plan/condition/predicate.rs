@@ -1,6 +1,6 @@
 //! Predicates: a tree of tests on columns and related rows.
 
-use crate::plan::{Compared, Comparison, Hop, Operand, Reached, Slot};
+use crate::plan::{Compared, Comparison, Counted, Hop, Operand, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
@@ -193,10 +193,10 @@ impl Predicate<'_> {
 
 impl Compared<'_> {
     fn reaches_view(&self) -> bool {
+        let rows = |rows: &Counted<'_>| leads_to_view(&rows.hop) || rows.filter.reaches_view();
         let counted = match self {
-            Compared::Count(counted) => {
-                leads_to_view(&counted.hop) || counted.filter.reaches_view()
-            }
+            Compared::Count(counted) => rows(counted),
+            Compared::Computed(of) => of.totals().into_iter().any(|total| rows(&total.rows)),
             _ => false,
         };
         counted || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)

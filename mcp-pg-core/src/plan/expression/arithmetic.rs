@@ -1,4 +1,4 @@
-//! Numbers computed from the columns of a row.
+//! Numbers computed from the columns of a row, and from the rows related to it.
 //!
 //! Computations cannot fail, whatever the values: numbers of any type become `numeric`, those with more than 500
 //! digits become null, and division by zero gives null. So no error reveals a row that the caller does not see.
@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use super::elapsed::{Point, elapsed};
 use super::moved::{self, Moved};
 use super::now;
+use super::total::{self, Total};
 use super::unit::UNIT;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice::unknown_arithmetic;
 use crate::plan::aggregate::measure::has;
-use crate::plan::{Operand, Reached, Scope, Unit};
+use crate::plan::{Function, Operand, Reached, Scope, Unit};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -39,6 +40,37 @@ pub enum Expression<'v> {
     Elapsed(Box<[Point<'v>; 2]>, Unit),
     /// A point in time, moved by an interval.
     Moved(Box<Moved<'v>>),
+    /// A total of related rows.
+    Total(Box<Total<'v>>),
+}
+
+/// What an object asks to be computed.
+#[derive(Clone, Copy)]
+enum Asked {
+    Arithmetic(Arithmetic),
+    Total(Function),
+}
+
+impl Asked {
+    /// The operation, and its name.
+    fn of(object: &Map<String, Value>) -> Option<(&'static str, Self)> {
+        let arithmetic = Arithmetic::asked(object).map(|(name, of)| (name, Self::Arithmetic(of)));
+        arithmetic.or_else(|| Total::asked(object).map(|(name, of)| (name, Self::Total(of))))
+    }
+}
+
+/// The names of the members of an object that say what is computed: the operation, and what may stand beside it. None if
+/// nothing is.
+pub(in crate::plan) fn members(object: &Map<String, Value>) -> Option<[&'static str; 2]> {
+    Asked::of(object).map(|(name, asked)| match asked {
+        Asked::Arithmetic(_) => [name, UNIT],
+        Asked::Total(_) => [name, total::WHERE],
+    })
+}
+
+/// The names of all operations.
+pub(in crate::plan) fn operations() -> impl Iterator<Item = &'static str> + Clone {
+    Arithmetic::names().chain(Total::names())
 }
 
 /// An arithmetic operation.
@@ -90,7 +122,10 @@ impl<'v> Expression<'v> {
         match self {
             Expression::Column(reached) => reached.data_type(),
             Expression::Moved(moved) => moved.of.data_type().shared_base(),
-            _ => Arc::clone(DataType::numeric()),
+            Expression::Total(total) => total.data_type(),
+            Expression::Number(_) | Expression::Computed(..) | Expression::Elapsed(..) => {
+                Arc::clone(DataType::numeric())
+            }
         }
     }
 
@@ -106,6 +141,7 @@ impl<'v> Expression<'v> {
     pub fn like(&self) -> Option<&Reached<'v>> {
         match self {
             Expression::Moved(moved) => Some(&moved.of),
+            Expression::Total(total) => total.like(),
             other => other.column(),
         }
     }
@@ -118,8 +154,30 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
-            Expression::Elapsed(ends, _) => ends.iter().filter_map(Point::column).collect(),
+            Expression::Elapsed(ends, _) => ends.iter().flat_map(Point::columns).collect(),
             Expression::Moved(moved) => vec![&moved.of],
+            Expression::Total(total) => total.columns().iter().collect(),
+        }
+    }
+
+    /// All totals of related rows in it.
+    pub fn totals(&self) -> Vec<&Total<'v>> {
+        match self {
+            Expression::Computed(_, operands) => {
+                operands.iter().flat_map(Expression::totals).collect()
+            }
+            Expression::Elapsed(ends, _) => ends.iter().filter_map(Point::total).collect(),
+            Expression::Total(total) => vec![total],
+            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it is the same for all rows.
+    pub(crate) fn is_constant(&self) -> bool {
+        match self {
+            Expression::Number(_) => true,
+            Expression::Computed(_, operands) => operands.iter().all(Expression::is_constant),
+            _ => false,
         }
     }
 
@@ -128,7 +186,8 @@ impl<'v> Expression<'v> {
         match self {
             Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
             Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
-            Expression::Elapsed(ends, _) => ends.iter().any(|end| matches!(end, Point::Now(_))),
+            Expression::Elapsed(ends, _) => ends.iter().any(Point::moves),
+            Expression::Total(total) => total.of.as_ref().is_some_and(Expression::moves),
         }
     }
 
@@ -142,7 +201,8 @@ impl<'v> Expression<'v> {
     /// Positions of the row's own columns that it uses, including those by which related rows are found.
     pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
         let columns = self.columns().into_iter().flat_map(Reached::own_columns);
-        columns.collect::<Vec<_>>().into_iter()
+        let keys = self.totals().into_iter().flat_map(Total::own_columns);
+        columns.chain(keys).collect::<Vec<_>>().into_iter()
     }
 }
 
@@ -181,7 +241,7 @@ impl<'v> Scope<'v> {
         at: &str,
     ) -> Result<Expression<'v>> {
         let expression = Parser { scope: self, table, nodes: 0 }.computed(object, at, 0)?;
-        if expression.columns().is_empty() {
+        if expression.is_constant() {
             return Err(no_columns(at).hint(FORM));
         }
         Ok(expression)
@@ -213,8 +273,8 @@ impl<'v> Scope<'v> {
 
 /// Parses arithmetic, and counts its parts.
 pub(super) struct Parser<'s, 'v> {
-    scope: &'s Scope<'v>,
-    table: &'v TableView,
+    pub(super) scope: &'s Scope<'v>,
+    pub(super) table: &'v TableView,
     nodes: usize,
 }
 
@@ -226,8 +286,12 @@ impl<'v> Parser<'_, 'v> {
         depth: usize,
     ) -> Result<Expression<'v>> {
         self.count(at, depth)?;
-        let Some((name, arithmetic)) = Arithmetic::asked(object) else {
-            return Err(unfit().at(at));
+        let (name, arithmetic) = match Asked::of(object) {
+            Some((name, Asked::Arithmetic(arithmetic))) => (name, arithmetic),
+            Some((name, Asked::Total(function))) => {
+                return self.total(object, (name, function), at, depth);
+            }
+            None => return Err(unfit().at(at)),
         };
         let unit = Unit::asked(object, at)?;
         let (outside, at) = (at, below(at, name));
@@ -302,7 +366,7 @@ impl<'v> Parser<'_, 'v> {
     }
 
     /// Refuses a column without numbers.
-    fn number(&self, operand: &Expression<'v>) -> Result<()> {
+    pub(super) fn number(&self, operand: &Expression<'v>) -> Result<()> {
         let Some(reached) = operand.like() else { return Ok(()) };
         let column = &reached.column;
         if reached.member.is_some() || column.data_type.is_amount() {
@@ -339,11 +403,12 @@ impl<'v> Parser<'_, 'v> {
 
 /// Refuses an object with no operation or with several.
 fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
-    let kinds = || object.keys().filter(|key| *key != UNIT);
-    let other = kinds().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
+    let beside = members(object).map(|[_, beside]| beside).unwrap_or(UNIT);
+    let operation = || object.keys().filter(|key| *key != beside);
+    let other = operation().find(|key| operations().all(|name| name != key.as_str()));
     match other {
         Some(other) => Err(unknown_arithmetic(other).at(below(at, other))),
-        None if kinds().count() == 1 => Ok(()),
+        None if operation().count() == 1 => Ok(()),
         None => Err(unfit().at(at)),
     }
 }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::arithmetic::{Expression, Parser, no_columns};
 use super::moved::Moved;
 use super::now::{self, Now};
+use super::total::Total;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Reached, Unit};
 
@@ -21,15 +22,40 @@ pub enum Point<'v> {
     Now(Now),
     /// The value of a column plus an interval.
     Moved(Box<Moved<'v>>),
+    /// The first or last value in related rows.
+    Total(Box<Total<'v>>),
 }
 
 impl<'v> Point<'v> {
-    /// The column, if it is the value of one.
-    pub fn column(&self) -> Option<&Reached<'v>> {
+    /// The columns whose values it is made from.
+    pub fn columns(&self) -> &[Reached<'v>] {
         match self {
-            Point::Column(reached) => Some(reached),
-            Point::Moved(moved) => Some(&moved.of),
-            Point::Now(_) => None,
+            Point::Column(reached) => std::slice::from_ref(reached),
+            Point::Moved(moved) => std::slice::from_ref(&moved.of),
+            Point::Total(total) => total.columns(),
+            Point::Now(_) => &[],
+        }
+    }
+
+    /// The total of related rows, if it is one.
+    pub(super) fn total(&self) -> Option<&Total<'v>> {
+        match self {
+            Point::Total(total) => Some(total),
+            _ => None,
+        }
+    }
+
+    /// Whether it depends on the current time.
+    pub(super) fn moves(&self) -> bool {
+        matches!(self, Point::Now(_))
+    }
+
+    /// How many parts it has.
+    pub(in crate::plan) fn parts(&self) -> usize {
+        match self {
+            Point::Column(_) | Point::Now(_) => 1,
+            Point::Moved(_) => 2,
+            Point::Total(total) => total.parts(),
         }
     }
 }
@@ -40,6 +66,7 @@ impl<'v> Expression<'v> {
         match self {
             Expression::Column(reached) if reached.is_day() => Some(Point::Column(reached.clone())),
             Expression::Moved(moved) => Some(Point::Moved(moved.clone())),
+            Expression::Total(total) if total.like().is_some() => Some(Point::Total(total.clone())),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod now;
 pub(super) mod period;
 pub(super) mod reached;
 pub(super) mod slot;
+pub(super) mod total;
 pub(super) mod unit;
 
 pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression};
@@ -18,4 +19,5 @@ pub use now::{Clock, Now};
 pub use period::{End, Period};
 pub use reached::Reached;
 pub use slot::Slot;
+pub use total::Total;
 pub use unit::Unit;

@@ -151,7 +151,11 @@ impl<'v> Scope<'v> {
                     Code::InvalidValue,
                     format!("{relation:?} is a to-many relation, which has no single value"),
                 )
-                .hint(format!("begin at {} instead", hop.table.name())));
+                .hint(format!(
+                    "a total of its rows is one value: {{\"sum\": \"{relation}.{rest}\"}}, also avg, min, max, {{\"count\": {relation:?}}}; \
+                     or begin at {}",
+                    hop.table.name()
+                )));
             }
             to_many -= usize::from(many);
             table = hop.table;
@@ -202,7 +206,7 @@ fn is_itself(hop: &Hop<'_>, name: &str) -> bool {
 }
 
 /// The relation and the rest of `relation.column`: split at the first dot, unless a relation's name contains dots.
-fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
+pub(super) fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
     let first = name.split_once('.')?;
     // Searches the name for each relation, not the relations for each part of the name, which may be long.
     let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {

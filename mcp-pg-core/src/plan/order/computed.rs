@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 use super::sort::choice;
 use crate::error::Result;
-use crate::plan::expression::unit::UNIT;
-use crate::plan::{Arithmetic, Expression, Scope, Shown, Sort, SortKey};
+use crate::plan::expression::arithmetic;
+use crate::plan::{Expression, Scope, Shown, Sort, SortKey};
 use crate::policy::TableView;
 use crate::request::check_members;
 
 impl<'v> Scope<'v> {
-    /// `{"multiply": ["price", "quantity"], "direction": "desc", "nulls": "last"}`.
+    /// `{"multiply": ["price", "quantity"], "direction": "desc", "nulls": "last"}`, or a total of related rows.
     pub(super) fn sort_by_computed(
         &self,
         table: &'v TableView,
@@ -18,8 +18,7 @@ impl<'v> Scope<'v> {
         at: &str,
     ) -> Result<Sort<'v>> {
         let of = self.arithmetic(table, object, at)?;
-        let operator = Arithmetic::asked(object).map(|(name, _)| name);
-        let key = directed(of, object, operator.into_iter().chain([UNIT]));
+        let key = directed(of, object, arithmetic::members(object).into_iter().flatten());
         key.map_err(|error| error.inside(at))
     }
 }
@@ -68,10 +67,16 @@ fn directed<'v>(
 }
 
 fn key<'v>(of: Expression<'v>, descending: bool, nulls_last: Option<bool>) -> Sort<'v> {
+    let (nullable, last) = match &of {
+        // A row that nothing is related to has no mean to be sorted by.
+        Expression::Total(total) => (total.may_be_null(), Some(true)),
+        _ => (true, None),
+    };
     let key = match of {
         Expression::Column(reached) => SortKey::Value(reached),
         of => SortKey::Computed(Box::new(of)),
     };
     let sort = Sort::by(key, descending);
-    Sort { nullable: true, nulls_last: nulls_last.unwrap_or(sort.nulls_last), ..sort }
+    let nulls_last = nulls_last.or(last).unwrap_or(sort.nulls_last);
+    Sort { nullable, nulls_last, ..sort }
 }

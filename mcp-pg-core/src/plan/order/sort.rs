@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
 use crate::plan::condition::area::require_near;
-use crate::plan::{Arithmetic, Counted, Expression, Operand, Reached, Scope, Shown, Slot, Words};
+use crate::plan::{
+    Arithmetic, Counted, Expression, Operand, Reached, Scope, Shown, Slot, Total, Words,
+};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::{DataType, Family, Kind, Operator};
@@ -205,11 +207,14 @@ impl<'v> Scope<'v> {
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
             let at = below(at, &index.to_string());
             let key = match item.as_object() {
-                Some(object) if Arithmetic::asked(object).is_some() => {
-                    self.sort_by_computed(table, object, &at)?
-                }
                 Some(object) if object.contains_key("count") && !table.is_derived() => {
                     self.sort_by_count(table, object, &at)?
+                }
+                Some(object)
+                    if Arithmetic::asked(object).is_some()
+                        || Total::asked(object).is_some() && !table.is_derived() =>
+                {
+                    self.sort_by_computed(table, object, &at)?
                 }
                 _ => match super::computed::sort_by_label(item, shown, &at)? {
                     Some(key) => key,

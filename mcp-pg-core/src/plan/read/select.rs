@@ -182,7 +182,11 @@ impl<'v> SelectPlan<'v> {
         let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
-        Ok(Self { grouping: Some(grouping), ..plan })
+        Ok(Self {
+            count: scope.count(request.count, grouping.table, &grouping.filter),
+            grouping: Some(grouping),
+            ..plan
+        })
     }
 
     /// The plan of a table's rows that meet a condition, with an order that may refer to `shown` values.

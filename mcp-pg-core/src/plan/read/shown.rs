@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::aggregate::grouping::named;
-use crate::plan::expression::unit::UNIT;
-use crate::plan::{Arithmetic, Expression, Reached, Scope};
+use crate::plan::expression::arithmetic;
+use crate::plan::{Expression, Reached, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::RelationKind;
@@ -148,10 +148,10 @@ impl<'v> Scope<'v> {
                 Ok(columns.into_iter().map(Shown::Column).collect())
             }
             Value::Object(object) => {
-                let computed = match Arithmetic::asked(object) {
+                let computed = match arithmetic::members(object) {
                     Some(_) => Computed {
                         of: self.arithmetic(table, object, at)?,
-                        name: label(object, &["as", UNIT], at)?,
+                        name: label(object, at)?,
                     },
                     None => self.member(table, object, at)?,
                 };
@@ -239,15 +239,10 @@ pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String>
     }
 }
 
-/// The name in `as` of an object of arithmetic, which may only have the `known` further members.
-pub(in crate::plan) fn label(
-    object: &Map<String, Value>,
-    known: &[&str],
-    at: &str,
-) -> Result<String> {
+/// The name in `as` of an object that computes something.
+pub(in crate::plan) fn label(object: &Map<String, Value>, at: &str) -> Result<String> {
     let wrong = |code, message: &str| Error::new(code, message).at(below(at, "as")).hint(LABELLED);
-    let operator = Arithmetic::asked(object).map(|(name, _)| name);
-    let known = operator.into_iter().chain(known.iter().copied());
+    let known = arithmetic::members(object).into_iter().flatten().chain(["as"]);
     check_members(object, known.collect::<Vec<_>>().into_iter(), "what is computed has no member")
         .map_err(|error| error.inside(at))?;
     match object.get("as") {

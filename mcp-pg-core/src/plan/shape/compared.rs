@@ -88,6 +88,10 @@ impl Shaped for Point<'_> {
                 shape.tag(2);
                 moved.add_to(shape);
             }
+            Self::Total(total) => {
+                shape.tag(3);
+                total.add_to(shape);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ mod grouping;
 
 use super::{
     Computed, Expression, Hop, Include, Operand, Reached, SelectPlan, Shown, Sort, SortKey, Start,
+    Total,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Part, Relation};
@@ -310,7 +311,21 @@ impl Shaped for Expression<'_> {
                 shape.tag(4);
                 moved.add_to(shape);
             }
+            Self::Total(total) => {
+                shape.tag(5);
+                total.add_to(shape);
+            }
         }
+    }
+}
+
+impl Shaped for Total<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        // Its columns are those of what it is a total of.
+        let Self { function, rows, of, columns: _ } = self;
+        shape.tag(*function as u8);
+        rows.add_to(shape);
+        shape.maybe(of.as_ref());
     }
 }
 

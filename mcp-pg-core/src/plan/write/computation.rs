@@ -131,6 +131,11 @@ impl<'v> Scope<'v> {
         match asked.argument {
             Value::Object(_) => {
                 let of = self.expression(table, asked.argument, asked.at)?;
+                if !of.totals().is_empty() {
+                    return Err(asked.wrong("$compute takes no totals of related rows").hint(
+                        "aggregate gives them, within the same transaction too: {\"$ref\": \"0.total\"} is what its row has",
+                    ));
+                }
                 let Column { name, type_name, .. } = asked.column;
                 match of.data_type().has_day() == base.has_day() {
                     true => Ok(of),

@@ -241,6 +241,47 @@ async fn what_is_compared_with_computed_values_is_not_kept() {
 }
 
 #[tokio::test]
+async fn what_totals_of_sensitive_columns_are_compared_with_is_not_kept() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.orders.total".into()];
+    let engine = log.engine(&database, settings).await;
+    let spent = json!({"sum": {"sum": "orders.total"}});
+    for (tool, mut arguments) in [
+        ("select", json!({"where": {"compute": {"sum": "orders.total", "gt": 4711}}})),
+        (
+            "select",
+            json!({"where": {"compute": {"count": "orders", "where": {"total": 4711}, "gt": 0}}}),
+        ),
+        (
+            "select",
+            json!({"columns": [{"count": "orders", "where": {"or": [{"total": 4711}]}, "as": "n"}]}),
+        ),
+        (
+            "select",
+            json!({"order_by": [{"count": "orders", "where": {"column": "total", "eq": 4711}}]}),
+        ),
+        (
+            "select",
+            json!({"where": {"compute": {"divide": [{"max": "orders.total"}, 2], "lt": 4711}}}),
+        ),
+        (
+            "aggregate",
+            json!({"measures": {"n": spent}, "group_by": ["country"], "having": {"n": {"gt": 4711}}}),
+        ),
+        // This one is refused.
+        ("select", json!({"where": {"orders": {"sum": {"total": {"gt": 4711}}}}})),
+    ] {
+        arguments["table"] = json!("users");
+        let _ = call(&engine, "admin", tool, arguments.clone()).await;
+        let records = log.records(&engine).await;
+        let text = records.last().unwrap().to_string();
+        assert!(!text.contains("4711") && text.contains("[redacted]"), "{arguments}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn what_means_nothing_in_a_refused_call_is_not_kept() {
     let database = Database::shop().await;
     let log = Log::new();

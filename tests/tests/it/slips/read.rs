@@ -125,7 +125,7 @@ async fn a_total() {
             (
                 by(json!({"table": "customer", "measures": {"n": {"sum": "orders.total"}}})),
                 "/measures/n/sum",
-                "begin at public.orders",
+                "{\"sum\": \"orders.total\"}",
             ),
         ],
     )

@@ -1,0 +1,228 @@
+//! Totals of related rows as a value of the row itself: `{"sum": "orders.total", "where": {"status": "paid"}}`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::arithmetic::{Arithmetic, Expression, Parser};
+use super::reached::first_step;
+use crate::error::{Code, Error, Result, below};
+use crate::plan::aggregate::measure::has;
+use crate::plan::{Counted, Function, Predicate, Reached, Scope, filter};
+use crate::policy::TableView;
+use crate::schema::{DataType, Relation, RelationKind};
+
+/// A function of the rows that a to-many relation leads to.
+///
+/// Of no rows a count and a sum are 0, and all else is null.
+#[derive(Debug, Clone)]
+pub struct Total<'v> {
+    /// The function: a count, sum, mean, least or greatest value.
+    pub function: Function,
+    /// The rows.
+    pub rows: Counted<'v>,
+    /// The value of each of them; none if they are only counted.
+    pub of: Option<Expression<'v>>,
+    /// The columns of that value, as the row itself reaches them.
+    pub(in crate::plan) columns: Vec<Reached<'v>>,
+}
+
+/// The functions, by the names that requests have for them.
+const FUNCTIONS: [(&str, Function); 5] = [
+    ("count", Function::Count),
+    ("sum", Function::Sum),
+    ("avg", Function::Avg),
+    ("min", Function::Min),
+    ("max", Function::Max),
+];
+
+/// The condition on the rows, beside the function.
+pub(super) const WHERE: &str = "where";
+
+/// How one is written.
+const FORM: &str =
+    "{\"sum\": \"orders.total\", \"where\": {…}}, {\"count\": \"orders\"}; also avg, min, max";
+
+impl<'v> Total<'v> {
+    /// The names of the functions.
+    pub(in crate::plan) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        FUNCTIONS.into_iter().map(|(name, _)| name)
+    }
+
+    /// The function that an object asks for, and its name, if it asks for a total.
+    pub(in crate::plan) fn asked(object: &Map<String, Value>) -> Option<(&'static str, Function)> {
+        let mut functions = FUNCTIONS.into_iter();
+        functions.find(|(name, _)| has(object, name)).filter(|_| !has(object, "column"))
+    }
+
+    /// The columns that it is a total of, as the row itself reaches them.
+    pub(super) fn columns(&self) -> &[Reached<'v>] {
+        &self.columns
+    }
+
+    /// Positions of the columns by which the row finds the others.
+    pub(super) fn own_columns(&self) -> impl Iterator<Item = usize> {
+        self.rows.hop.relation.columns.iter().map(|(ours, _)| *ours)
+    }
+
+    /// Whether it may be null: of no rows, what is no count and no sum.
+    pub(in crate::plan) fn may_be_null(&self) -> bool {
+        !matches!(self.function, Function::Count | Function::Sum)
+    }
+
+    /// How many parts it has, the condition aside.
+    pub(in crate::plan) fn parts(&self) -> usize {
+        1 + self.of.as_ref().map_or(0, Expression::parts)
+    }
+
+    /// The column whose type it has: a point in time is the first or the last of several. All else is a number.
+    pub(super) fn like(&self) -> Option<&Reached<'v>> {
+        self.of.as_ref()?.like().filter(|of| of.is_day())?;
+        self.columns.first()
+    }
+
+    pub(super) fn data_type(&self) -> Arc<DataType> {
+        match self.like() {
+            Some(of) => of.data_type().shared_base(),
+            None => Arc::clone(DataType::numeric()),
+        }
+    }
+}
+
+impl<'v> Parser<'_, 'v> {
+    /// The total that an object asks for by the name of a function.
+    pub(super) fn total(
+        &mut self,
+        object: &Map<String, Value>,
+        (name, function): (&'static str, Function),
+        outside: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        let at = below(outside, name);
+        let argument = object.get(name).unwrap_or(&Value::Null);
+        let relation = match (function, argument) {
+            (Function::Count, Value::String(relation)) => Some(relation.as_str()),
+            (Function::Count, _) => None,
+            _ => first_name(argument)
+                .and_then(|name| first_step(self.table, name))
+                .map(|step| step.0),
+        };
+        let Some(relation) = relation.filter(|relation| *relation != "*") else {
+            return Err(not_related(self.scope, self.table, name, argument).at(at));
+        };
+        let scope = self.scope;
+        let found = scope.relation_to_many(self.table, relation);
+        let hop = found.and_then(|found| scope.hop(self.table, found));
+        let hop = hop.map_err(|error| error.at(at.as_str()))?;
+        if hop.is_to_one() {
+            let message =
+                format!("{relation:?} is a to-one relation, whose columns need no {name}");
+            return Err(Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint(format!("the column itself: \"{relation}.…\"")));
+        }
+        let met = match object.get(WHERE) {
+            None | Some(Value::Null) => Predicate::always(),
+            Some(Value::Object(inner)) => filter(scope, hop.table, inner, &below(outside, WHERE))?,
+            Some(_) => {
+                let error = Error::new(Code::InvalidValue, "where is a condition object");
+                return Err(error.at(below(outside, WHERE)));
+            }
+        };
+        let of = match function {
+            Function::Count => None,
+            _ => {
+                let Some(within) = within(argument, &format!("{relation}.")) else {
+                    let message = format!("{name} takes columns of {relation} alone");
+                    return Err(Error::new(Code::InvalidValue, message).at(at).hint(format!(
+                        "{{{name:?}: {{\"multiply\": [\"{relation}.…\", \"{relation}.…\"]}}}}"
+                    )));
+                };
+                let table = std::mem::replace(&mut self.table, hop.table);
+                let of = self.operand(&within, &at, depth + 1);
+                let measured = of.and_then(|of| match self.measured(&of, function) {
+                    Ok(()) => Ok(of),
+                    Err(error) => Err(error.at(at)),
+                });
+                self.table = table;
+                Some(measured?)
+            }
+        };
+        let along = |of: &Reached<'v>| {
+            let hops = std::iter::once(&hop).chain(&of.hops).cloned().collect();
+            Reached { hops, ..of.clone() }
+        };
+        let columns = of.iter().flat_map(Expression::columns).map(along).collect();
+        let rows = Counted { hop, filter: met };
+        Ok(Expression::Total(Box::new(Total { function, rows, of, columns })))
+    }
+
+    /// Refuses a value that a function does not apply to.
+    fn measured(&self, of: &Expression<'v>, function: Function) -> Result<()> {
+        let days = matches!(function, Function::Min | Function::Max);
+        match of.data_type().has_day() && days {
+            true => Ok(()),
+            false => self.number(of),
+        }
+    }
+}
+
+/// The first column's name in what is computed.
+fn first_name(of: &Value) -> Option<&str> {
+    match of {
+        Value::String(name) => Some(name),
+        Value::Array(items) => items.iter().find_map(first_name),
+        Value::Object(members) => {
+            members.iter().filter(|(name, _)| holds_names(name)).find_map(|(_, of)| first_name(of))
+        }
+        _ => None,
+    }
+}
+
+/// The same computation with the names that columns have in the related rows; `None` if one is of other rows.
+fn within(of: &Value, relation: &str) -> Option<Value> {
+    match of {
+        Value::String(name) => name.strip_prefix(relation).map(Value::from),
+        Value::Array(items) => items.iter().map(|item| within(item, relation)).collect(),
+        Value::Object(members) => {
+            let member = |(name, of): (&String, &Value)| {
+                let of = if holds_names(name) { within(of, relation)? } else { of.clone() };
+                Some((name.clone(), of))
+            };
+            members.iter().map(member).collect::<Option<Map<_, _>>>().map(Value::Object)
+        }
+        other => Some(other.clone()),
+    }
+}
+
+/// Whether names of columns stand in the member of this name.
+fn holds_names(member: &str) -> bool {
+    member == "column" || Arithmetic::names().chain(Total::names()).any(|name| name == member)
+}
+
+/// The error of a total of what is not related, with a relation of the table as an example: one that has the column.
+fn not_related<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    function: &str,
+    argument: &Value,
+) -> Error {
+    let counts = function == "count";
+    let what = if counts { "the name" } else { "a column" };
+    let message = format!("{function} takes {what} of a to-many relation here");
+    let error = Error::new(Code::InvalidValue, message);
+    let many = table.relations.iter().filter(|relation| relation.kind != RelationKind::ToOne);
+    let column = first_name(argument).filter(|_| !counts).unwrap_or_default();
+    let has = |relation: &&Relation| {
+        scope.hop(table, relation).is_ok_and(|hop| hop.table.usable(column).is_ok())
+    };
+    let column = match (many.clone().find(has), many.clone().next()) {
+        (Some(relation), _) => format!("{}.{column}", table.relation_name(relation)),
+        (None, Some(relation)) if counts => table.relation_name(relation).to_owned(),
+        (None, Some(relation)) => format!("{}.…", table.relation_name(relation)),
+        (None, None) => return error.hint(FORM),
+    };
+    error.hint(format!(
+        "{{{function:?}: {column:?}}} is a total of related rows for each row; aggregate has totals of the rows themselves"
+    ))
+}
