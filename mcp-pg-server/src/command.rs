@@ -39,7 +39,7 @@ pub enum Exit {
     NoDatabase = 3,
 }
 
-/// Why a command could not be carried out.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit status.
@@ -67,7 +67,7 @@ impl From<Error> for Failure {
             Code::AuditUnavailable => Exit::Usage,
             _ => Exit::Finding,
         };
-        // The person at the keyboard may see the cause that no reply tells.
+        // The user of the command line may see the cause, which replies do not contain.
         let message = match error.cause() {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
@@ -82,11 +82,11 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Carries out a command; what it prints goes to `out`.
+/// Runs a command, which writes its output to `out`.
 ///
 /// # Errors
 ///
-/// What keeps it from being carried out; a finding is no error but [`Exit::Finding`].
+/// Why it cannot be run. A finding is not an error but [`Exit::Finding`].
 pub async fn run(
     cli: Cli,
     environment: &Environment,
@@ -98,7 +98,7 @@ pub async fn run(
     }
     let mut config = reload::load(&cli.common, environment)?;
     if let Command::Describe { .. } | Command::Diagram { .. } = cli.command {
-        // They call nothing that is to be recorded.
+        // These commands make no calls to record.
         config.audit_file = None;
     }
     match cli.command {
@@ -147,7 +147,7 @@ pub async fn run(
     }
 }
 
-/// Refuses schemas that are not there, where nothing else is to be shown.
+/// Refuses schemas that do not exist, if there is nothing to show.
 async fn known_schemas(session: &Session, view: &View) -> Result<(), Failure> {
     if !view.tables().is_empty() {
         return Ok(());
@@ -158,7 +158,7 @@ async fn known_schemas(session: &Session, view: &View) -> Result<(), Failure> {
     }
 }
 
-/// The visible tables, or those near one of them, as text.
+/// The visible tables, or those near one of them, drawn as text.
 fn drawing(
     view: &View,
     format: DiagramFormat,

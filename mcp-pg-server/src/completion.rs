@@ -1,5 +1,5 @@
-//! Completion from what the caller sees: names of tables where an argument is one; in sentences, the last word
-//! as the name of a table or column, or the value of an enum.
+//! Completion of arguments, from what the caller sees: names of tables, and in sentences the last word as the name of
+//! a table or column or as an enum value.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Referen
 
 use crate::{prompts, resources};
 
-/// What begins with what was typed, then what contains it.
+/// The names that begin with the typed text, then those that contain it.
 ///
 /// # Errors
 ///
-/// `unknown_argument` if there is no such prompt, template or argument of it.
+/// `unknown_argument` if there is no such prompt, template or argument.
 pub(crate) fn complete(
     view: &View,
     request: &CompleteRequestParams,
@@ -26,7 +26,7 @@ pub(crate) fn complete(
             let error = Error::new(Code::UnknownArgument, format!("there is no argument {name:?}"));
             return Err(error.at("/argument/name").nearest(name, names()).allowed(names()));
         }
-        // With a dot, it may begin with the first schema, which names are shown without.
+        // With a dot, the text may begin with the first schema, which is left out of the usual names.
         "table" if typed.contains('.') => matching(whole_names(view), typed),
         "table" => matching(tables(view), typed),
         _ => last_word(view, typed),
@@ -39,7 +39,7 @@ pub(crate) fn complete(
     Ok(CompleteResult::new(completion))
 }
 
-/// The names of what can be completed of a prompt or template.
+/// The arguments of a prompt or template that can be completed.
 fn arguments(of: &Reference) -> Result<Vec<String>, Error> {
     let unknown = |what: &str, given: &str, at: &str| {
         Error::new(Code::UnknownArgument, format!("there is no {what} {given:?}")).at(at)
@@ -80,7 +80,7 @@ fn matching(names: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// The sentence with its last word completed: tables first, then columns, then values of enums.
+/// The sentence with its last word completed: by tables first, then columns, then enum values.
 fn last_word(view: &View, typed: &str) -> Vec<String> {
     let start = typed
         .rfind(char::is_whitespace)

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, environment variables over it, command-line options over both.
 //!
-//! Raw keys first, resolved values second: nothing else in this crate reads a file or a
-//! variable. Knows what the engine can be told; not what the database holds.
+//! `raw` parses the keys, `resolve` turns them into settings. Only this module reads the file and the environment.
+//! Knows the engine's settings, but not the database.
 
 mod auth;
 mod claim;
@@ -34,51 +34,51 @@ pub use environment::Environment;
 pub(crate) use role::known_role;
 pub use server::Server;
 
-/// The file that is read when none is named, if it is there.
+/// The file that is read if none is named and it exists.
 pub const DEFAULT_FILE: &str = "mcp-pg.toml";
 
-/// A configuration that means something.
+/// A resolved configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
+    /// `database.url`, if set. See [`Database::resolve`] for the environment's part.
     pub database_url: Option<String>,
-    /// How often to look whether the schema has changed, where no trigger tells.
+    /// How often to check whether the schema has changed, if there are no notifications.
     pub schema_poll: Duration,
-    /// Whether `http` may listen beyond loopback with a login that row-level security does not bind.
+    /// Whether `http` may listen beyond loopback although the login is dangerous.
     pub allow_unsafe_login: bool,
-    /// Who may call over HTTP; whoever reaches the loopback port if absent.
+    /// The authentication of HTTP callers. Without it, only loopback is served.
     pub auth: Option<Auth>,
-    /// How the server is reached over HTTP.
+    /// The HTTP server.
     pub server: Server,
-    /// What the engine is told.
+    /// The engine's settings.
     pub settings: Settings,
-    /// Bounds on the calls of each caller.
+    /// Limits on the calls of each caller.
     pub request_limits: RequestLimits,
-    /// Most bytes of a request over HTTP, if it is not the default.
+    /// The most bytes of an HTTP request; the default if absent.
     pub max_request_bytes: Option<usize>,
-    /// The file of the keys for encrypted columns, if they are in one.
+    /// The file of the encryption keys, if they are in one.
     pub encryption_key_file: Option<PathBuf>,
-    /// The roles that the file defines; the others are built in.
+    /// The roles that the file defines. Others are built in.
     pub configured_roles: BTreeSet<String>,
-    /// Where the audit log goes; nowhere if absent.
+    /// The audit file; none if absent.
     pub audit_file: Option<AuditFile>,
 }
 
 /// The audit file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditFile {
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// How large it grows before it is rotated; without end if absent.
+    /// The size at which it is rotated; never if absent.
     pub max_bytes: Option<NonZeroU64>,
 }
 
-/// A key, value or combination that is not accepted; exit status 2.
+/// A key, value or combination of keys that is not valid; exit status 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error with the sentence that is shown.
+    /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -93,12 +93,12 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl Config {
-    /// Reads `file`, or [`DEFAULT_FILE`] if that exists, and lays the environment over it.
+    /// Reads `file`, or [`DEFAULT_FILE`] if that exists, and applies the environment.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read; a key that does not exist, with the nearest that does; a value of the
-    /// wrong type; settings that contradict each other.
+    /// The file cannot be read; a key does not exist, with the nearest one; a value has the wrong type; settings
+    /// contradict each other.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let (path, text) = match file {
             Some(path) => {

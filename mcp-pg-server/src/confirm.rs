@@ -1,11 +1,13 @@
-//! Asking the user: by elicitation in a session, by a result that requires input where there is none.
+//! Asks the user for a confirmation: by elicitation in a session, otherwise by a result that requests input.
 //!
-//! Knows how a question reaches the user and how the answer comes back; not what must be asked.
 //!
-//! Since revision 2026-07-28 the answer comes with the call itself, sent again. What this server then gets back
-//! is sealed: it holds for one caller, one plan (see [`Question`]), one use and ten minutes. The key is this
-//! process's own, so the call must come back to it, unless several share a [`StateKey`]; what is spent, each
-//! process remembers for itself, and the audit table for all.
+//! Knows how a question reaches the user and how the answer comes back, but not what needs a confirmation.
+//!
+//!
+//! Since revision 2026-07-28, the client sends the call again with the answer and a state from this server. The state
+//! is sealed, and valid for one caller, one plan (see [`Question`]), one use and ten minutes. Each process has its
+//! own key, so the call must come back to the same process, unless several share a [`StateKey`]. Each process
+//! remembers used states; the audit table remembers them for all processes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -24,29 +26,29 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
 
-/// How long a question stands.
+/// How long a question can be answered.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The name of the only question of a call.
 const NAME: &str = "confirm";
 
-/// How the user of a client can be asked.
+/// How a client can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Means {
-    /// The client sends the call again, with the answer.
+    /// By a result, after which the client sends the call again with the answer.
     Again,
-    /// Within the session, while the call waits.
+    /// In the session, while the call waits.
     Session,
     /// Not at all.
     None,
 }
 
 impl Means {
-    /// What the client of this request can do; `session` tells whether it can be sent requests.
+    /// How the client of this request can be asked. `session` tells whether requests can be sent to it.
     pub(crate) fn of(cx: &RequestContext<RoleServer>, session: bool) -> Self {
         let capabilities = cx.client_capabilities();
         let form = capabilities.and_then(|all| all.elicitation).is_some_and(|elicitation| {
-            // Who names neither, from before there were two, means forms.
+            // A client that names neither mode supports forms, the only mode of earlier revisions.
             elicitation.form.is_some() || elicitation.url.is_none()
         });
         let version = cx.protocol_version();
@@ -59,11 +61,11 @@ impl Means {
     }
 }
 
-/// Asks in the session; true if the user agrees.
+/// Asks in the session. Returns whether the user agrees.
 ///
 /// # Errors
 ///
-/// `forbidden` if no answer comes.
+/// `forbidden` without an answer.
 pub(crate) async fn ask(peer: &Peer<RoleServer>, question: &Question) -> Result<bool, Error> {
     let answer = peer.create_elicitation_with_timeout(form(question), Some(PATIENCE)).await;
     match answer {
@@ -74,7 +76,7 @@ pub(crate) async fn ask(peer: &Peer<RoleServer>, question: &Question) -> Result<
     }
 }
 
-/// What the user is shown: there is nothing to fill in, only to accept or decline.
+/// The question as a form without fields, which the user accepts or declines.
 fn form(question: &Question) -> ElicitRequestParams {
     ElicitRequestParams::FormElicitationParams {
         meta: None,
@@ -83,13 +85,13 @@ fn form(question: &Question) -> ElicitRequestParams {
     }
 }
 
-/// The error of a call that the user did not want.
+/// The error of a call that the user declined.
 pub(crate) fn declined() -> Error {
     Error::new(Code::Forbidden, "the user declined")
         .hint("do not try again unless the user asks for it")
 }
 
-/// A secret of 32 bytes: server processes that share it take the answers to each other's questions.
+/// A secret of 32 bytes. Server processes that share it accept the answers to each other's questions.
 ///
 /// ```
 /// let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=".parse::<mcp_pg_server::StateKey>();
@@ -113,17 +115,18 @@ impl fmt::Debug for StateKey {
     }
 }
 
-/// The questions of this process that may still be answered.
+/// The questions of this process.
 pub(crate) struct Questions {
     codec: RequestStateCodec,
-    /// How long the answers are waited for.
+    /// How long they can be answered.
     lifetime: Duration,
-    /// Those that were answered, until they would have expired.
+    /// Questions that were answered, until they expire.
     answered: Mutex<HashMap<String, Instant>>,
 }
 
 impl Questions {
-    /// Sealed with this key, else with one of its own; none if the operating system gives no random numbers.
+    /// Seals states with the shared key, otherwise with a new one. `None` if the operating system has no random
+    /// numbers.
     pub(crate) fn new(shared: Option<StateKey>) -> Option<Self> {
         let key = match shared {
             Some(StateKey(key)) => key,
@@ -137,7 +140,7 @@ impl Questions {
         Some(Self { codec, lifetime: PATIENCE, answered: Mutex::default() })
     }
 
-    /// The question, as the result of the call that must be sent again.
+    /// The result that asks the question.
     pub(crate) fn put(
         &self,
         question: &Question,
@@ -154,7 +157,7 @@ impl Questions {
         Some(InputRequiredResult::new(Some([(NAME.to_owned(), request)].into()), Some(state)))
     }
 
-    /// What the user has agreed to, if the state that came back says so; it is spent.
+    /// The user's confirmation, if the returned state is valid. It can be used once.
     ///
     /// # Errors
     ///
@@ -168,7 +171,7 @@ impl Questions {
         let Some(response) = responses.and_then(|responses| responses.get(NAME)) else {
             return Ok(None);
         };
-        // A foreign, changed or expired one is as good as none: the user is asked again.
+        // A state that is not valid counts as none: the user is asked again.
         let Ok(opened) = self.codec.open_with(state, &owner(caller)) else { return Ok(None) };
         let opened = String::from_utf8_lossy(&opened).into_owned();
         let Some((number, plan)) = opened.split_once(' ') else { return Ok(None) };
@@ -187,7 +190,7 @@ impl Questions {
     }
 }
 
-/// Whose state it is.
+/// The caller to whom a state is bound.
 fn owner(caller: &Principal) -> Vec<u8> {
     format!("{}\0{}\0{}", caller.method, caller.role, caller.subject).into_bytes()
 }
@@ -222,7 +225,7 @@ mod tests {
         let late = state(&brief);
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!(answered(&brief, &late), None);
-        // Wherever it is opened: how long it lasts is sealed with it.
+        // The lifetime is sealed with the state, so it does not depend on who opens it.
         assert_eq!(answered(&questions(PATIENCE), &late), None);
         let long = questions(PATIENCE);
         let in_time = state(&long);

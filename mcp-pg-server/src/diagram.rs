@@ -1,6 +1,7 @@
-//! The visible tables and their references, as text for Mermaid or as a picture.
+//! The visible tables and their references, as Mermaid text or SVG.
 //!
-//! Knows what a caller sees; not who asks.
+//!
+//! Knows what a caller sees, but not who asks.
 
 mod mermaid;
 mod picture;
@@ -37,19 +38,19 @@ struct Attribute {
 struct Reference {
     label: String,
     table: String,
-    /// Rows without it are allowed, or the other is a view, which may leave rows out.
+    /// Whether the column may be null, or the other table is a view, which may leave rows out.
     optional: bool,
-    /// At most one row has it.
+    /// Whether at most one row has the same value.
     unique: bool,
 }
 
 impl Diagram {
-    /// All that the role sees.
+    /// All tables that the role sees.
     pub(crate) fn whole(view: &View) -> Self {
         Self::of(view, &(0..view.tables().len()).collect())
     }
 
-    /// A table, and those that are `depth` relations or less away from it.
+    /// The tables that are at most `depth` relations away from one.
     pub(crate) fn around(view: &View, table: &str, depth: usize) -> Result<Self, Error> {
         let centre = view.table(table)?.name();
         let mut near: BTreeSet<usize> =
@@ -117,7 +118,7 @@ impl Entity {
                     };
                     let label = match references().filter(same).nth(1) {
                         None => relation.name.clone(),
-                        // Several to one table that have its name: their columns tell them apart.
+                        // Several references to the same table are labelled with their columns.
                         Some(_) => names(definition, relation),
                     };
                     Some(Reference {

@@ -112,7 +112,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.runner.stdin.take());
-        // Nobody is left to tell of a failure.
+        // There is nobody to report a failure to.
         let _ = self.runner.wait();
     }
 }
@@ -203,7 +203,7 @@ fn run(
         .stdin(Stdio::piped())
         .stdout(log_writer.try_clone().map_err(system("share the cluster's log"))?)
         .stderr(log_writer)
-        // A Ctrl-C at the terminal is the parent's to answer.
+        // A Ctrl-C at the terminal is handled by the parent.
         .process_group(0);
     // Variables such as PGPORT would change what PostgreSQL does.
     for (name, _) in std::env::vars_os() {
@@ -232,7 +232,7 @@ fn run(
     }
 }
 
-/// Whether the server says so in its lock file, as `pg_ctl --wait` reads it.
+/// Whether the server's lock file says that it is ready, as `pg_ctl --wait` checks.
 fn is_ready(directory: &Path) -> bool {
     fs::read_to_string(directory.join("data/postmaster.pid"))
         .is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready"))

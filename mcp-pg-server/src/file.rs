@@ -1,21 +1,22 @@
-//! Files that the operator names: read whole, and never waited for.
+//! Reads files that the operator names, without blocking.
 //!
-//! A server reads them again while it runs: a pipe in the place of one must not stop it, nor may one that has no end.
+//!
+//! A server rereads them while it runs. A pipe in place of a file must not block it, nor an endless file.
 
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Most bytes of a file.
+/// The most bytes of a file.
 const BYTES_MOST: u64 = 4 << 20;
 
-/// What is in the file.
+/// The content of a file.
 ///
 /// # Errors
 ///
-/// It cannot be read, or is a pipe or a socket, or too large.
+/// It cannot be read, is a pipe or a socket, or is too large.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // To open a pipe is to wait for who writes to it.
+    // Opening a pipe blocks until it has a writer.
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt as _;
@@ -32,16 +33,16 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The same as text.
+/// The content of a text file.
 ///
 /// # Errors
 ///
-/// As [`read`]; or it is not UTF-8.
+/// As [`read`], or it is not UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
-/// Whether every user of this machine may read it; no, if nobody knows.
+/// Whether every user of this machine can read it; false if that is unknown.
 pub(crate) fn is_open_to_all(path: &Path) -> bool {
     #[cfg(unix)]
     {

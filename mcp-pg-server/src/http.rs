@@ -1,6 +1,6 @@
 //! MCP over streamable HTTP, and the pages beside it: liveness, readiness, metrics.
 //!
-//! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
+//! There are no sessions: each request is complete, so any number of servers can share the load.
 
 mod batch;
 mod body;
@@ -137,7 +137,7 @@ where
                 Ok(sender) => sender,
                 Err(refusal) => return Ok(refusal.map(|body| body.boxed())),
             };
-            // Whatever it says, the body says the same, or is refused.
+            // rmcp checks that the body says the same as the header.
             let asks = head.headers.get("mcp-method");
             if asks.is_some_and(|method| method == "subscriptions/listen")
                 && let Some(arrival) = service.handler.arrival(head.extensions.get())
@@ -150,14 +150,14 @@ where
                 false => Err(StatusCode::BAD_REQUEST),
             };
             let answer = match read {
-                // It has its room until it is answered.
+                // The body keeps its room until it is answered.
                 Ok((body, _room)) => {
                     spell_out_accepted(&mut head.headers);
                     let is_json = is_json(&head.headers);
                     if is_json && let Err(error) = json::check(&body) {
                         unread::malformed(&body, &error)
                     } else if let Some(messages) = batch::messages(&head.headers, &body) {
-                        // Each message is counted and recorded by itself.
+                        // Each message is counted and recorded.
                         return Ok(service.each(head, sender, messages).await);
                     } else {
                         service.single(head, body, is_json).await
@@ -172,7 +172,7 @@ where
 }
 
 impl McpService {
-    /// The answer to a body that is not a batch.
+    /// The response to a body that is not a batch.
     async fn single(
         &mut self,
         head: request::Parts,
@@ -182,7 +182,7 @@ impl McpService {
         let request = Request::from_parts(head, Full::new(body.clone()));
         let Ok(answer) = self.mcp.call(request).await;
         match answer.status() {
-            // Its type was right: it is the message that cannot be read.
+            // The content type is right, so the message is malformed.
             StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unread::not_a_message(json::id(&body)),
             _ => answer,
         }
@@ -234,7 +234,7 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
     }
 }
 
-/// MCP over an engine as a tower service, to be nested into an axum application.
+/// MCP over an engine as a tower service, to be nested in an axum router.
 ///
 /// The application identifies callers: with an [`Authenticator`] in the options, or with its own middleware, which puts a
 /// [`Principal`] into the request's extensions. It should also run [`Engine::follow`], so that clients are notified of changes.
@@ -302,7 +302,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
     McpService { gate: Arc::new(gate), handler, mcp, bodies }
 }
 
-/// The origin with its scheme's default port if it has none: otherwise rmcp would accept any port.
+/// The origin with its scheme's default port, if it has none. rmcp would accept any port otherwise.
 fn with_port(origin: &str) -> String {
     let origin = origin.trim_end_matches('/');
     let has_port =
@@ -344,7 +344,7 @@ pub async fn serve(
     let mcp = service(engine.clone(), options);
     let app = app
         .route_service(ENDPOINT, mcp.clone())
-        // Clients' settings often have it with a slash.
+        // Settings of clients often have a trailing slash.
         .route_service(&format!("{ENDPOINT}/"), mcp)
         .layer(middleware::from_fn_with_state(pages, cors::allow))
         .route("/healthz", get("ok\n"))

@@ -1,4 +1,4 @@
-//! JSON as it came: whether every program reads the same in it, and whose message it is if not.
+//! Checks that JSON is unambiguous, and finds the `id` of a malformed message.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-/// Most characters of a name that are told.
+/// The most characters of a name in an error.
 const NAME_MOST: usize = 64;
 
-/// Reads any JSON, keeps nothing of it, and refuses a name that stands twice.
+/// Parses any JSON without keeping it, and refuses duplicate names in an object.
 struct Distinct;
 
 impl<'de> Deserialize<'de> for Distinct {
@@ -66,17 +66,17 @@ impl<'de> Visitor<'de> for Distinct {
     }
 }
 
-/// Refuses what is no JSON, and JSON in which a name appears twice in an object: some programs read the first and others the
-/// last, so that who wrote it, who passed it on and who reads it may each mean another.
+/// Refuses invalid JSON, and JSON with a duplicate name in an object: some programs read the first value, others the
+/// last, so that the client, a proxy and this server might disagree.
 ///
 /// # Errors
 ///
-/// Why, and where in the text.
+/// What is wrong, and where in the text.
 pub(crate) fn check(json: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Distinct>(json).map(drop)
 }
 
-/// The `id` of a message that is no JSON, as far as it can be told: the member of the outermost object.
+/// The `id` of a malformed message: that member of the outermost object, as far as it can be found.
 pub(crate) fn id(line: &[u8]) -> Option<Value> {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = line.get(at) {
@@ -99,7 +99,7 @@ pub(crate) fn id(line: &[u8]) -> Option<Value> {
     None
 }
 
-/// Where a text ends that begins here.
+/// The end of a string that begins here.
 fn text_end(line: &[u8], begin: usize) -> Option<usize> {
     let mut at = begin;
     loop {
@@ -111,13 +111,13 @@ fn text_end(line: &[u8], begin: usize) -> Option<usize> {
     }
 }
 
-/// A number or a text, which an `id` is.
+/// A number or string, as an `id` is.
 fn value(rest: &[u8]) -> Option<Value> {
     let end = match rest.first()? {
         b'"' => text_end(rest, 1)?,
         _ => rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?,
     };
-    // Of a fraction, the digits ahead of the point would be the id of another message.
+    // Of a fraction, the digits before the point would be another message's id.
     let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'}');
     rest.get(end).filter(|byte| ends(byte))?;
     serde_json::from_slice(rest.get(..end)?).ok()

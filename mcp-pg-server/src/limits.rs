@@ -261,7 +261,7 @@ mod tests {
         let running = limiter.admit(&bob).unwrap();
         limiter.replace(bounds(1, 3));
         limiter.admit(&ann).unwrap_err();
-        // What is under way still is, whatever the bounds are.
+        // Running calls still count, whatever the new limits are.
         limiter.admit(&bob).unwrap_err();
         drop(running);
         drop(limiter.admit(&bob).unwrap());

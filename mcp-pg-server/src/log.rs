@@ -1,4 +1,4 @@
-//! The log: a line for each event, whatever names and messages hold.
+//! Formats the log: one line for each event, even if names or messages contain line breaks.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use mcp_pg_core::name::in_a_line;
 pub(crate) struct Lines;
 
 impl Write for Lines {
-    /// Takes a whole event, which is how it is told.
+    /// Called once for each event.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let mut line = in_a_line(text.trim_end_matches('\n'));

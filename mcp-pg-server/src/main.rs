@@ -14,13 +14,13 @@ use tracing_subscriber::EnvFilter;
 
 use log::Lines;
 
-/// A call makes many small objects.
+/// A call makes many small allocations.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // What a server warns of, `check` prints as its findings.
+    // The server logs warnings; `check` prints them as findings.
     log_to_stderr(if matches!(cli.command, Command::Check) { "error" } else { "warn" });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_process();
     let mut out = Output(io::stdout());
     let outcome = runtime.block_on(command::run(cli, &environment, &mut out));
-    // A thread that still waits for standard input must not hold up the end.
+    // A thread that waits for standard input must not delay the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Output whose reader may leave, as `head` does: that is no failure, and the status still tells how the command ended.
+/// Ignores that the reader of the output has left, as `head` does. The exit status still tells how the command ended.
 struct Output<W>(W);
 
 impl<W: Write> Write for Output<W> {
@@ -58,14 +58,14 @@ fn unless_left<T>(outcome: io::Result<T>, done: T) -> io::Result<T> {
 }
 
 fn failed(message: &str, exit: Exit) -> ExitCode {
-    // Where nobody reads standard error, the status still tells.
+    // If nobody reads standard error, the exit status still tells.
     let _ = writeln!(io::stderr(), "mcp-pg-server: {message}");
     ExitCode::from(exit as u8)
 }
 
-/// Standard output belongs to the protocol. `RUST_LOG` may ask for more, but not for what
-/// these crates say below that: each request, with the rows in it. rmcp calls it an error, too, that a client leaves,
-/// and the pool tells of each of its connections that the database has gone.
+/// Logs to standard error, since standard output belongs to the protocol. `RUST_LOG` may raise the level, but not for
+/// modules that log requests with their rows. rmcp logs it as an error if a client disconnects, and the pool logs
+/// each connection that it loses; both are turned off.
 fn log_to_stderr(least: &str) {
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(least));
     for quiet in ["rmcp=warn", "rmcp::service=off", "tokio_postgres=warn", "deadpool=off"] {

@@ -20,7 +20,7 @@ const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2
 pub struct Metrics {
     calls: Mutex<BTreeMap<(String, &'static str), u64>>,
     durations: Mutex<BTreeMap<String, Histogram>>,
-    /// Whether the last configuration that was read is faulty, so that the one before is still in use.
+    /// Whether the last configuration that was read is faulty, so that the previous one is in use.
     refused_configuration: AtomicBool,
 }
 
@@ -47,7 +47,7 @@ impl Metrics {
         }
     }
 
-    /// Notes that the configuration was read again, and whether it could be used.
+    /// Notes whether a configuration that was read could be used.
     pub(crate) fn configured(&self, taken: bool) {
         self.refused_configuration.store(!taken, Ordering::Relaxed);
     }

@@ -7,8 +7,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use mcp_pg_core::audit::Client;
 
-/// What the head of an HTTP request tells of its sender. `X-Forwarded-For` and its like are not read: anyone
-/// can write them.
+/// The client of an HTTP request. `X-Forwarded-For` and similar headers are ignored, because anyone can set them.
 pub(crate) fn of_http(request: &Parts) -> Client {
     let agent = request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
     Client {
@@ -18,7 +17,7 @@ pub(crate) fn of_http(request: &Parts) -> Client {
     }
 }
 
-/// The other end of its connection; an embedding application has its own listener, and may say whom that saw.
+/// The peer's address. An application with its own listener can put it into the request's extensions.
 pub(crate) fn address(request: &Parts) -> Option<&SocketAddr> {
     request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address)
 }

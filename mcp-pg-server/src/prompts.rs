@@ -1,4 +1,4 @@
-//! Prompts, filled in with what the caller can see; short, however many tables there are.
+//! Prompts, filled in with what the caller sees. They are short, however many tables there are.
 
 mod overview;
 mod tokens;
@@ -15,7 +15,7 @@ const ANSWER_QUESTION: &str = "answer_question";
 const CHECK_DATA_QUALITY: &str = "check_data_quality";
 const PLAN_CHANGE: &str = "plan_change";
 
-/// Most tokens of table names in a prompt.
+/// The most tokens of table names in a prompt.
 const NAMES_MOST: usize = 1_200;
 
 /// All prompts, the same for every caller.
@@ -47,7 +47,7 @@ pub(crate) fn list() -> Vec<Prompt> {
     ]
 }
 
-/// The prompt of this name for this caller.
+/// The prompt with this name, for this caller.
 pub(crate) fn get(
     view: &View,
     name: &str,
@@ -110,7 +110,7 @@ fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, Error>
         .ok_or_else(|| Error::new(Code::MissingValue, format!("the argument {name:?} is missing")))
 }
 
-/// The date, and how the present is written: a model has no clock.
+/// The date, and the form of the current time: a model has no clock.
 fn today() -> String {
     let date = jiff::Timestamp::now().strftime("%F");
     format!(
@@ -123,7 +123,7 @@ fn tables(view: &View) -> String {
     sentence(view.tables().iter().map(|table| view.display(table)))
 }
 
-/// The names of the tables, as many as there is room for.
+/// The names of the tables, as many as fit.
 fn sentence(mut all: impl Iterator<Item = String>) -> String {
     let mut names = String::new();
     let mut room = NAMES_MOST;
@@ -131,7 +131,7 @@ fn sentence(mut all: impl Iterator<Item = String>) -> String {
         if !names.is_empty() {
             names.push_str(", ");
         }
-        // Names are data: quoted, so that none can pass for a sentence of the prompt.
+        // Names are data. They are quoted, so that none can pass for a sentence of the prompt.
         let name = format!("{name:?}");
         names.push_str(&name);
         room = room.saturating_sub(tokens(&name));
@@ -158,7 +158,7 @@ fn writes(view: &View) -> String {
     }
 }
 
-/// How a role that may write goes on.
+/// Advice for a role that may write.
 fn trial(view: &View) -> &'static str {
     if view.actions().without(Action::Select).is_empty() {
         ""

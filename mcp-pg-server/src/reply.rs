@@ -1,11 +1,11 @@
-//! Replies and errors as the protocol has them.
+//! Replies and errors in the protocol's forms.
 
 use mcp_pg_core::{Code, Error, Reply};
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock, CustomResult, ErrorCode};
 use serde_json::{Value, json};
 
-/// Nothing is wrong with the request but its time: one of the codes that JSON-RPC leaves to servers.
+/// A server-defined JSON-RPC code for requests that are valid, but cannot be answered now.
 const NOT_NOW: ErrorCode = ErrorCode(-32000);
 
 /// A tool's result: the reply or the error, as structured content and as text.
@@ -16,7 +16,7 @@ pub(crate) fn result(outcome: Result<Reply, Error>) -> CallToolResult {
     }
 }
 
-/// The same as [`CallToolResult::structured`], which writes the text of many rows several times as slowly.
+/// Like [`CallToolResult::structured`], which takes several times as long to write the text of many rows.
 fn structured(value: Value) -> Result<CallToolResult, Error> {
     let text = serde_json::to_string(&value)
         .map_err(|error| Error::new(Code::Internal, "a reply has no JSON form").caused_by(error))?;
@@ -25,7 +25,7 @@ fn structured(value: Value) -> Result<CallToolResult, Error> {
     Ok(result)
 }
 
-/// A result where the protocol's library expects none of its own.
+/// The result for a place where rmcp expects a custom one.
 pub(crate) fn custom(result: &CallToolResult) -> Result<CustomResult, ErrorData> {
     let value = serde_json::to_value(result);
     value.map(CustomResult::new).map_err(|_| ErrorData::internal_error("no JSON form", None))
@@ -49,7 +49,7 @@ pub(crate) fn protocol_error(error: &Error) -> ErrorData {
     }
 }
 
-/// The error for a cursor of a list that has changed since, or of another list.
+/// The error for a cursor of another list, or of a list that has changed.
 pub(crate) fn stale_cursor() -> ErrorData {
     let message = "the cursor does not belong to the list as it is now; start again without it";
     ErrorData::invalid_params(message, None)

@@ -23,18 +23,19 @@ const ROLE: &str = "postgresql://role";
 /// The resource of one table.
 pub(crate) const TEMPLATE: &str = "postgresql://schema/{table}";
 
-/// Tables on a page of the list.
+/// The tables on a page of the list.
 const PAGE: usize = 100;
 
 const JSON: &str = "application/json";
 const MERMAID: &str = "text/vnd.mermaid";
 
-/// What a URI's segment must not hold unencoded (RFC 3986, unreserved characters stay).
+/// The characters that are escaped in a segment of a URI: all but the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The page of resources after `cursor`: first the whole schema, the diagram and the role, then each table.
+/// The page of resources after `cursor`: the schema, the diagram and the role, then each table.
 ///
-/// The cursor is the address of the last table on the page before.
+///
+/// The cursor is the URI of the last table on the previous page.
 pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesResult, ErrorData> {
     let tables = view.tables();
     let (mut resources, start) = match cursor {
@@ -62,7 +63,7 @@ pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesR
     Ok(result)
 }
 
-/// The resources that are there whatever the tables are.
+/// The resources that do not depend on the tables.
 fn fixed() -> Vec<Resource> {
     vec![
         Resource::new(SCHEMA, "schema")
@@ -80,7 +81,7 @@ fn fixed() -> Vec<Resource> {
     ]
 }
 
-/// The one template.
+/// The template of the tables' URIs.
 pub(crate) fn template() -> ResourceTemplate {
     ResourceTemplate::new(TEMPLATE, "table")
         .with_title("One table")
@@ -105,7 +106,7 @@ pub(crate) fn read(
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
 }
 
-/// Why the resource at `uri` is not answered, in the protocol's words.
+/// The error of a resource, in the protocol's form.
 pub(crate) fn protocol_error(uri: &str, error: &Error) -> ErrorData {
     match error.code() {
         Code::UnknownTable => ErrorData::resource_not_found(
@@ -116,17 +117,17 @@ pub(crate) fn protocol_error(uri: &str, error: &Error) -> ErrorData {
     }
 }
 
-/// Whether the resource is there whatever the tables are.
+/// Whether the URI is that of a resource that does not depend on the tables.
 pub(crate) fn is_fixed(uri: &str) -> bool {
     [SCHEMA, DIAGRAM, ROLE].contains(&uri)
 }
 
-/// Whether this is the address of a table, be there such a table or not.
+/// Whether the URI has the form of a table's.
 pub(crate) fn is_table(uri: &str) -> bool {
     table_name(uri).is_some()
 }
 
-/// The table whose resource this is.
+/// The table with this URI.
 pub(crate) fn table<'v>(view: &'v View, uri: &str) -> Result<&'v TableView, Error> {
     let name = table_name(uri);
     let name = name
@@ -138,7 +139,7 @@ fn table_uri(name: &str) -> String {
     format!("{SCHEMA}/{}", utf8_percent_encode(name, SEGMENT))
 }
 
-/// The name in a table's address.
+/// The table's name in a URI.
 fn table_name(uri: &str) -> Option<String> {
     let name = uri.strip_prefix(SCHEMA)?.strip_prefix('/')?;
     Some(percent_decode_str(name).decode_utf8().ok()?.into_owned())
@@ -177,7 +178,7 @@ fn role(view: &View, queries: &[Arc<Query>]) -> Value {
     role
 }
 
-/// A line on each table, up to the bytes that a reply may have; and how many tables are left out.
+/// A line for each table, up to the maximum size of a reply, and the number of omitted tables.
 fn lines(view: &View, line: impl Fn(&TableView) -> Value) -> (Vec<Value>, usize) {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     for table in view.tables() {

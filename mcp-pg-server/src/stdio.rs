@@ -38,7 +38,7 @@ use crate::subscriptions::Subscriptions;
 ///
 /// # Errors
 ///
-/// Why the session could not begin, or broke off, as a sentence.
+/// Why the session could not begin or was broken off, as a sentence.
 pub async fn serve(
     engine: Arc<Engine>,
     caller: Principal,
@@ -63,7 +63,7 @@ pub async fn serve(
             .await
             .map(|_| ())
             .map_err(|error| format!("the session broke off: {error}")),
-        // Nobody was there, or nobody stayed.
+        // The client left before the session began.
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
             Ok(())
         }
@@ -74,13 +74,13 @@ pub async fn serve(
     }
 }
 
-/// Whether the error is that nobody reads the output any more.
+/// Whether the error means that nobody reads the output any more.
 fn has_left(error: &(dyn std::error::Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The handler, which notes when requests for a stream arrive.
+/// The handler. It notes the arrival of requests for a stream.
 struct Stamped(Handler);
 
 impl Service<RoleServer> for Stamped {

@@ -1,7 +1,8 @@
 //! The notifications of one client.
 //!
-//! It is told only that something which its role sees is new, never what. Each subscriber has a task of its
-//! own, so that a client which does not read keeps nobody else waiting.
+//!
+//! A notification only says that something changed which the client's role sees, never what. Each subscriber has its
+//! own task, so that a client that does not read delays no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,28 +20,28 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::{resources, tools};
 
-/// Most resources that one client watches.
+/// The most resources that a client can watch.
 pub(crate) const WATCHED_MOST: usize = 200;
 
-/// How long a client may leave a message unread before it is given up.
+/// How long a client may leave a notification unread before it is disconnected.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a client wants to hear of.
+/// What a client is notified of.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     pub(crate) tools: bool,
     pub(crate) resources: bool,
-    /// Addresses of resources, with a digest of what each held when the client was last told.
+    /// URIs of watched resources, with a digest of their content when the client was last notified.
     watched: Mutex<BTreeMap<String, Option<u64>>>,
 }
 
 impl Topics {
-    /// The lists, and these resources.
+    /// These lists, and no resources yet.
     pub(crate) fn new(tools: bool, resources: bool) -> Self {
         Self { tools, resources, watched: Mutex::default() }
     }
 
-    /// Watches one more resource, for what it does not hold in this `sight`; false if there are too many.
+    /// Watches another resource, whose content is that of `sight`. Returns false if there are too many.
     pub(crate) fn watch(&self, sight: Option<&Sight>, uri: &str) -> bool {
         let held = sight.and_then(|sight| sight.held(uri));
         let mut watched = self.watched();
@@ -60,7 +61,7 @@ impl Topics {
     }
 }
 
-/// The way to a client.
+/// The channel to a client.
 pub(crate) enum Sink {
     /// A session that began with `initialize`.
     Session(Peer<RoleServer>),
@@ -69,7 +70,7 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    /// Sends, unless the client is gone or does not read.
+    /// Sends a notification, unless the client is gone or does not read.
     async fn send(&self, news: News) -> Result<(), Gone> {
         let sent = async {
             match self {
@@ -94,43 +95,43 @@ impl Sink {
     }
 }
 
-/// What a client may be told.
+/// A notification.
 enum News {
-    /// The list of tools is another.
+    /// The list of tools has changed.
     Tools,
-    /// The list of resources is another.
+    /// The list of resources has changed.
     Resources,
-    /// The resource at this address is another.
+    /// The resource with this URI has changed.
     Resource(String),
 }
 
-/// The client is not there any more.
+/// The client has disconnected.
 struct Gone;
 
-/// What a caller's role finds at one moment.
+/// What a caller's role sees at one moment.
 pub(crate) struct Sight {
     view: Arc<View>,
     queries: Vec<Arc<Query>>,
 }
 
 impl Sight {
-    /// What it finds now; nothing if there is no such role.
+    /// What the role sees now; `None` if there is no such role.
     pub(crate) fn now(engine: &Engine, caller: &Principal) -> Option<Self> {
         Some(Self { view: engine.view(caller).ok()?, queries: engine.queries(caller).ok()? })
     }
 
-    /// A digest of the lists of tools and resources, and of all that they stand for.
+    /// A digest of the lists of tools and resources, with their content.
     fn lists(&self) -> u64 {
         let tools = serde_json::to_string(&tools::list(&self.view, &self.queries)).ok();
         digest((self.view.digest, tools))
     }
 
-    /// A digest of what a resource holds; none if it does not exist for the caller.
+    /// A digest of a resource's content; `None` if it does not exist for the caller.
     fn held(&self, uri: &str) -> Option<u64> {
         match resources::table(&self.view, uri) {
             Ok(table) => {
                 let mut description = self.view.describe(table);
-                // ANALYZE moves it, which is no change of the table.
+                // ANALYZE changes it, which is no change of the table.
                 description.remove("estimated_rows");
                 Some(digest(serde_json::Value::Object(description).to_string()))
             }
@@ -139,27 +140,27 @@ impl Sight {
     }
 }
 
-/// A moment from which on a client is to be told of changes.
+/// The moment from which a client is notified of changes.
 pub(crate) struct Beginning {
     changes: Receiver<Change>,
     sight: Option<Sight>,
 }
 
 impl Beginning {
-    /// From now on.
+    /// The current moment.
     pub(crate) fn now(engine: &Engine, caller: &Principal) -> Self {
-        // In this order: what changes in between is in sight, and no news.
+        // In this order, a change in between is part of the sight and not notified.
         let changes = engine.changes();
         Self { changes, sight: Sight::now(engine, caller) }
     }
 
-    /// What the caller found then.
+    /// What the caller saw at that moment.
     pub(crate) fn sight(&self) -> Option<&Sight> {
         self.sight.as_ref()
     }
 }
 
-/// Tells a client of changes until it is gone.
+/// Notifies a client of changes until it disconnects.
 pub(crate) async fn tell(
     engine: Arc<Engine>,
     caller: Principal,
@@ -169,12 +170,12 @@ pub(crate) async fn tell(
 ) {
     let Beginning { mut changes, sight } = beginning;
     let mut lists = sight.as_ref().map(Sight::lists);
-    // It belongs to a catalogue that need not be kept.
+    // It holds a catalogue, which should not be kept.
     drop(sight);
     loop {
         let change = match changes.recv().await {
             Ok(change) => change,
-            // The client was slow: what it missed is one change.
+            // The client was slow, and all that it missed is one change.
             Err(RecvError::Lagged(_)) => Change::Missed,
             Err(RecvError::Closed) => return,
         };
@@ -198,7 +199,7 @@ pub(crate) async fn tell(
     }
 }
 
-/// The watched resources that a change concerns, as far as the caller may know.
+/// The watched resources that a change affects, as far as the caller may know.
 fn touched(sight: Option<&Sight>, topics: &Topics, change: &Change) -> Vec<String> {
     let mut touched = Vec::new();
     for (uri, known) in topics.watched().iter_mut() {
@@ -218,8 +219,8 @@ fn touched(sight: Option<&Sight>, topics: &Topics, change: &Change) -> Vec<Strin
     touched
 }
 
-/// Whether the resource is a table, one of `tables`, all of whose rows the caller may read: else it could learn when
-/// rows change that are hidden from it.
+/// Whether the resource is one of `tables`, all of whose rows the caller may read. Otherwise the caller could learn
+/// when hidden rows change.
 fn open(sight: Option<&Sight>, uri: &str, tables: Option<&BTreeSet<TableName>>) -> bool {
     let Some(sight) = sight else { return false };
     resources::table(&sight.view, uri).is_ok_and(|table| {

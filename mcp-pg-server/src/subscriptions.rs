@@ -1,6 +1,7 @@
-//! Subscriptions: who is notified of changes, in sessions and streams.
+//! Subscriptions to changes, in sessions and streams.
 //!
-//! Knows callers and their bounds; what they are told is the [`subscriber`](crate::subscriber)'s.
+//!
+//! Knows callers and their limits. The notifications are made by the [`subscriber`](crate::subscriber).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,45 +18,45 @@ use crate::auth::Standing;
 use crate::subscriber::{Beginning, Sight, Sink, Topics, WATCHED_MOST, tell};
 use crate::{reply, resources};
 
-/// Streams that one caller may hold open at a time.
+/// The most open streams of a caller.
 const STREAMS_MOST: usize = 32;
 
-/// How long a stream may outlive the token that opened it: clocks differ.
+/// How long a stream may outlive its token, because clocks differ.
 const SKEW: Duration = Duration::from_secs(30);
 
 /// The subscriptions of one handler.
 pub(crate) struct Subscriptions {
     session: Option<Session>,
-    /// Open streams by caller.
+    /// The number of open streams of each caller.
     streams: Mutex<HashMap<String, usize>>,
     stop: CancellationToken,
     hang_up: watch::Sender<()>,
 }
 
-/// The one client of a session.
+/// The only client of a session.
 struct Session {
-    /// What it wants to hear.
+    /// What it is notified of.
     topics: Arc<Topics>,
-    /// When it was greeted, until it is told.
+    /// When it was greeted, until its notifications begin.
     greeted: Mutex<Option<Beginning>>,
-    /// Ends the telling.
+    /// Ends the notifications.
     _stop: DropGuard,
 }
 
-/// When a request for a stream came: the crate rmcp acknowledges it before it says so, and what changes in between is
-/// to be told, too.
+/// The arrival of a request for a stream. rmcp acknowledges the request before it calls the handler, and changes in
+/// between must be notified, too.
 #[derive(Clone)]
 pub(crate) struct Arrival(Arc<Mutex<Option<Beginning>>>);
 
 impl Arrival {
-    /// That of a request which has just come.
+    /// The arrival of a request just received.
     pub(crate) fn now(engine: &Engine, caller: &Principal) -> Self {
         Self(Arc::new(Mutex::new(Some(Beginning::now(engine, caller)))))
     }
 }
 
 impl Subscriptions {
-    /// For a transport that is one session, and ends when `stop` is cancelled.
+    /// For a transport with one session, which ends when `stop` is cancelled.
     pub(crate) fn of_session(stop: CancellationToken) -> Self {
         let session = Some(Session {
             topics: Arc::new(Topics::new(true, true)),
@@ -65,7 +66,7 @@ impl Subscriptions {
         Self { session, streams: Mutex::default(), stop, hang_up: watch::Sender::default() }
     }
 
-    /// For a transport without sessions; its streams end when `stop` is cancelled, and the present ones when
+    /// For a transport without sessions. Its streams end when `stop` is cancelled; open streams also end when
     /// `hang_up` is sent to.
     pub(crate) fn of_streams(stop: CancellationToken, hang_up: watch::Sender<()>) -> Self {
         Self { session: None, streams: Mutex::default(), stop, hang_up }
@@ -75,14 +76,14 @@ impl Subscriptions {
         self.session.is_some()
     }
 
-    /// The session's client will be told of what changes from now on.
+    /// Notes that the session's client is to be notified of changes from now on.
     pub(crate) fn greet(&self, engine: &Engine, caller: &Principal) {
         if let Some(session) = &self.session {
             *locked(&session.greeted) = Some(Beginning::now(engine, caller));
         }
     }
 
-    /// The session's client is told, and from now on as it happens.
+    /// Begins to notify the session's client.
     pub(crate) fn begin_session(
         &self,
         engine: Arc<Engine>,
@@ -97,7 +98,7 @@ impl Subscriptions {
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(telling));
     }
 
-    /// The session's client wants to hear of this resource as well.
+    /// The session's client subscribes to a resource.
     pub(crate) fn watch(
         &self,
         engine: &Engine,
@@ -118,7 +119,7 @@ impl Subscriptions {
         }
     }
 
-    /// The session's client has heard enough of this resource.
+    /// The session's client unsubscribes from a resource.
     pub(crate) fn unwatch(&self, uri: &str) -> Result<(), ErrorData> {
         self.topics()?.unwatch(uri);
         Ok(())
@@ -133,7 +134,7 @@ impl Subscriptions {
         })
     }
 
-    /// Tells the client of a stream until it leaves, the server stops, or its credentials hold no more.
+    /// Notifies the client of a stream until it disconnects, the server stops, or its credentials expire.
     pub(crate) async fn stream(
         &self,
         engine: Arc<Engine>,
@@ -182,7 +183,7 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// A place among the caller's streams, if there is one left.
+    /// Takes one of the caller's streams, if any is left.
     fn place(&self, caller: &Principal) -> Option<Place<'_>> {
         let caller = caller.key();
         let mut streams = locked(&self.streams);
@@ -195,7 +196,7 @@ impl Subscriptions {
     }
 }
 
-/// How long the caller is known: to the end of its token, where it came with one.
+/// The time until the caller's token expires, if it came with one.
 fn left(caller: &Principal) -> Option<Duration> {
     let expires = caller.claims.get("exp")?.as_f64()?;
     let expires = Duration::try_from_secs_f64(expires).ok()?;
@@ -203,7 +204,7 @@ fn left(caller: &Principal) -> Option<Duration> {
     Some(expires.saturating_add(SKEW).saturating_sub(now))
 }
 
-/// One open stream; dropped, it is closed.
+/// An open stream, which is closed when dropped.
 struct Place<'s> {
     subscriptions: &'s Subscriptions,
     caller: String,
@@ -225,7 +226,7 @@ fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As much of a filter as any client may ask for; what its role may not know is never told.
+/// The part of a filter that any client may request. What its role does not see is never notified.
 pub(crate) fn acceptable(requested: &SubscriptionFilter) -> SubscriptionFilter {
     let mut accepted = requested.clone();
     if let Some(uris) = &mut accepted.resource_subscriptions {

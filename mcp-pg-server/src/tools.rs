@@ -1,7 +1,8 @@
-//! The tool list as one role sees it.
+//! The tool list, as a role sees it.
 //!
-//! Knows the request and reply types, the caller's [`View`] and canned queries; not how a call is answered. A
-//! tool that the role can use on no table is not in the list.
+//!
+//! Knows the request and reply types, the caller's [`View`] and canned queries, but not how a call is answered. A
+//! tool that the role can use on no table is left out.
 
 mod canned;
 mod entry;
@@ -23,26 +24,25 @@ use serde_json::{Serializer, Value};
 use crate::reply;
 use entry::{Entry, Needs, TABLE};
 
-/// Most bytes of the built-in tools, as JSON with what goes around it; models pay for each of them in every
-/// conversation.
+/// The most bytes of the built-in tools as JSON. Models pay for them in every conversation.
 const LIST_MOST: usize = 16_200;
 
-/// Most bytes of a page of the list, with the tools of one's own: these somebody wrote on purpose, and many clients read
-/// the first page alone.
+/// The most bytes of a page of the list. Pages include the database's own tools, and many clients read only the first
+/// page.
 const PAGE_MOST: usize = 64_000;
 
-/// Most table names that a schema spells out.
+/// The most table names in a schema's `enum`.
 const NAMES_MOST: usize = 50;
 
 /// The tools with the schemas that all roles share; built once.
 static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| TABLE.iter().map(Entry::tool).collect());
 
-/// The names of the tools that `actions` allow, in the order of the list.
+/// The names of the tools for which `actions` are sufficient, in the order of the list.
 pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(move |entry| entry.allowed(actions)).map(|entry| entry.name)
 }
 
-/// The tool without what an earlier one in the list already tells of an argument of the same name.
+/// The tool without descriptions of arguments that an earlier tool of the list describes in the same words.
 fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
     let mut input = JsonObject::clone(&tool.input_schema);
     let arguments = input.get_mut("properties").and_then(Value::as_object_mut);
@@ -58,16 +58,17 @@ fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
     tool
 }
 
-/// What a table is called, in short and with its schema, and what can be done with it.
+/// A table's name without and with its schema, and the possible actions.
 type Named = ([String; 2], Actions);
 
-/// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
-/// and queries are the same.
+/// The list for a caller: the built-in tools, then the queries. It is the same, byte by byte, while view and queries
+/// are the same.
 ///
-/// For all to fit one page, queries are told more briefly.
+///
+/// Queries are described more briefly if otherwise not all would fit on one page.
 pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     let tables = view.tables();
-    // Nobody counts the rest.
+    // With more tables, none is listed.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
     let named =
         |table: &TableView| ([view.display(table), table.name().to_string()], table.actions);
@@ -83,7 +84,7 @@ pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     tools
 }
 
-/// The page of the list after `cursor`: the name of the last tool on the page before.
+/// The page of the list after `cursor`, which is the name of the last tool on the previous page.
 pub(crate) fn page(
     mut tools: Vec<Tool>,
     cursor: Option<String>,
@@ -111,7 +112,7 @@ pub(crate) fn page(
     Ok(result)
 }
 
-/// The tools that `actions` allow; `tables` are the names to spell out, as far as there is `room`.
+/// The tools for which `actions` are sufficient. `tables` are listed as far as there is `room`.
 fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Tool> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
     let mut told = HashSet::new();
@@ -145,7 +146,7 @@ fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
         Needs::One(action) => actions.contains(action),
         Needs::Any | Needs::Write => true,
     });
-    // First the short names; clients that check arguments are to let pass what replies say, too.
+    // Short names first. Names with their schema, as in replies, must be valid, too.
     let short = usable.clone().map(|([short, _], _)| short);
     let whole = usable.filter(|([short, whole], _)| short != whole).map(|([_, whole], _)| whole);
     let names: Vec<Value> = short.chain(whole).map(|name| name.as_str().into()).collect();
@@ -160,7 +161,8 @@ fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
     Some(tool)
 }
 
-/// Bytes of the tool, and of the comma behind it, in the longest form of JSON that is common: Python's, with a
+/// The size of the tool and a comma in bytes, in the longest common form of JSON: that of Python, in ASCII and with
+/// spaces after commas and colons.
 /// space after each comma and colon, and in ASCII alone.
 fn bytes(tool: &Tool) -> usize {
     let mut text = Vec::new();
@@ -247,7 +249,7 @@ mod tests {
                 .get("enum")
                 .is_some()
         );
-        // With the largest names the list is that of a thousand tables, which spells none.
+        // With the longest names, the list is that of a thousand tables: none is listed.
         assert_eq!(fitted(all(), &tables(50, 127, all())), fitted(all(), &[]));
     }
 

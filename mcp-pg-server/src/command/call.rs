@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::call::Call;
 
-/// What the tool answers; with `yes`, whatever it would ask about is agreed to.
+/// The result of the call. With `yes`, every confirmation that it asks for is given.
 pub(super) async fn answer(
     engine: &Engine,
     caller: &Principal,

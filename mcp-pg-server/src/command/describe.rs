@@ -53,7 +53,7 @@ fn print_table(out: &mut (dyn Write + Send), table: &Map<String, Value>) -> io::
     for (key, value) in table {
         match (key.as_str(), value) {
             ("table" | "kind" | "columns", _) => {}
-            // Lists of objects get a line each, everything else one.
+            // Lists of objects get one line per object.
             (_, Value::Array(items)) if items.iter().any(Value::is_object) => {
                 writeln!(out, "{key}:")?;
                 for item in items {
@@ -95,7 +95,7 @@ fn print_table(out: &mut (dyn Write + Send), table: &Map<String, Value>) -> io::
     print_rows(out, ["column", "type", "rules", "comment"], &columns)
 }
 
-/// A table with columns as wide as their widest cell; the last is not padded.
+/// Prints columns as wide as their widest cell. The last column is not padded.
 fn print_rows<const N: usize>(
     out: &mut (dyn Write + Send),
     heading: [&str; N],
@@ -123,7 +123,7 @@ fn text(object: &Map<String, Value>, key: &str) -> String {
     object.get(key).map(line).unwrap_or_default()
 }
 
-/// A value in one line, without JSON's marks where it is simple.
+/// A value in one line, without JSON punctuation where it is simple.
 fn line(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

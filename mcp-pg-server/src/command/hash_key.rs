@@ -5,9 +5,9 @@ use std::io::{self, Read as _, Write};
 use super::Failure;
 use crate::auth::{KeyHash, generate_key};
 
-/// Longest key that is read, in bytes.
+/// The most bytes of a key that are read.
 const KEY_MOST: u64 = 4_096;
-/// A shorter key of someone's own can be guessed by whoever finds its hash.
+/// A shorter key that a person chose could be guessed from its hash.
 const KEY_LEAST: usize = 32;
 
 /// Prints a new key, or the one on standard input, with its hash.

@@ -1,4 +1,4 @@
-//! `http`: where to listen, for whom, and whether the login is safe enough for that.
+//! `http`: serves MCP over HTTP, if the login is safe enough for that.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(super) async fn serve(
 
 /// The service options of the configuration; `own_url` is the URL that the server listens on.
 fn options(config: &Config, own_url: &str) -> ServiceOptions {
-    // Whoever names the public URL means it.
+    // A request to the host of the public URL is accepted.
     let public = config.server.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
     let public_host = public.as_ref().and_then(|url| url.host()).map(str::to_owned);
     ServiceOptions {

@@ -1,15 +1,16 @@
-//! What the login may do beyond its task: told by `check`, at the start, and to those who would let the
-//! network reach it.
+//! Findings about the login: printed by `check`, logged at the start, and refused if the network can reach the
+//! server.
 
 use mcp_pg_core::policy::Role;
 use mcp_pg_core::{Code, Engine, Error, Posture, Principal};
 
 use super::check::counted;
 
-/// Most names that a finding lists.
+/// The most names in a finding.
 const NAMED_MOST: usize = 5;
 
-/// What would let a fault of this server, or of its configuration, reach past row-level security and grants.
+/// Rights of the login that would let a fault of the server or its configuration bypass row-level security and
+/// grants.
 pub(super) fn dangers(posture: &Posture) -> Vec<String> {
     let login = &posture.login;
     let mut findings = Vec::new();
@@ -46,7 +47,7 @@ pub(super) fn dangers(posture: &Posture) -> Vec<String> {
     findings
 }
 
-/// The dangers, and what else a login does not need.
+/// The dangers, and other rights that a login does not need.
 pub(super) fn findings(posture: &Posture) -> Vec<String> {
     let login = &posture.login;
     let mut findings = dangers(posture);
@@ -78,7 +79,7 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
     findings
 }
 
-/// What the configured schemas hold nothing of, or that is not served of them.
+/// Configured schemas without tables, and tables that are not served.
 pub(super) fn unserved(posture: &Posture) -> Vec<String> {
     let names = posture.unusable_schemas.iter();
     let absent = names.map(|name| {
@@ -93,7 +94,7 @@ pub(super) fn unserved(posture: &Posture) -> Vec<String> {
     absent.chain(shared).collect()
 }
 
-/// Warns where there is nothing to serve, neither as the login nor as a role's database role.
+/// Warns if there are no tables, for the login or any role's database role.
 pub(super) fn warn_if_empty(engine: &Engine) {
     let sees_some = |role: &Role| {
         let view = engine.view(&Principal::new("", &role.name));
@@ -104,8 +105,8 @@ pub(super) fn warn_if_empty(engine: &Engine) {
     }
 }
 
-/// Tells what the settings mean in this database, where nobody may have meant it: which columns count changes since
-/// nothing is configured, that nothing can be written, and which grants match no table.
+/// Logs consequences of the settings that may not be intended: version columns that were found by default, a database
+/// that takes no writes, and grants that match no table.
 pub(super) fn tell_settings(engine: &Engine) {
     let (settings, schema) = (engine.settings(), engine.schema());
     if let Some(counted) = counted(&settings, &schema) {
@@ -125,7 +126,8 @@ pub(super) fn tell_settings(engine: &Engine) {
     }
 }
 
-/// Warns of the dangers, of what is not served, and of there being no tables; nobody waits for it.
+/// Logs warnings about the dangers, about what is not served, and about a schema without tables. Runs in the
+/// background.
 pub(super) async fn warn(engine: &Engine) {
     warn_if_empty(engine);
     match engine.posture().await {
@@ -137,7 +139,7 @@ pub(super) async fn warn(engine: &Engine) {
     }
 }
 
-/// Refuses dangers that are not `known`; without a list to compare with, it only warns.
+/// Refuses dangers that are not in `known`. Without a list, they are only logged.
 pub(super) fn accept(posture: &Posture, known: Option<&[String]>) -> Result<(), Error> {
     let dangers = dangers(posture);
     tell(&dangers);
@@ -157,7 +159,7 @@ fn tell(faults: &[String]) {
     }
 }
 
-/// The first of the names, and how many more there are.
+/// The first of the names, and the number of others.
 pub(super) fn some_of(names: &[String]) -> String {
     let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
     match rest.len() {

@@ -1,4 +1,4 @@
-//! The configuration, read again while the server runs: on SIGHUP, and when one of its files has changed.
+//! Reloads the configuration on SIGHUP, and when one of its files has changed.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -14,10 +14,10 @@ use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
-/// How soon to try a configuration again that could not be used because the database was unavailable.
+/// The delay before a configuration is tried again that failed because the database was unavailable.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Reads the configuration as the command line says.
+/// Reads the configuration that the command line names.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
     read(common.config.as_deref(), common, environment)
 }
@@ -39,12 +39,12 @@ fn read(
 pub(super) struct Source<'s> {
     common: &'s Common,
     environment: &'s Environment,
-    /// That a file is gone is no reason to go on without its rules.
+    /// A removed file is not a reason to continue without its rules.
     watched: Watched,
     started_with: Config,
-    /// The roles that the file has defined since the start: none of them becomes a built-in one.
+    /// The roles that the file has defined since the start. None of them may fall back to a built-in role.
     configured_roles: BTreeSet<String>,
-    /// Whether a configuration is not taken that makes the login a danger.
+    /// Whether to refuse a configuration under which the login would be dangerous.
     bound_login: bool,
     metrics: Arc<Metrics>,
     hang_ups: HangUps,
@@ -66,18 +66,19 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// The same for a server that the network reaches: what would make its login a danger is not taken.
+    /// For a server that the network can reach: refuses a configuration under which the login would be dangerous.
     pub(super) fn with_bound_login(self) -> Self {
         Self { bound_login: true, ..self }
     }
 
-    /// The same, and what comes of a configuration is told in `metrics`.
+    /// Counts the results of reloading in `metrics`.
     pub(super) fn told_in(self, metrics: Arc<Metrics>) -> Self {
         Self { metrics, ..self }
     }
 
-    /// Keeps the engine at what the files say, for as long as this is polled. `prepare` reads what else obeys
-    /// them, and gives what takes it over. A faulty configuration is logged, and the previous one stays in use.
+    /// Reloads the engine when the files change, for as long as this is polled. `prepare` reads what else is
+    /// configured and returns a function that replaces it. A faulty configuration is logged, and the previous one
+    /// stays in use.
     pub(super) async fn follow<T: FnOnce()>(
         mut self,
         engine: &Engine,
@@ -94,7 +95,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// A file that was cut short is a configuration, too: one with fewer rules.
+    /// A truncated file may be a valid configuration with fewer rules.
     fn check_whole(&self, config: &Config) -> Result<(), ConfigError> {
         let empty = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() == 0);
         if let Some(file) = self.watched.file().filter(|file| empty(file)) {
@@ -116,7 +117,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// False if it is to be tried again: a key that was withdrawn while the database was away must not live on.
+    /// Returns false to be called again: a revoked key must not stay valid because the database was unavailable.
     async fn reload<T: FnOnce()>(
         &mut self,
         engine: &Engine,
@@ -137,14 +138,14 @@ impl<'s> Source<'s> {
                 tracing::error!(
                     "the configuration is faulty; the previous one stays in use: {error}"
                 );
-                // The queries are none of its faults.
+                // The configuration is not at fault if the queries cannot be read.
                 if let Err(error) = engine.reload().await {
                     tracing::error!("the queries cannot be read again: {error}");
                 }
                 return true;
             }
         };
-        // What is a danger already is no reason to keep a key that was withdrawn.
+        // An existing danger is no reason to keep a revoked key.
         let known = match self.bound_login {
             true => engine.posture().await.map(|known| Some(posture::dangers(&known))),
             false => Ok(None),
@@ -174,11 +175,11 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The keys that differ, and take effect only after a restart.
+/// The changed keys that need a restart.
 fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         (
-            // Those of tokens have it from now on.
+            // Callers with tokens have it at once.
             "default_role, for callers without a token",
             old.settings.default_role != new.settings.default_role,
         ),
@@ -201,7 +202,7 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
-/// The signal that asks for it.
+/// The signal that requests a reload.
 struct HangUps {
     #[cfg(unix)]
     signals: Option<tokio::signal::unix::Signal>,

@@ -1,4 +1,4 @@
-//! An engine on the database that the options name, and the caller that they name.
+//! An engine on the database in the options, and the caller in the options.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ impl Session {
 
     /// Waits until the statements of abandoned calls have ended and all audit records are written.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
-        // The configuration was right: what failed came later.
+        // The configuration was valid, so this is not a usage error.
         let closed = self.engine.close().await;
         closed.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
         Ok(Exit::Done)
@@ -132,7 +132,7 @@ pub(super) fn anonymous(config: &Config) -> Result<Principal, Failure> {
     Ok(Principal { method: "loopback".into(), ..Principal::new("anonymous", role) })
 }
 
-/// The default role; if there is none, the error says that `otherwise` is missing.
+/// The default role. If there is none, the error says that `otherwise` is missing.
 fn default_role(config: &Config, otherwise: &str) -> Result<String, Failure> {
     let settings = &config.settings;
     if !settings.default_role.is_empty() {

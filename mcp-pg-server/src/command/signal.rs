@@ -2,13 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// A token that SIGINT or SIGTERM cancels, from now on.
+/// A token that is cancelled by SIGINT or SIGTERM.
 #[cfg(unix)]
 pub(super) fn stop_on_signal() -> CancellationToken {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        // Registered here, not in the task: a signal may come before that first runs.
+        // Registered here and not in the task, because a signal may arrive before the task runs.
         match signal(kind) {
             Ok(mut signals) => {
                 let cancel = stop.clone();
@@ -25,7 +25,7 @@ pub(super) fn stop_on_signal() -> CancellationToken {
     stop
 }
 
-/// A token that Ctrl-C cancels.
+/// A token that is cancelled by Ctrl-C.
 #[cfg(not(unix))]
 pub(super) fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();

@@ -10,7 +10,7 @@ use crate::config::{Config, Environment};
 use crate::limits::Limiter;
 use crate::stdio;
 
-/// Serves until the input ends, or a signal comes; follows the configuration meanwhile.
+/// Serves until the input ends or a signal arrives, and reloads the configuration meanwhile.
 pub(super) async fn serve(
     common: &Common,
     config: Config,

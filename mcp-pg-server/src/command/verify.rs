@@ -1,4 +1,4 @@
-//! `audit verify`: whether the audit's chains are whole.
+//! `audit verify`: verifies the chains of the audit log.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use super::{Exit, Failure};
 use crate::cli::Common;
 use crate::config::{Config, Database, Environment};
 
-/// Checks the named file; without one, the file and the table of the configuration.
+/// Verifies the given file; without one, the file and the table of the configuration.
 pub(super) async fn verify(
     common: &Common,
     config: Config,

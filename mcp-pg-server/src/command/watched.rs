@@ -1,4 +1,4 @@
-//! The files of a configuration, and whether they have changed since they were read.
+//! Detects changes to the files of a configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use mcp_pg_core::canned::is_query;
 use crate::auth::KeySource;
 use crate::config::Config;
 
-/// How often to look at the files. A change counts once two looks in a row find them the same: an editor may
-/// write in several steps.
+/// The polling interval. A change counts once two polls in a row find the same state, because editors may write in
+/// several steps.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The configuration's own file, if there is one, and the files that it names.
@@ -20,12 +20,12 @@ pub(super) struct Watched {
     known: BTreeMap<PathBuf, Stamp>,
 }
 
-/// When a file was written, its size, and what tells it from another of the same time and size: some deployments
-/// give all their files one time.
+/// The modification time and size of a file, and what distinguishes it from another file with the same time and size:
+/// some deployments give all files the same time.
 type Stamp = (SystemTime, u64, Option<[i64; 3]>);
 
 impl Watched {
-    /// Watches `file` and those that the configuration names, which are still to be read.
+    /// Watches `file` and the files that the configuration names, which have not been read yet.
     pub(super) fn new(file: Option<PathBuf>, config: &Config) -> Self {
         let mut watched = Self { file, named: named(config), known: BTreeMap::new() };
         watched.note();
@@ -37,21 +37,21 @@ impl Watched {
         self.file.as_deref()
     }
 
-    /// Takes the files as they are for those that are known: to be called before they are read.
+    /// Notes the current state of all known files. Called before they are read.
     pub(super) fn note(&mut self) {
         self.known = self.stamps();
     }
 
-    /// Watches those that this configuration names from now on, which are still to be read.
+    /// Watches the files that this configuration names, which have not been read yet.
     pub(super) fn name(&mut self, config: &Config) {
         let own = self.file.as_ref().and_then(|file| self.known.remove_entry(file));
         self.named = named(config);
         self.note();
-        // It was read before: what has become of it since is to be noticed.
+        // The file itself was read before, so changes since then must be noticed.
         self.known.extend(own);
     }
 
-    /// Waits until the files are others than are known, and stay the same for a while.
+    /// Waits until the files differ from the noted state, and are stable.
     pub(super) async fn changed(&self) {
         let mut last = None;
         loop {
@@ -76,8 +76,8 @@ impl Watched {
     }
 }
 
-/// The directory of canned queries, and the files of a token issuer's keys, of those of encrypted columns and of the
-/// server's certificate.
+/// The directory of canned queries, and the files of the issuer's keys, the encryption keys and the server's
+/// certificate.
 fn named(config: &Config) -> Vec<PathBuf> {
     let jwt = config.auth.as_ref().and_then(|auth| auth.jwt.as_ref());
     let keys = jwt.and_then(|jwt| match &jwt.keys {

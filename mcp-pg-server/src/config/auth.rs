@@ -9,24 +9,24 @@ use super::raw::{ApiKeyKeys, Audience, AuthSection, JwtKeys, SigningAlgorithm};
 use super::{ConfigError, known_role};
 use crate::auth::{Algorithm, ApiKey, Credentials, Jwt, JwtSettings, KeySource};
 
-/// How far an issuer's clock may be off unless the configuration says.
+/// The default of `leeway`.
 const LEEWAY: Duration = Duration::from_secs(30);
 
-/// Who may call over HTTP.
+/// The authentication of HTTP callers.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// Callers with keys of their own.
+    /// The API keys.
     pub api_keys: Vec<ApiKey>,
-    /// Callers with tokens of an issuer.
+    /// The issuer of tokens.
     pub jwt: Option<JwtSettings>,
 }
 
 impl Auth {
-    /// What is accepted, with the issuer's keys if those are in a file.
+    /// The credentials, with the issuer's keys if those are in a file.
     ///
     /// # Errors
     ///
-    /// A file that is not there, or holds no key.
+    /// A key file does not exist or contains no key.
     pub fn credentials(&self) -> Result<Credentials, ConfigError> {
         let jwt = self.jwt.clone().map(|settings| {
             let source = settings.keys.clone();
@@ -41,12 +41,12 @@ impl Auth {
     }
 }
 
-/// The roles that API keys name.
+/// The roles of the API keys.
 pub(super) fn roles_of_keys(keys: &AuthSection) -> impl Iterator<Item = &str> {
     keys.api_keys.iter().flatten().filter_map(|key| key.role.as_deref())
 }
 
-/// Applies the keys; relative files lie in `directory`.
+/// Resolves the keys. Relative paths are relative to `directory`.
 pub(super) fn resolve(
     keys: AuthSection,
     settings: &Settings,
@@ -144,7 +144,7 @@ fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettin
     })
 }
 
-/// Keys that came in clear could be anyone's.
+/// Keys that are fetched without TLS could be forged.
 fn jwks_url(url: &str) -> Result<http::Uri, ConfigError> {
     let parsed: Option<http::Uri> = url.parse().ok();
     let safe = |url: &http::Uri| match url.scheme_str() {
@@ -159,13 +159,13 @@ fn jwks_url(url: &str) -> Result<http::Uri, ConfigError> {
     })
 }
 
-/// Whether the host of a URL or connection is this machine.
+/// Whether the host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Scheme, host and port of `server.public_url`.
+/// The scheme, host and port of `server.public_url`.
 pub(super) fn origin(url: &str) -> Result<String, ConfigError> {
     let wrong = || {
         ConfigError::new(format!(

@@ -1,10 +1,10 @@
-//! `"claim:NAME"`: a value that a claim of the caller gives.
+//! `"claim:NAME"`, which stands for the value of a claim.
 
 use serde_json::Value;
 
 use super::ConfigError;
 
-/// Refuses a text that names no claim, or misspells that it does.
+/// Refuses an empty claim name, and texts that look like a misspelt claim.
 pub(super) fn check(text: &str) -> Result<(), ConfigError> {
     let Some((word, name)) = text.split_once(':') else { return Ok(()) };
     match word {
@@ -17,7 +17,7 @@ pub(super) fn check(text: &str) -> Result<(), ConfigError> {
     }
 }
 
-/// The same of all texts in a value.
+/// The same for all texts in a value.
 pub(super) fn check_within(value: &Value) -> Result<(), ConfigError> {
     match value {
         Value::String(text) => check(text),

@@ -1,4 +1,4 @@
-//! The database: its URL, completed by libpq's variables.
+//! The database URL, completed by libpq's environment variables.
 
 use std::path::{Path, PathBuf};
 
@@ -23,15 +23,15 @@ impl Database {
         self.url.is_some() || NAMING.iter().any(|name| environment.get(name).is_some())
     }
 
-    /// The connection's parameters, as psql would find them.
+    /// The connection's parameters, resolved as by psql.
     ///
-    /// The URL is the option, else the configuration's, else `DATABASE_URL`. What it leaves open comes
-    /// from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `PGSSLROOTCERT`, and else
-    /// from libpq's defaults; but beyond sockets and loopback, the default is an encrypted connection.
+    /// The URL is the option's, otherwise the configuration's, otherwise `DATABASE_URL`. Missing parameters come from
+    /// `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `PGSSLROOTCERT`, otherwise from
+    /// libpq's defaults; but to hosts other than this machine, the default is an encrypted connection.
     ///
     /// # Errors
     ///
-    /// A URL or variable that is not valid. The message does not repeat it, since it may contain a password.
+    /// The URL or a variable is not valid. The message does not repeat it, because it may contain a password.
     pub fn resolve(
         &self,
         environment: &Environment,
@@ -78,10 +78,10 @@ impl Database {
     }
 }
 
-/// The parameters in a connection URL, or in pairs as libpq has them.
+/// Parses a connection URL or a `key=value` string.
 fn parse(url: &str) -> Result<tokio_postgres::Config, ConfigError> {
     url.parse().map_err(|error: tokio_postgres::Error| {
-        // The source says what is wrong, the error itself only that something is.
+        // The message is in the source; the error itself only names the kind.
         let source = std::error::Error::source(&error);
         let reason = source.map_or_else(|| error.to_string(), ToString::to_string);
         let form = match url.split_once("://") {
@@ -109,7 +109,7 @@ fn add_ports(config: &mut tokio_postgres::Config, ports: &str) -> Result<(), Con
     Ok(())
 }
 
-/// libpq's default: the local socket where there is one, else TCP to this machine.
+/// libpq's default: the local socket if there is one, otherwise TCP to this machine.
 fn default_host(config: &mut tokio_postgres::Config) {
     let sockets = ["/var/run/postgresql", "/tmp"];
     match sockets
@@ -121,7 +121,7 @@ fn default_host(config: &mut tokio_postgres::Config) {
     };
 }
 
-/// Sets the connection's mode, and says what the server must prove.
+/// Sets the TLS mode, and how the server's identity is verified.
 fn encryption(
     config: &mut tokio_postgres::Config,
     asked: Asked,
@@ -157,15 +157,15 @@ fn encryption(
         }
     };
     let identity = match (mode, identity, root.as_deref()) {
-        // As in libpq, whoever names the system's authorities wants the name verified as well, …
+        // As in libpq, the system's authorities imply that the name is verified, …
         (SslMode::Require, _, Some("system")) => ServerIdentity::Name,
-        // … and whoever names a root certificate wants it to be looked at.
+        // … and a root certificate implies that the certificate is verified.
         (SslMode::Require, ServerIdentity::Any, _) if root_certificates.is_some() => {
             ServerIdentity::Authority
         }
         (_, identity, _) => identity,
     };
-    // A socket is not encrypted, whatever was asked: nobody is in between.
+    // Sockets are not encrypted, whatever is requested.
     let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
     let plain = sockets && !config.get_hosts().is_empty();
     let identity = if plain { ServerIdentity::Any } else { identity };

@@ -1,4 +1,4 @@
-//! `[encryption]`: which columns, and where their keys are.
+//! `[encryption]`: the encrypted columns and the file of their keys.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::ConfigError;
 use super::raw::EncryptionKeys;
 use crate::file;
 
-/// The file of the keys, if they are in one; a relative one lies in `directory`.
+/// The key file, if there is one. A relative path is relative to `directory`.
 pub(super) fn key_file(keys: &EncryptionKeys, directory: &Path) -> Option<PathBuf> {
     keys.keys.is_none().then(|| keys.key_file.as_ref().map(|file| directory.join(file))).flatten()
 }

@@ -7,16 +7,16 @@ use mcp_pg_core::name::nearest;
 use super::{ConfigError, raw};
 
 const PREFIX: &str = "MCP_PG__";
-/// What the names of this program's own variables begin with.
+/// The prefix of this program's variables.
 const OWN: &str = "MCP_PG_";
-/// Secrets have names of their own, for those who keep them apart; they are no TOML.
+/// Variables for secrets, which are taken literally, not as TOML.
 const SECRETS: [(&str, &str); 2] =
     [("MCP_PG_ENCRYPTION_KEYS", "ENCRYPTION__KEYS"), ("MCP_PG_STATE_KEY", "SERVER__STATE_KEY")];
 
-/// What follows that in variables which are no keys of the configuration.
+/// Variables with the prefix that are not keys of the configuration.
 const OTHERS: [&str; 5] = ["CLAIMS", "ENCRYPTION_KEYS", "POSTGRES_BIN", "ROLE", "STATE_KEY"];
 
-/// Keys that hold lists: in a variable, commas alone may part their items.
+/// Keys whose values are lists. In a variable, items may be separated by commas.
 const LISTS: [&str; 10] = [
     "algorithms",
     "allowed_hosts",
@@ -30,30 +30,30 @@ const LISTS: [&str; 10] = [
     "untrusted",
 ];
 
-/// Keys that are true or false: in a variable, in letters of any case.
+/// Boolean keys. In a variable, case is ignored.
 const FLAGS: [&str; 5] =
     ["allow_hard_delete", "allow_unsafe_login", "analyze", "confirm_after_untrusted", "images"];
 
-/// The environment variables at start, so that resolving them is a function and can be tested.
+/// The environment variables at the start, so that tests can give others.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
-    /// Names of those that are not Unicode.
+    /// Names of variables that are not Unicode.
     unreadable: BTreeSet<String>,
 }
 
-/// A key that a variable has set.
+/// A key that is set by a variable.
 pub(super) struct Overlaid<'e> {
-    /// As errors name it: `limits.max_rows`.
+    /// The key's name in errors: `limits.max_rows`.
     key: String,
     variable: &'e str,
 }
 
 impl Overlaid<'_> {
-    /// The error under the variable's name, if it is about this key.
+    /// The error with the variable's name, if it is about this key.
     pub(super) fn blamed(&self, error: &ConfigError) -> Option<ConfigError> {
         let text = error.to_string();
-        // The section of the key may be what there is not.
+        // The section itself may not exist.
         let section = || text.split_once(": unknown key").map(|(section, _)| section);
         let own = match text.strip_prefix(&self.key) {
             Some(rest) => rest.starts_with(['.', ':', '[', ' ']),
@@ -83,7 +83,7 @@ impl Environment {
         environment
     }
 
-    /// The given variables alone.
+    /// Only the given variables.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { variables: pairs.collect(), unreadable: BTreeSet::new() }
@@ -94,10 +94,10 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Lays each `MCP_PG__SECTION__KEY` that is not empty over the file's keys, and tells which it has set.
+    /// Sets the keys of all non-empty `MCP_PG__SECTION__KEY` variables, which override the file. Returns these keys.
     ///
-    /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise; a list of
-    /// texts may be written as `a,b`, too, and what is true or false in letters of any case.
+    /// A value is parsed as TOML if possible (`10`, `true`, `["a", "b"]`) and is a text otherwise. Lists may also be
+    /// written as `a,b`, and booleans in any case.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<Vec<Overlaid<'_>>, ConfigError> {
         if let Some(name) = self.unreadable.iter().find(|name| name.starts_with(OWN)) {
             return Err(ConfigError::new(format!("{name}: is not Unicode")));
@@ -127,8 +127,8 @@ impl Environment {
     }
 }
 
-/// The variable that was meant by one whose name goes on like this, if it is a misspelled one: others begin alike, of
-/// Kubernetes for a service of this name (`MCP_PG_PORT`) and of other programs.
+/// The variable that was meant, if `rest` is a misspelt name. Other variables may have the same prefix: those of
+/// Kubernetes for a service of this name (`MCP_PG_PORT`), and those of other programs.
 fn meant(rest: &str, value: &str) -> Option<String> {
     if OTHERS.contains(&rest) {
         return None;
@@ -153,7 +153,7 @@ fn meant(rest: &str, value: &str) -> Option<String> {
     }
 }
 
-/// Sets the key at the path, and gives its name with dots.
+/// Sets the key at the path, and returns its name with dots.
 fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<String> {
     let (key, rest) = match path.split_once("__") {
         Some((key, rest)) => (key, Some(rest)),
@@ -162,7 +162,7 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<String
     if key.is_empty() {
         return None;
     }
-    // Variables are upper case by custom; names such as a role's may be of any case.
+    // Variables are usually upper case; keys such as a role's name may have any case.
     let key = table
         .keys()
         .find(|known| known.eq_ignore_ascii_case(key))

@@ -1,4 +1,4 @@
-//! `[limits]` and `[roles.NAME.limits]`: how much of everything.
+//! `[limits]` and `[roles.NAME.limits]`.
 
 use std::num::NonZeroU32;
 
@@ -16,7 +16,7 @@ pub(super) fn apply(
     keys: LimitKeys,
 ) -> Result<RequestLimits, ConfigError> {
     let limits = &mut settings.limits;
-    // A bound that was not written follows a smaller `max_rows`.
+    // The default limit follows a smaller `max_rows`.
     if let (Some(max), None) = (keys.max_rows, keys.default_rows) {
         limits.default_rows = limits.default_rows.min(max);
     }
@@ -70,7 +70,7 @@ pub(super) fn apply(
     Ok(RequestLimits { every, failed_authentications_per_minute, ..RequestLimits::default() })
 }
 
-/// The limits of a role's replies, and of the calls of each of its callers.
+/// The limits of a role's replies, and of each of its callers.
 pub(super) fn of_role(
     name: &str,
     keys: &RoleLimitKeys,

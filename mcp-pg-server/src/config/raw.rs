@@ -176,7 +176,7 @@ pub(super) enum Audience {
     Several(Vec<String>),
 }
 
-/// Algorithms that tokens can be signed by: with public keys, so that nobody who can verify one can sign one.
+/// The accepted signature algorithms. All are asymmetric, so that whoever verifies tokens cannot sign them.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) enum SigningAlgorithm {
     RS256,
@@ -220,13 +220,13 @@ impl<'de> Deserialize<'de> for Wait {
 pub(super) fn parse(table: toml::Table) -> Result<File, ConfigError> {
     serde_path_to_error::deserialize(table).map_err(|error| {
         let path = error.path().to_string();
-        // toml adds a second line that repeats the path.
+        // toml adds a second line, which repeats the path.
         let reason = error.inner().to_string();
         ConfigError::new(explain(&path, reason.lines().next().unwrap_or_default()))
     })
 }
 
-/// What serde calls Rust's types, in the terms of TOML.
+/// The TOML term for a Rust type in serde's message.
 fn in_toml(reason: &str) -> String {
     let Some((got, wanted)) = reason.rsplit_once(", expected ") else { return reason.to_owned() };
     let wanted = match wanted {
@@ -241,7 +241,7 @@ fn in_toml(reason: &str) -> String {
     format!("{got}, expected {wanted}")
 }
 
-/// serde's sentence with the nearest of the names that it lists.
+/// serde's message with the nearest of the names that it lists.
 ///
 /// An unknown name is reported as ``unknown field `x`, expected one of `a`, `b` ``: the texts between
 /// backticks are the name and the known ones.

@@ -1,4 +1,4 @@
-//! From keys to settings: defaults, and combinations that make no sense.
+//! Resolves keys to settings: applies defaults, and refuses contradictory combinations.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role, serv
 /// How often to check whether the schema has changed, if there are no notifications.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
-/// Applies the keys to the defaults; relative files lie in `directory`.
+/// Applies the keys to the defaults. Relative paths are relative to `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
@@ -87,7 +87,7 @@ fn apply_database(settings: &mut Settings, keys: DatabaseKeys) -> Result<(), Con
     let duration = |wait: Option<Wait>| wait.map(|wait| wait.0);
     let timeouts = &mut settings.timeouts;
     put(&mut timeouts.statement, duration(keys.statement_timeout));
-    // Unless it is told otherwise, what one statement may take a transaction may.
+    // By default, a transaction may take as long as one statement.
     let transaction = duration(keys.transaction_timeout);
     timeouts.transaction = transaction.unwrap_or(timeouts.transaction.max(timeouts.statement));
     put(&mut timeouts.lock, duration(keys.lock_timeout));

@@ -1,4 +1,4 @@
-//! `[roles.NAME]`: what it grants, and combinations that make no sense.
+//! `[roles.NAME]`: resolves its keys, and refuses contradictory combinations.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Role, RoleLimits,
 use super::raw::{GrantKeys, RoleKeys};
 use super::{ConfigError, claim, limits};
 
-/// Applies the keys; `confirm` are the actions that all roles have to ask for. Beside configured roles, a built-in one
-/// exists only if `named` (API keys) or `default_role` asks for it.
+/// Applies the keys. `confirm` are the actions that all roles have to confirm. If roles are configured, a built-in
+/// role exists only if `named` (API keys) or `default_role` names it.
 pub(super) fn apply(
     settings: &mut Settings,
     roles: BTreeMap<String, RoleKeys>,
@@ -41,7 +41,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Whether callers can have the role.
+/// Refuses a role that does not exist.
 pub(crate) fn known_role(settings: &Settings, name: &str) -> Result<(), ConfigError> {
     let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
     if names.contains(&name) {
@@ -53,7 +53,7 @@ pub(crate) fn known_role(settings: &Settings, name: &str) -> Result<(), ConfigEr
     }))
 }
 
-/// What a role that reads nothing is granted in vain: rows to write to are found by reading.
+/// The granted writes that need to read rows, in a role that cannot read.
 fn unread(role: &Role) -> Option<String> {
     if role.grants.iter().any(|grant| grant.actions.contains(Action::Select)) {
         return None;
@@ -111,7 +111,7 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
     })
 }
 
-/// Why a setting of PostgreSQL's is not one that a role can have.
+/// Why a session setting is reserved, if it is.
 fn reserved(setting: &str) -> Option<&'static str> {
     Some(match setting.to_ascii_lowercase().as_str() {
         "datestyle" | "intervalstyle" | "timezone" | "bytea_output" | "extra_float_digits"
@@ -129,7 +129,7 @@ fn reserved(setting: &str) -> Option<&'static str> {
     })
 }
 
-/// Actions that the user must agree to: a read changes nothing.
+/// The actions that need confirmation. Reads cannot.
 fn asked(key: &str, actions: Vec<Action>) -> Result<Actions, ConfigError> {
     let actions: Actions = actions.into_iter().collect();
     match actions.contains(Action::Select) {

@@ -1,4 +1,4 @@
-//! `[server]`: names, pages, the certificate and the bounds of HTTP.
+//! `[server]`: host names, web pages, certificate and limits of HTTP.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -24,15 +24,15 @@ pub struct Server {
     pub max_connections: Option<usize>,
     /// How long a client may take over a request, unless it is the default.
     pub request_timeout: Option<Duration>,
-    /// The key that server processes share which accept the answers to each other's questions. Without one, each process
-    /// makes its own.
+    /// The key shared by server processes that accept the answers to each other's questions. Without one, each
+    /// process makes its own.
     pub state_key: Option<StateKey>,
     /// The file of that key, if it is in one.
     pub state_key_file: Option<PathBuf>,
 }
 
 impl Server {
-    /// Whether a running server has to be restarted to be like the other. A certificate is replaced while it runs.
+    /// Whether the change to `other` needs a restart. A certificate is replaced without one.
     pub(crate) fn needs_restart(&self, other: &Self) -> bool {
         self.allowed_hosts != other.allowed_hosts
             || self.allowed_origins != other.allowed_origins
@@ -44,7 +44,7 @@ impl Server {
     }
 }
 
-/// Resolves the keys; relative files lie in `directory`.
+/// Resolves the keys. Relative paths are relative to `directory`.
 pub(super) fn resolve(keys: ServerKeys, directory: &Path) -> Result<Server, ConfigError> {
     let state_key_file = keys.state_key_file.map(|path| directory.join(path));
     let state_key_file = state_key_file.filter(|_| keys.state_key.is_none());
@@ -60,7 +60,7 @@ pub(super) fn resolve(keys: ServerKeys, directory: &Path) -> Result<Server, Conf
     })
 }
 
-/// Names that requests may be addressed to.
+/// Host names that requests may be addressed to.
 fn hosts(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
     match given.iter().find(|host| host.is_empty() || host.contains(['/', '*'])) {
         Some(host) => Err(ConfigError::new(format!(
@@ -70,7 +70,7 @@ fn hosts(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
     }
 }
 
-/// Web pages that may call.
+/// Origins of web pages that may call.
 fn origins(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
     match given.iter().find(|origin| !origin.contains("://")) {
         Some(origin) => Err(ConfigError::new(format!(
@@ -80,7 +80,7 @@ fn origins(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
     }
 }
 
-/// The files of the certificate and its key: both or neither.
+/// The files of the certificate and its key; both or none must be given.
 fn certificate(
     chain: Option<PathBuf>,
     key: Option<PathBuf>,
@@ -93,7 +93,7 @@ fn certificate(
     }
 }
 
-/// The key that processes share: in the environment, else in a file.
+/// The shared key, from the environment or otherwise from a file.
 fn state_key(text: Option<String>, file: Option<&Path>) -> Result<Option<StateKey>, ConfigError> {
     let (place, text) = match (text, file) {
         (None, None) => return Ok(None),

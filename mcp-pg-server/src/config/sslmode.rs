@@ -1,8 +1,9 @@
-//! `sslmode`, `sslrootcert` and `gssencmode`, which libpq reads and the driver does not, taken out of a connection string.
+//! Parses `sslmode`, `sslrootcert` and `gssencmode`, which the driver does not support as libpq does, out of a
+//! connection string.
 
 use percent_encoding::percent_decode_str;
 
-/// What a connection string says of encryption.
+/// The TLS parameters of a connection string.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) mode: Option<String>,
@@ -10,10 +11,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Keeps the value if it is one of these parameters'.
+    /// Stores the value, if it is one of these parameters.
     fn take(&mut self, key: &str, value: String) -> bool {
         match key {
-            // There is no encryption by GSSAPI here: who does not insist on it has what was asked for.
+            // GSSAPI encryption is not supported, so only `require` is an error.
             "gssencmode" => return value != "require",
             "sslmode" => self.mode = Some(value),
             "sslrootcert" => self.root_certificate = Some(value),
@@ -23,7 +24,7 @@ impl Asked {
     }
 }
 
-/// The connection string without them, and what they say.
+/// Splits a connection string into the other parameters and these.
 pub(super) fn split(text: &str) -> (String, Asked) {
     let mut asked = Asked::default();
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -50,14 +51,14 @@ pub(super) fn split(text: &str) -> (String, Asked) {
                 }
                 left = after;
             }
-            // What is no pair is the driver's to complain of.
+            // The driver reports malformed pairs.
             kept + left
         }
     };
     (rest, asked)
 }
 
-/// The first `key = value`: its text, key, value without quotes, and what comes after.
+/// The first `key = value`: its text, the key, the value without quotes, and the rest.
 fn pair(text: &str) -> Option<(&str, &str, String, &str)> {
     let (key, rest) = text.split_once('=')?;
     let rest = rest.trim_start();

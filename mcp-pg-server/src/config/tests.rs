@@ -1,4 +1,4 @@
-//! What configurations mean, and how wrong ones are reported.
+//! The meaning of configurations, and the errors about wrong ones.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn the_example_file_is_the_default_configuration() {
     let text = include_str!("../../mcp-pg.example.toml");
     let config = parse(text).unwrap();
     assert_eq!(config.settings, Settings::default());
-    // Its commented-out keys must be right as well.
+    // The commented-out keys must be valid, too.
     let uncommented: String = text
         .lines()
         .map(|line| line.strip_prefix("#: ").unwrap_or(line))
@@ -223,7 +223,7 @@ fn a_built_in_role_beside_configured_ones_exists_if_the_file_names_it() {
         names(&format!("default_role = \"analyst\"\n{}", key("operator"))),
         ["support", "analyst", "operator"]
     );
-    // A configured role of that name takes its place, whatever it may do.
+    // A configured role with this name replaces the built-in one.
     let narrow = "[roles.operator]\n";
     let config = parse(&format!("{narrow}{}", key("operator"))).unwrap();
     let operator = config.settings.roles.iter().find(|role| role.name == "operator").unwrap();

@@ -1,11 +1,11 @@
-//! A diagram in Mermaid's language for entities and relationships.
+//! Diagrams in Mermaid's syntax for entity-relationship diagrams.
 
 use std::fmt::Write as _;
 
 use super::{Diagram, Entity};
 
 impl Diagram {
-    /// The text, cut after `most` bytes with a line that says so.
+    /// The text. After `most` bytes it is cut, with a line that says so.
     pub(crate) fn mermaid(&self, most: usize) -> String {
         let mut text = String::from("erDiagram\n");
         for (position, table) in self.tables.iter().enumerate() {
@@ -20,7 +20,7 @@ impl Diagram {
     }
 }
 
-/// One table with its columns, and a line for each of its references.
+/// A table with its columns, and a line for each reference.
 fn entity(table: &Entity) -> String {
     let name = quoted(&table.name);
     let mut part = format!("    {name} {{\n");
@@ -43,17 +43,17 @@ fn entity(table: &Entity) -> String {
     part
 }
 
-/// Words that stand for a kind of key wherever an attribute could, in any case.
+/// Words that Mermaid takes for a kind of key wherever an attribute is possible, in any case.
 const KEYS: [&str; 3] = ["pk", "fk", "uk"];
 
-/// A name as Mermaid takes it: quoted, without what ends a quotation or a line, or begins a comment or a tag of HTML.
+/// A quoted name, without characters that end a quotation or a line or begin a comment or HTML tag.
 fn quoted(name: &str) -> String {
     let odd = |c: char| matches!(c, '"' | '%' | '\\' | '<' | '>') || c.is_control();
     let name: String = name.chars().map(|c| if odd(c) { '_' } else { c }).collect();
     format!("\"{name}\"")
 }
 
-/// A word as Mermaid takes it for types and attributes: it begins with a letter, has no spaces, and is no key.
+/// A word for types and attributes: it begins with a letter, contains no spaces, and is none of [`KEYS`].
 fn word(name: &str) -> String {
     let mut word: String =
         name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();

@@ -1,5 +1,4 @@
-//! A diagram as SVG. The crate layout-rs says where each table stands and how the lines run; what they look
-//! like is drawn here.
+//! Diagrams as SVG. The crate layout-rs computes positions and lines; this draws them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -13,19 +12,20 @@ use layout::topo::layout::VisualGraph;
 
 use super::{Diagram, Entity};
 
-/// Most tables of a picture: with more, nobody sees anything.
+/// The most tables of a picture. More could not be read.
 const TABLES_MOST: usize = 150;
-/// With more tables than this, only the columns of keys are drawn.
+/// Above this number of tables, only key columns are drawn.
 const WHOLE_MOST: usize = 12;
-/// Most columns of a table that is drawn whole.
+/// The most columns of a table.
 const COLUMNS_MOST: usize = 25;
 
-/// In pixels: a letter's width, a line's height, the space at the edge of a table, and between tables.
+/// In pixels: the width of a character, the height of a line, the padding of a table, and the distance between
+/// tables.
 const LETTER: f64 = 7.5;
 const LINE: f64 = 18.0;
 const EDGE: f64 = 8.0;
 const GAP: f64 = 40.0;
-/// The layout takes a letter for a square of this size.
+/// The size of the layout's character cells.
 const UNIT: usize = 8;
 
 const STYLE: &str = "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}\
@@ -37,7 +37,7 @@ impl Diagram {
     ///
     /// # Errors
     ///
-    /// A sentence, if there are too many tables to see any.
+    /// A message, if there are too many tables.
     pub(crate) fn svg(&self) -> Result<String, String> {
         if self.tables.len() > TABLES_MOST {
             return Err(format!(
@@ -53,7 +53,7 @@ impl Diagram {
         for (table, place) in boxes.iter().zip(&places) {
             extent.hold(table, *place);
         }
-        // What refers to nothing needs no layout: rows of it go below.
+        // Tables without references need no layout: they are drawn in rows below.
         let width = extent.right.max(1_000.0);
         let (mut x, mut y, mut tallest) = (GAP, extent.bottom + GAP, 0.0_f64);
         for (place, table) in places.iter_mut().zip(&boxes).filter(|(place, _)| place.is_none()) {
@@ -85,7 +85,7 @@ impl Diagram {
         Ok(svg)
     }
 
-    /// Where the tables with references stand, and the lines between them.
+    /// The positions of the tables with references, and the lines between them.
     fn related(&self, boxes: &[Table]) -> (Vec<Option<(f64, f64)>>, Lines) {
         let position: HashMap<&str, usize> =
             self.tables.iter().enumerate().map(|(at, table)| (table.name.as_str(), at)).collect();
@@ -126,7 +126,7 @@ impl Diagram {
     }
 }
 
-/// The edges of what is drawn.
+/// The extent of the drawing.
 #[derive(Debug, Clone, Copy, Default)]
 struct Extent {
     left: f64,
@@ -149,10 +149,10 @@ impl Extent {
     }
 }
 
-/// A table as it is drawn.
+/// A table as a box.
 struct Table {
     name: String,
-    /// Names and types of columns, or a note on those that are left out.
+    /// The names and types of its columns, and a note about omitted ones.
     lines: Vec<(String, String)>,
     width: f64,
 }
@@ -189,7 +189,7 @@ impl Table {
         (self.lines.len() as f64 + 1.0) * LINE + EDGE
     }
 
-    /// What the layout takes for a box of this size.
+    /// The box for the layout.
     fn element(&self) -> Element {
         let squares = |pixels: f64| (pixels / UNIT as f64).ceil().max(1.0) as usize;
         let row = "m".repeat(squares(self.width));
@@ -223,7 +223,7 @@ impl Table {
     }
 }
 
-/// Text as XML takes it.
+/// The text, escaped for XML.
 fn escaped(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, c| {
         match c {
@@ -237,7 +237,7 @@ fn escaped(text: &str) -> String {
     })
 }
 
-/// What the layout draws: of that only the lines are kept.
+/// Collects the lines that the layout draws, and ignores the rest.
 #[derive(Debug, Default)]
 struct Lines {
     svg: String,
@@ -261,7 +261,7 @@ impl RenderBackend for Lines {
 
     fn draw_text(&mut self, _: Point, _: &str, _: &StyleAttr) {}
 
-    /// The first pair is a point and the way out of it, each further one the way into a point, and the point.
+    /// The first pair is a point and its control point, each further pair a control point and its point.
     fn draw_arrow(
         &mut self,
         path: &[(Point, Point)],
@@ -272,7 +272,8 @@ impl RenderBackend for Lines {
         _: &str,
     ) {
         let Some(((from, out), rest)) = path.split_first() else { return };
-        // Each curve lies within its points: of a bend, the way out of it mirrors the way in.
+        // A curve lies within its points and control points. At a bend, the outgoing control point mirrors the
+        // incoming one.
         self.extent.reach(out.x, out.y);
         for (into, to) in rest {
             self.extent.reach(into.x, into.y);

@@ -1,4 +1,4 @@
-//! The unprivileged account that PostgreSQL runs as when we are root, which it refuses.
+//! The unprivileged account for PostgreSQL, which refuses to run as root.
 
 use std::fs;
 use std::io;
@@ -20,8 +20,8 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account to run PostgreSQL as instead of the owner of a directory that we made: none where that is an
-    /// ordinary user.
+    /// The account to run PostgreSQL as. `None` if the owner of this new directory is an ordinary user, who can run
+    /// it.
     pub(super) fn for_owner_of(directory: &Path) -> Result<Option<Account>, EmbeddedError> {
         let owner = fs::metadata(directory).map_err(system("look at the cluster's directory"))?;
         if owner.uid() != 0 {
@@ -32,7 +32,7 @@ impl Account {
         account.map(Some).ok_or(EmbeddedError::NoAccount)
     }
 
-    /// Looks a name up in the text of `/etc/passwd`.
+    /// Finds a name in the text of `/etc/passwd`.
     fn find(users: &str, name: &str) -> Option<Account> {
         users.lines().find_map(|line| {
             let mut fields = line.split(':');
@@ -48,7 +48,7 @@ impl Account {
         chown(directory, Some(self.user), Some(self.group))
     }
 
-    /// Makes a command run as the account, with none of our supplementary groups.
+    /// Makes a command run as the account, without supplementary groups.
     pub(super) fn run_as(self, command: &mut Command) {
         command.uid(self.user).gid(self.group);
     }

@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs are: the search for installed ones, and their installation where there are none.
+//! Finds PostgreSQL's programs, and installs them if there are none.
 
 use std::cmp::Reverse;
 use std::env;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{Account, EmbeddedError, system};
 
-/// Where packages put their versions side by side: the directory, how a version's name begins, the way from there.
+/// Where packages install several versions: the directory, the prefix of a version's name, and the path from there.
 const USUAL_PLACES: [(&str, &str, &str); 6] = [
     ("/usr/lib/postgresql", "", "bin"),
     ("/usr", "pgsql-", "bin"),
@@ -18,7 +18,7 @@ const USUAL_PLACES: [(&str, &str, &str); 6] = [
     ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// The directory that holds `initdb` and `postgres`; installs them where they are not found.
+/// The directory with `initdb` and `postgres`, which are installed if they are not found.
 pub(super) fn find_or_install(account: Option<Account>) -> Result<PathBuf, EmbeddedError> {
     if let Some(directory) = env::var_os("MCP_PG_POSTGRES_BIN").map(PathBuf::from) {
         return usable(&directory, account).ok_or(EmbeddedError::WrongDirectory(directory));
@@ -28,7 +28,7 @@ pub(super) fn find_or_install(account: Option<Account>) -> Result<PathBuf, Embed
     if let Some(bin) = find() {
         return Ok(bin);
     }
-    // Of several processes that find none at once, the first installs it.
+    // If several processes find none at the same time, the first one installs it.
     fs::create_dir_all(&cache).map_err(system("create the cache directory"))?;
     let lock = File::create(cache.join("lock")).map_err(system("create the cache's lock"))?;
     lock.lock().map_err(system("lock the cache directory"))?;
@@ -38,7 +38,7 @@ pub(super) fn find_or_install(account: Option<Account>) -> Result<PathBuf, Embed
     }
 }
 
-/// What is installed for later starts. Another user than root must be able to read what root installs.
+/// The directory of an installation for later starts. If root installs it, other users must be able to read it.
 fn cache_directory(account: Option<Account>) -> PathBuf {
     if account.is_some() {
         return PathBuf::from("/var/cache/mcp-pg");
@@ -49,7 +49,7 @@ fn cache_directory(account: Option<Account>) -> PathBuf {
         .map_or_else(|| PathBuf::from(".pg"), |cache| cache.join("mcp-pg"))
 }
 
-/// Every directory to look into, the preferred first.
+/// The directories to search, in order of preference.
 fn candidates(cache: &Path) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut all: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -69,9 +69,9 @@ fn candidates(cache: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// The directory itself, links resolved, if the account that will run PostgreSQL can run it from there.
+/// The directory with links resolved, if the account can run PostgreSQL from there.
 fn usable(directory: &Path, account: Option<Account>) -> Option<PathBuf> {
-    // A link to a single program, as in /usr/local/bin, leads to the directory that has them all.
+    // A link to a single program, as in /usr/local/bin, leads to the directory with all of them.
     let initdb = fs::canonicalize(directory.join("initdb")).ok()?;
     let bin = initdb.parent()?.to_owned();
     let runs = ["initdb", "postgres"].iter().all(|program| {
@@ -91,7 +91,7 @@ fn install(cache: &Path, account: Option<Account>) -> Result<PathBuf, EmbeddedEr
         .args(["-c", include_str!("../../scripts/get-postgres.sh"), "get-postgres"])
         .arg(cache)
         .stdin(Stdio::null())
-        // Progress is for whoever waits; standard output may carry a protocol.
+        // Progress goes to standard error; standard output may carry a protocol.
         .stderr(Stdio::inherit())
         .output()
         .map_err(system("run /bin/sh"))?;

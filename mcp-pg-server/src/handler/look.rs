@@ -1,4 +1,4 @@
-//! Requests other than tool calls that look at the schema: counted and recorded like calls.
+//! Requests about the schema other than tool calls. They are counted and recorded like calls.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::{Handler, Parts, members};
 
-/// What is recorded and counted besides tools.
+/// The name of these requests in records and metrics.
 pub(super) const READ: &str = "resources/read";
 pub(super) const PROMPT: &str = "prompts/get";
 pub(super) const COMPLETE: &str = "completion/complete";
@@ -26,12 +26,12 @@ const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const UNREADABLE: &str = "request";
 
-/// The method of a request in place of one that cannot be read; its parameters say why. No client knows it.
+/// The method that stands for a message that cannot be read; its parameters say why. No client knows it.
 pub(crate) static UNREADABLE_METHOD: LazyLock<String> =
     LazyLock::new(|| format!("{UNREADABLE}/{:016x}", RandomState::new().build_hasher().finish()));
 
 impl Handler {
-    /// What `look` finds in what the caller sees; `arguments` are those of the request.
+    /// Answers a request by calling `look` with what the caller sees. `arguments` are recorded.
     pub(super) async fn look<T>(
         &self,
         cx: &RequestContext<RoleServer>,
@@ -59,7 +59,7 @@ impl Handler {
                 let answer = || look(&*engine.view(&caller)?, &engine.queries(&caller)?);
                 engine.recorded(&actor, origin, method, arguments, answer).await
             }
-            // Unheard.
+            // The caller is unknown.
             Err(error) => {
                 engine.refuse(&actor, origin, method, arguments, &error).await;
                 Err(error)
@@ -70,14 +70,13 @@ impl Handler {
         found
     }
 
-    /// The error of a request that is none of the protocol's: of an unknown method, or of a known one whose
-    /// parameters are not what it takes.
+    /// The error of a request that does not fit the protocol: an unknown method, or wrong parameters of a known one.
     pub(super) async fn misfit(
         &self,
         cx: &RequestContext<RoleServer>,
         request: &CustomRequest,
     ) -> Option<Error> {
-        // Since revision 2026-07-28 there is `subscriptions/listen` instead.
+        // Since revision 2026-07-28, `subscriptions/listen` replaces this method.
         let listens = cx.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
         let subscribing: &[_] = if listens { &[LISTEN] } else { &[LISTEN, SUBSCRIBE, UNSUBSCRIBE] };
         let known = [CALL, READ, PROMPT, COMPLETE];
@@ -105,7 +104,7 @@ impl Handler {
         self.look(cx, method, given, misfit).await.err()
     }
 
-    /// Records and counts what stood in the input and was no message.
+    /// Records and counts input that is not a message.
     pub(super) async fn unreadable(
         &self,
         cx: &NotificationContext<RoleServer>,
@@ -128,15 +127,15 @@ impl Handler {
     }
 }
 
-/// Whether a request that is none of the protocol's calls a tool, with arguments that are no object: the model can mend
-/// that, and learns of it as of other errors.
+/// Whether an invalid request is a tool call whose arguments are not an object. The model can correct that, so it is
+/// a tool result.
 pub(super) fn calls_a_tool(request: &CustomRequest) -> bool {
     let given = |member| request.params.as_ref().and_then(|params| params.get(member));
     let arguments = given("arguments").is_some_and(|arguments| !arguments.is_object());
     request.method == CALL && arguments && given("name").is_some_and(Value::is_string)
 }
 
-/// Why these parameters do not say what to listen to.
+/// Why these parameters are not a filter.
 fn no_filter(given: &Map<String, Value>) -> String {
     const EXAMPLE: &str = "for example {\"notifications\": {\"toolsListChanged\": true}}";
     let Some(filter) = given.get("notifications") else {

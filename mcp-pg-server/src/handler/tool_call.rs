@@ -1,4 +1,4 @@
-//! A tool call, from its admission to the tool's result: counted, looked up, confirmed if necessary, run.
+//! A tool call: admitted, counted, looked up, confirmed if necessary, and run.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::call::Call;
 use crate::confirm::{self, Means};
 use crate::reply;
 
-/// How often the user is asked within one call: again if the effect has changed since the last answer.
+/// How often the user is asked within one call, if the effect changes after each answer.
 const QUESTIONS_MOST: u32 = 3;
 
 /// The answer to a call.
@@ -43,7 +43,7 @@ impl Handler {
             }
         };
         let call = Call { engine, caller, origin, tool };
-        // What is refused counts too: it must not be a way to try things without bound.
+        // Refused calls count, too, so that they cannot be used to try things without limit.
         let outcome = match limiter.admit(caller) {
             Ok(_permit) => {
                 if let Err(error) = call.find_tool(&arguments).await {
@@ -92,14 +92,14 @@ impl Handler {
     fn note(&self, tool: &str, outcome: &Result<Answer, Error>, took: Duration) {
         let code = match outcome {
             Ok(Answer::Reply(_)) => "ok",
-            // Nothing was done yet: so says its record, too.
+            // Nothing was done yet, which is also what the record says.
             Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
             Err(error) => error.code().as_str(),
         };
-        // A name that was not looked up could be any.
+        // The tool's name was not looked up, so it may be anything.
         let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
         self.0.metrics.record(if limited { "other" } else { tool }, code, took);
-        // That the database is away, the engine tells once.
+        // The engine logs once that the database is unavailable.
         if let Err(error) = outcome
             && error.code() == Code::Internal
         {
@@ -116,7 +116,7 @@ impl Handler {
         mut agreed: Option<Agreement>,
     ) -> Result<Answer, Error> {
         let Parts { subscriptions, questions, .. } = &*self.0;
-        // A caller without a role is the engine's to refuse, and to record.
+        // The engine refuses and records a caller without a role.
         let may_ask = call.engine.may_ask(call.caller, call.tool).unwrap_or_default();
         let mut left = QUESTIONS_MOST;
         loop {

@@ -1,4 +1,4 @@
-//! Batches of messages, which only revision 2025-03-26 has: each message is answered as if it came alone.
+//! JSON-RPC batches, which only revision 2025-03-26 has. Each message is handled as if it were sent alone.
 
 use std::convert::Infallible;
 
@@ -15,16 +15,17 @@ use super::McpService;
 use crate::auth::Sender;
 use crate::handler::BATCHES;
 
-/// Most messages of one body.
+/// The most messages of a batch.
 const MOST: usize = 50;
 
-/// Bytes of answers after which no more messages are looked at: answers are held until the last of them is there.
+/// After this many bytes of answers, further messages are refused: all answers are held until the last one is
+/// complete.
 const BYTES_MOST: usize = 4 << 20;
 
-/// Why they are not.
+/// The message of that refusal.
 const LARGE: &str = "the answers of the batch are large: send this message alone";
 
-/// The messages of a body that is a list of some, of a client that may send one: it names that revision, or none.
+/// The messages of a batch, if the client may send one: it names that revision, or none.
 pub(super) fn messages(headers: &HeaderMap, body: &Bytes) -> Option<Vec<Value>> {
     let revision = headers.get("mcp-protocol-version");
     let is_list = body.trim_ascii_start().starts_with(b"[");
@@ -35,7 +36,7 @@ pub(super) fn messages(headers: &HeaderMap, body: &Bytes) -> Option<Vec<Value>> 
 }
 
 impl McpService {
-    /// The answers to messages, one after the other, in a list; none if all are notifications.
+    /// The answers to the messages, one after the other, as a JSON array. `None` if all are notifications.
     pub(super) async fn each(
         mut self,
         mut head: Parts,
@@ -55,11 +56,11 @@ impl McpService {
                 put(&mut answers, &left(&message, LARGE));
                 continue;
             }
-            // While those before it were answered, a key may have been withdrawn, and a token expires.
+            // A key may be revoked or a token may expire while earlier messages are handled.
             if index > 0 && refused.is_none() {
                 match self.gate.admit(&mut head).await {
                     Ok(again) => sender = again,
-                    // It has a record.
+                    // The refusal is already recorded.
                     Err(refusal) => {
                         let (status, reason) = (refusal.status(), reason(refusal).await);
                         put(&mut answers, &left(&message, &reason));
@@ -81,7 +82,7 @@ impl McpService {
             request.extensions_mut().clone_from(&head.extensions);
             let Ok(answered) = self.mcp.call(request).await;
             self.gate.unread(&sender, answered.status()).await;
-            // A foreign page or host: so it is for every message.
+            // A foreign origin or host applies to every message.
             if answered.status() == StatusCode::FORBIDDEN {
                 return answered;
             }
@@ -95,7 +96,7 @@ impl McpService {
     }
 }
 
-/// Adds an answer, if it is one, to the text of a list.
+/// Appends an answer to the JSON array, unless it is empty.
 fn put(answers: &mut Vec<u8>, text: &[u8]) {
     if !text.is_empty() {
         answers.push(if answers.is_empty() { b'[' } else { b',' });
@@ -103,12 +104,12 @@ fn put(answers: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// The answer to a message that was not looked at, and why; a notification has none.
+/// The answer to a message that was not handled. A notification has none.
 fn left(message: &Value, reason: &str) -> Bytes {
     message.get("id").map_or_else(Bytes::new, |id| error(id, reason))
 }
 
-/// What a refusal says.
+/// The message of a refusal.
 async fn reason(refusal: Response<Full<Bytes>>) -> String {
     let status = refusal.status();
     let Ok(body) = refusal.into_body().collect().await;
@@ -117,7 +118,7 @@ async fn reason(refusal: Response<Full<Bytes>>) -> String {
     message.map_or_else(|| status.to_string(), str::to_owned)
 }
 
-/// What a message is answered with, if it is; a stream, which has no end, is no answer.
+/// The answer to a message. A stream, which does not end, is not an answer.
 async fn told(message: &Value, answered: Response<BoxBody<Bytes, Infallible>>) -> Bytes {
     let content_type = answered.headers().get(header::CONTENT_TYPE);
     let id = message.get("id").unwrap_or(&Value::Null);

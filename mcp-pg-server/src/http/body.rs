@@ -1,7 +1,8 @@
-//! Bodies of requests: how large they are, how slow, and how much of them is held at one time.
+//! Limits the size of request bodies, the time to receive them, and the memory that they take.
 //!
-//! A message takes many times its own size once it is taken apart: so large ones wait for room, which each has until it is
-//! answered. What has not come takes none: who sends slowly keeps nobody else waiting.
+//!
+//! A parsed message takes several times its own size. So a large body waits for room, and keeps it until it is
+//! answered. Only received bytes take room, so a slow sender does not delay others.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -16,32 +17,32 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Most bytes of a body that takes no room.
+/// The most bytes of a body that takes no room.
 const SMALL: usize = 64 << 10;
 
-/// How many bodies of the largest size there is room for, once they are there: one of each caller's.
+/// The number of complete bodies of the maximum size for which there is room, of which each caller can have one.
 const LARGEST: usize = 4;
 
-/// How many there is room for as they come.
+/// The same for bodies that are being received.
 const COMING: usize = 16;
 
-/// Bytes of one permit.
+/// The bytes of one permit.
 const UNIT: usize = 1 << 10;
 
-/// How bodies are read.
+/// Reads bodies.
 pub(super) struct Bodies {
-    /// Most bytes of one.
+    /// The most bytes of one body.
     most: usize,
-    /// How long a client may take over one, and one may wait for room.
+    /// How long a client may take to send a body, and how long a body waits for room.
     patience: Duration,
     coming: Arc<Semaphore>,
     whole: Arc<Semaphore>,
-    /// The room of each caller whose bodies take some.
+    /// The room of each caller with large bodies.
     own: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The room of a body: of all that it may hold, among the caller's own; of what has come; and once that is all, of what it
-/// is taken apart to.
+/// The room taken by a body: its maximum size in the caller's share, the received bytes, and once it is complete, its
+/// parsed size.
 #[must_use = "others have the room once this is dropped"]
 pub(super) struct Room {
     _own: OwnedSemaphorePermit,
@@ -55,7 +56,7 @@ impl Bodies {
         Self { most, patience, coming: room(COMING), whole: room(LARGEST), own: Mutex::default() }
     }
 
-    /// The whole body, or what to answer to whoever sends too much or takes too long.
+    /// Reads a whole body, or returns the response to a client that sends too much or too slowly.
     pub(super) async fn read<B>(
         &self,
         caller: &str,
@@ -97,8 +98,8 @@ impl Bodies {
         }
     }
 
-    /// Waits for room for so much of a body, at first for the caller's own: whoever has much under way keeps nobody else
-    /// waiting.
+    /// Waits for room, first in the caller's own share, so that a caller with many large bodies does not delay
+    /// others.
     async fn room(
         &self,
         caller: &str,
@@ -165,7 +166,7 @@ mod tests {
         let first = read(&bodies, "ann", 150_000).await.unwrap();
         assert!(first.is_some());
         assert_eq!(read(&bodies, "ann", 150_000).await.err(), Some(StatusCode::TOO_MANY_REQUESTS));
-        // A small one, and those of others.
+        // Small bodies, and those of other callers.
         assert!(read(&bodies, "ann", SMALL).await.unwrap().is_none());
         let mut others = Vec::new();
         for other in ["bob", "cyn", "dee"] {

@@ -1,6 +1,7 @@
-//! Cross-origin requests (CORS): which web pages a browser lets call, and read the answers.
+//! Cross-origin requests (CORS): the web pages that may call and read the responses.
 //!
-//! Those that the configuration names. To all others no header says anything, and their browsers keep them out.
+//!
+//! Only the configured pages get CORS headers. Browsers refuse all others.
 
 use std::sync::Arc;
 
@@ -11,25 +12,25 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::with_port;
 
-/// What such a page may send, and read besides the body.
+/// The methods and headers that a page may use.
 const METHODS: &str = "GET, POST, DELETE";
 const SENT: &str = "content-type, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id";
 const READ: &str = "mcp-session-id, www-authenticate";
 
-/// Seconds for which a browser need not ask again.
+/// The seconds for which a browser caches the response.
 const REMEMBERED: u64 = 600;
 
-/// The pages that are named, with their ports.
+/// The configured origins, with their ports.
 #[derive(Debug, Clone)]
 pub(super) struct Pages(Arc<[String]>);
 
 impl Pages {
-    /// Those of these origins; `*` is any port.
+    /// The pages with these origins; `*` stands for any port.
     pub(super) fn named(origins: &[String]) -> Self {
         Self(origins.iter().map(|origin| with_port(origin).to_ascii_lowercase()).collect())
     }
 
-    /// The page that sends the request, if it is one of them.
+    /// The request's origin, if it is configured.
     fn sender(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
@@ -42,8 +43,8 @@ impl Pages {
     }
 }
 
-/// Answers a browser that asks whether a named page may call, without credentials, for it has none yet; and lets such a
-/// page read the answers to its calls.
+/// Answers preflight requests of configured pages, which carry no credentials yet, and lets these pages read the
+/// responses.
 pub(super) async fn allow(State(pages): State<Pages>, request: Request, next: Next) -> Response {
     let Some(page) = pages.sender(request.headers()) else { return next.run(request).await };
     let asks = request.method() == Method::OPTIONS

@@ -1,4 +1,4 @@
-//! By which names the server may be asked for its metrics: a web page that has its own name lead here is told nothing.
+//! The host names to which requests for metrics may be addressed, which prevents DNS rebinding by web pages.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use axum::response::{IntoResponse as _, Response};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, header};
 
-/// The names, each with its port if it has one. An address is always good: no page can have it lead elsewhere.
+/// The names, each with its port if it has one. IP addresses are always accepted: a page cannot redirect them.
 #[derive(Debug, Clone)]
 pub(super) struct Hosts(Arc<[Authority]>);
 
 impl Hosts {
-    /// These, and `localhost`.
+    /// These names, and `localhost`.
     pub(super) fn named(hosts: &[String]) -> Self {
         let hosts = hosts.iter().filter_map(|host| host.parse().ok());
         Self(hosts.chain([Authority::from_static("localhost")]).collect())

@@ -1,4 +1,4 @@
-//! Whether the database answers, for anyone who asks: however many do, one connection is used for it.
+//! The readiness check. However many clients ask, it uses one database connection.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,11 +6,11 @@ use std::time::Instant;
 use mcp_pg_core::Engine;
 use tokio::sync::Mutex;
 
-/// Asks the database on behalf of all who wait.
+/// Asks the database on behalf of all waiting clients.
 #[derive(Clone)]
 pub(super) struct Readiness {
     engine: Arc<Engine>,
-    /// The last answer, and when it came.
+    /// The last answer, and its time.
     last: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
@@ -23,14 +23,15 @@ impl Readiness {
     pub(super) async fn ask(&self) -> bool {
         let asked = Instant::now();
         let mut last = self.last.clone().lock_owned().await;
-        // It came for another one who asked, while this one waited.
+        // Another client's question was answered while this one waited.
         if let Some((came, answer)) = *last
             && came > asked
         {
             return answer;
         }
         let engine = self.engine.clone();
-        // By itself, so that whoever goes away neither breaks the connection nor has the next one begin beside it.
+        // In its own task, so that a client that disconnects neither breaks the connection nor starts a second
+        // question.
         let answer = tokio::spawn(async move {
             let answer = engine.ready().await.is_ok();
             *last = Some((Instant::now(), answer));

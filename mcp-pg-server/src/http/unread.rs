@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::json;
 
-/// The answer to whoever sent what cannot be read.
+/// The response for this status, without details about the request.
 pub(super) fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
     let mut answer = http::Response::new(Full::from(format!("{status}\n")).boxed());
     *answer.status_mut() = status;
     answer
 }
 
-/// The answer to a body that no program can read, or not all alike.
+/// The response to a body that is not valid JSON, or that is ambiguous.
 pub(super) fn malformed(
     body: &[u8],
     error: &serde_json::Error,
@@ -26,7 +26,7 @@ pub(super) fn malformed(
     bad_request(json::id(body), code, &format!("the body cannot be read as JSON: {error}"))
 }
 
-/// The answer to JSON that is not one message of JSON-RPC.
+/// The response to JSON that is not a JSON-RPC message.
 pub(super) fn not_a_message(id: Option<Value>) -> http::Response<BoxBody<Bytes, Infallible>> {
     let message =
         "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26";

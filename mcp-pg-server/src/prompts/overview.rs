@@ -1,4 +1,4 @@
-//! The database in few words: tables, how they relate, what holds everywhere, which tools to call.
+//! An overview of the database: tables, relations, general rules, and which tools to call.
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
@@ -9,19 +9,20 @@ use mcp_pg_core::schema::{Relation, RelationKind};
 use super::tokens::tokens;
 use crate::tools;
 
-/// Most tokens of the lines on tables, and of the names after them: with the rest, below two thousand.
+/// The most tokens of the lines about tables, and of the names after them. With the rest, a prompt stays below two
+/// thousand.
 const LINES_MOST: usize = 1_200;
 const NAMES_MOST: usize = 200;
 
-/// Most relations of each kind in a line.
+/// The most relations of each kind in a line.
 const RELATIONS_MOST: usize = 5;
 
-/// Most characters of a name or a comment in a line.
+/// The most characters of a name or comment.
 const SHOWN_MOST: usize = 80;
 
 pub(super) fn overview(view: &View) -> String {
     let mut tables: Vec<&TableView> = view.tables().iter().collect();
-    // What much else refers to says most about a database.
+    // Tables to which many others refer are the most informative.
     tables.sort_by_key(|table| std::cmp::Reverse(table.relations.len()));
     let mut text = format!(
         "{} tables are visible to you, those with most relations first. Rows are estimates; what stands in \
@@ -45,7 +46,7 @@ pub(super) fn overview(view: &View) -> String {
     text
 }
 
-/// What is said of the tables, as far as there is room for it; the others stay.
+/// Adds lines about tables while there is room, and returns the remaining tables.
 fn within<'v>(
     most: usize,
     tables: &mut Peekable<impl Iterator<Item = &'v TableView>>,
@@ -81,7 +82,7 @@ fn line(view: &View, table: &TableView) -> String {
     text
 }
 
-/// The names of a table's relations of these kinds, as conditions and includes spell them.
+/// The names of a table's relations of these kinds, as requests spell them.
 fn relations(table: &TableView, kinds: &[RelationKind]) -> String {
     let name = |relation: &Relation| quoted(table.relation_name(relation));
     let of_kind = || table.relations.iter().filter(|relation| kinds.contains(&relation.kind));
@@ -126,7 +127,7 @@ fn conventions(view: &View, text: &mut String) {
     text.push('\n');
 }
 
-/// Quoted, so that nothing can pass for a sentence of the prompt, and cut.
+/// A quoted text, shortened. Unquoted, it might pass for a sentence of the prompt.
 fn quoted(name: &str) -> String {
     match name.char_indices().nth(SHOWN_MOST) {
         Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),

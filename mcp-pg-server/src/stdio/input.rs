@@ -1,6 +1,6 @@
-//! The lines of the standard input. One that is no JSON is passed on as a request that tells so, as far as it says whose
-//! answer is waited for: the transport would leave it out. Behind JSON that is no message, which the transport answers, goes a
-//! notification that tells so.
+//! Reads lines from standard input. The transport ignores lines that are not valid JSON; so they are replaced by a
+//! request that reports the error, with the `id` as far as it can be found. After JSON that is not a message, to
+//! which the transport replies, a notification is added that reports it.
 
 use std::io;
 use std::pin::Pin;
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::{BATCHES, UNREADABLE_METHOD};
 use crate::json;
 
-/// Bytes that are read at once.
+/// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// What is looked at of a message.
+/// The members of a message that are needed here.
 #[derive(Deserialize)]
 struct Message {
     #[serde(rename = "jsonrpc")]
@@ -32,22 +32,22 @@ struct Message {
     error: Option<IgnoredAny>,
 }
 
-/// An `id` that is there: null is none.
+/// Parses an `id`; null counts as absent.
 fn some_id<'d, D: Deserializer<'d>>(id: D) -> Result<Option<RequestId>, D::Error> {
     RequestId::deserialize(id).map(Some)
 }
 
-/// The standard input, whose end is told: a stream of changes is a request that would be waited for.
+/// Standard input whose end is reported, so that open streams do not keep the server waiting.
 pub(super) struct Input<R> {
     input: R,
     left: CancellationToken,
-    /// The line that has not ended yet.
+    /// The bytes of an incomplete line.
     line: Vec<u8>,
     /// Lines to pass on.
     passed: BytesMut,
-    /// Whether a session has begun: it begins with a message that can be read.
+    /// Whether the session has begun, which it does with a valid message.
     begun: bool,
-    /// Whether it is of the revision in which several messages may come in a list.
+    /// Whether the session's revision has batches.
     batches: bool,
     ended: bool,
 }
@@ -93,13 +93,13 @@ impl<R> Input<R> {
         }
     }
 
-    /// Passes a line of JSON on.
+    /// Passes on a line of JSON.
     fn pass(&mut self, line: &[u8]) {
         self.passed.extend_from_slice(line);
         let read = serde_json::from_slice(line);
         let why = match read {
             Ok(Message { method: None, result: None, error: None, .. }) => "no method".to_owned(),
-            // A list would be taken for the members of a message, in their order.
+            // serde would parse an array as the members of a message, in order.
             Ok(_) if line.trim_ascii_start().starts_with(b"{") => {
                 self.begun = true;
                 return;
@@ -157,7 +157,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
     }
 }
 
-/// Whether a session of this revision begins with the message.
+/// Whether the message begins a session of this revision.
 fn begins_with(message: &Value, revision: &str) -> bool {
     let version = message.pointer("/params/protocolVersion");
     message.get("method").is_some_and(|method| method == "initialize")

@@ -6,15 +6,15 @@ use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
-/// Characters of a brief description.
+/// The characters of a brief description.
 const BRIEF: usize = 160;
 
-/// The tool, with all that is known of its arguments and rows.
+/// The tool, with full schemas of its arguments and rows.
 pub(super) fn tool(query: &Query, view: &View) -> Tool {
     made(query, view, query.description.clone(), query.output_schema())
 }
 
-/// The tool as briefly as it can be told: an own description is cut, and what its reply holds left out.
+/// The tool with a shortened description, and without the schema of its rows.
 pub(super) fn brief(query: &Query, view: &View) -> Tool {
     let description = query.description.as_ref().map(|text| {
         let line = text.lines().next().unwrap_or_default();
@@ -40,7 +40,7 @@ fn made(query: &Query, view: &View, description: Option<String>, output: JsonObj
         .with_annotations(annotations)
 }
 
-/// `get_movie_characters` as people write it: `Get movie characters`.
+/// `get_movie_characters` as a title: `Get movie characters`.
 fn title(name: &str) -> String {
     let words = name.replace(['_', '-'], " ");
     let mut letters = words.trim().chars();

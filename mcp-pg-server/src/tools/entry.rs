@@ -1,4 +1,4 @@
-//! Every tool: its texts, what a role needs to have it, and the types of its arguments and reply.
+//! All tools: their texts, the rights that they require, and the types of their arguments and replies.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
 use super::{schema, shape};
 
-/// A tool, before it is fitted to a role.
+/// A tool, the same for all roles.
 pub(super) struct Entry {
     pub(super) name: &'static str,
     title: &'static str,
@@ -21,26 +21,26 @@ pub(super) struct Entry {
     output: fn() -> JsonObject,
 }
 
-/// What a role must be able to do on some table to have the tool.
+/// The action that a role must have on some table to have the tool.
 pub(super) enum Needs {
-    /// Anything at all.
+    /// Any action.
     Any,
-    /// This.
+    /// This action.
     One(Action),
-    /// Some write.
+    /// Any write.
     Write,
 }
 
-/// What a call does to the data.
+/// The effect of a call on the data.
 #[derive(Clone, Copy)]
 enum Effect {
-    /// Nothing.
+    /// It only reads.
     Reads,
-    /// Adds, so that twice is twice.
+    /// It adds data each time it is called.
     Adds,
-    /// Overwrites or hides what was there.
+    /// It overwrites or hides data.
     Overwrites,
-    /// The same, and twice is as good as once.
+    /// It overwrites or hides data, and repeating it has no further effect.
     Sets,
 }
 
@@ -165,7 +165,7 @@ pub(super) const TABLE: [Entry; 11] = [
 ];
 
 impl Entry {
-    /// Whether a role with `actions` has the tool.
+    /// Whether a role with these actions has the tool.
     pub(super) fn allowed(&self, actions: Actions) -> bool {
         match self.needs {
             Needs::Any => !actions.is_empty(),
@@ -174,7 +174,7 @@ impl Entry {
         }
     }
 
-    /// The tool as it is for every role.
+    /// The tool, the same for all roles.
     pub(super) fn tool(&self) -> Tool {
         let annotations = ToolAnnotations::new();
         let annotations = match self.effect {

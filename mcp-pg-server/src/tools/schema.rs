@@ -1,7 +1,8 @@
-//! JSON Schemas of requests and replies, in the dialect that every client and model reads.
+//! JSON Schemas of requests and replies, in a form that every client and model understands.
 //!
-//! schemars derives them from the types; here they are made plain: no references, titles, number formats
-//! or unions with null, and alternatives of constants as an `enum`.
+//!
+//! schemars derives them from the types. Here they are simplified: no references, titles, number formats or unions
+//! with null, and `enum` for alternatives of constants.
 
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
@@ -10,14 +11,14 @@ use serde_json::{Map, Value, json};
 
 /// The schema of a tool's arguments.
 pub(super) fn input<T: JsonSchema>() -> JsonObject {
-    // What a request's list may hold besides one type is a name, or an object around it.
+    // The items of untyped lists in requests are names or objects.
     let item = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
     let mut schema = root::<T>(Contract::Deserialize, Some(&item));
     for name in ["group_by", "order_by"] {
         let property = schema.get_mut("properties").and_then(|all| all.get_mut(name));
         property.and_then(Value::as_object_mut).into_iter().for_each(or_name);
     }
-    // Every tool has it, and the list has little room: the first one tells what a table's name is.
+    // Every tool has this argument, so only the first one describes it.
     if let Some(table) = schema.get_mut("properties").and_then(|all| all.get_mut("table"))
         && let Some(table) = table.as_object_mut()
     {
@@ -26,7 +27,7 @@ pub(super) fn input<T: JsonSchema>() -> JsonObject {
     schema
 }
 
-/// The schema of a reply, without descriptions: a model reads the reply itself.
+/// The schema of a reply, without descriptions, which models do not need.
 pub(super) fn output<T: JsonSchema>() -> JsonObject {
     let mut schema = root::<T>(Contract::Serialize, None);
     undescribed(&mut schema);
@@ -43,13 +44,13 @@ fn root<T: JsonSchema>(contract: Contract, item: Option<&Value>) -> JsonObject {
         Value::Object(object) => object,
         _ => Map::new(),
     };
-    // The type's own documentation is the tool's description already.
+    // The description of the type is the tool's.
     object.remove("description");
     plain(&mut object, item);
     object
 }
 
-/// Makes the schema plain; `item` stands for the items of a list that may hold anything.
+/// Simplifies the schema. `item` is the schema of the items of untyped lists.
 fn plain(schema: &mut JsonObject, item: Option<&Value>) {
     for noise in ["title", "format", "default", "minimum"] {
         schema.remove(noise);
@@ -90,14 +91,14 @@ fn plain(schema: &mut JsonObject, item: Option<&Value>) {
     }
 }
 
-/// What is a list of names may be one name.
+/// A list of names may also be a single name.
 fn or_name(schema: &mut JsonObject) {
     let list: JsonObject =
         ["type", "items"].into_iter().filter_map(|key| schema.remove_entry(key)).collect();
     schema.insert("anyOf".into(), json!([{"type": "string"}, list]));
 }
 
-/// `anyOf: [X, null]` is X, or null: members of X move up.
+/// `anyOf: [X, null]` becomes X, with null allowed.
 fn merge_nullable(schema: &mut JsonObject) {
     let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") else { return };
     alternatives.retain(|alternative| alternative != &json!({"type": "null"}));
@@ -110,7 +111,7 @@ fn merge_nullable(schema: &mut JsonObject) {
     }
 }
 
-/// `type: [X, null]` of a member that may be left out is X.
+/// `type: [X, null]` of an optional member becomes X.
 fn without_null(schema: &mut JsonObject) {
     let Some(Value::Array(types)) = schema.get_mut("type") else { return };
     types.retain(|name| name != "null");
@@ -123,7 +124,7 @@ fn without_null(schema: &mut JsonObject) {
     }
 }
 
-/// `oneOf: [{const: a}, {const: b}]` is `enum: [a, b]`.
+/// `oneOf: [{const: a}, {const: b}]` becomes `enum: [a, b]`.
 fn constants_as_enum(schema: &mut JsonObject) {
     let Some(Value::Array(alternatives)) = schema.get("oneOf") else { return };
     let constants: Option<Vec<Value>> =
@@ -135,7 +136,7 @@ fn constants_as_enum(schema: &mut JsonObject) {
     }
 }
 
-/// `type: [object, array]` is `anyOf` of the two: lists of types are read by few clients.
+/// `type: [object, array]` becomes `anyOf`, because few clients understand lists of types.
 fn alternatives_of_types(schema: &mut JsonObject) {
     if !schema.get("type").is_some_and(Value::is_array) {
         return;

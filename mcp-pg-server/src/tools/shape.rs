@@ -1,4 +1,4 @@
-//! Arguments and replies where they differ from what their types say.
+//! Schemas that differ from those of the types.
 
 use mcp_pg_core::policy::Actions;
 use mcp_pg_core::reply::{Committed, RowSet};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::entry::{Needs, TABLE};
 use super::{TOOLS, schema};
 
-/// The arguments of `transaction`: an operation has those of the tools that the role has.
+/// The arguments of `transaction`. An operation has the arguments of the role's tools.
 pub(super) fn transaction(actions: Actions) -> JsonObject {
     let mut input = schema::input::<Transaction>();
     let step = input
@@ -28,13 +28,13 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
         for (name, schema) in of_tool.into_iter().flatten() {
             let mut schema = schema.clone();
             if let Some(schema) = schema.as_object_mut() {
-                // The tool of that name tells the rest.
+                // The tool with this name has the rest.
                 keep_kind(schema);
             }
             arguments.entry(name.clone()).or_insert(schema);
         }
     }
-    // A part cannot be a dry run.
+    // An operation cannot be a dry run of its own.
     arguments.remove("dry_run");
     if let Some(Value::Object(own)) = step.get_mut("properties") {
         let operations = TABLE.iter().filter(|entry| {
@@ -53,7 +53,7 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
     input
 }
 
-/// The arguments of `explain`: its own, and those of the operations that it explains.
+/// The arguments of `explain`, and those of the operations that it explains.
 pub(super) fn explain() -> JsonObject {
     let mut input = schema::input::<Explain>();
     let mut arguments = schema::input::<Select>();
@@ -76,7 +76,7 @@ pub(super) fn explain() -> JsonObject {
     input
 }
 
-/// Leaves of an argument's schema what kind of value it is.
+/// Reduces an argument's schema to its type.
 fn keep_kind(schema: &mut JsonObject) {
     schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
     if let Some(Value::Object(items)) = schema.get_mut("items") {
@@ -86,7 +86,7 @@ fn keep_kind(schema: &mut JsonObject) {
     choices.into_iter().flatten().filter_map(Value::as_object_mut).for_each(keep_kind);
 }
 
-/// A write's condition may be absent for the parser, so that the engine can say why it must not be.
+/// Lets a write's condition be absent, so that the engine can return the error about that.
 pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
     if let Some(Value::Array(required)) = input.get_mut("required") {
         required.push("where".into());
@@ -94,7 +94,7 @@ pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
     input
 }
 
-/// The shape of a reply, or of an error in its place: clients hold that to the same schema, so nothing is required.
+/// The schema of a reply or an error. Clients check both against it, so no member is required.
 pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
     output.remove("required");
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
@@ -103,7 +103,7 @@ pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
     output
 }
 
-/// The shape of rows: what is always there, and the rows themselves.
+/// The schema of a reply with rows.
 pub(super) fn rows() -> JsonObject {
     let mut output = schema::output::<RowSet>();
     let required = output.get("required").cloned().unwrap_or_default();
@@ -117,7 +117,7 @@ pub(super) fn rows() -> JsonObject {
     output
 }
 
-/// The shape of a write's reply: a [`RowSet`], of which the list has room for the chief members.
+/// The schema of a write's reply: the main members of a [`RowSet`], for which the list has room.
 pub(super) fn written() -> JsonObject {
     object(json!({
         "type": "object",
@@ -129,7 +129,7 @@ pub(super) fn written() -> JsonObject {
     }))
 }
 
-/// The shape of `list_tables`' reply, whose tables are names or summaries.
+/// The schema of `list_tables`' reply.
 pub(super) fn tables() -> JsonObject {
     object(json!({
         "type": "object",
@@ -141,7 +141,7 @@ pub(super) fn tables() -> JsonObject {
     }))
 }
 
-/// The shape of `explain`'s reply.
+/// The schema of `explain`'s reply.
 pub(super) fn explanation() -> JsonObject {
     object(json!({
         "type": "object",
@@ -162,7 +162,7 @@ fn object(schema: Value) -> JsonObject {
     }
 }
 
-/// The shape of a transaction's reply; each result has the shape of its operation's.
+/// The schema of a transaction's reply. Each result is that of its operation.
 pub(super) fn results() -> JsonObject {
     let mut output = schema::output::<Committed>();
     if let Some(results) = output.get_mut("properties").and_then(|all| all.get_mut("results")) {
@@ -171,7 +171,7 @@ pub(super) fn results() -> JsonObject {
     output
 }
 
-/// The shape of `describe_table`'s reply: the members that are always there.
+/// The schema of `describe_table`'s reply, with the members that are always present.
 pub(super) fn description() -> JsonObject {
     object(json!({
         "type": "object",

@@ -7,6 +7,8 @@ use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as};
 use serde_json::{Value, json};
 
+use crate::canned::directory;
+
 /// Films that a policy shows by a setting, and code that makes the setting for the whole session.
 const FIXTURE: &str = "
     CREATE SCHEMA api;
@@ -126,28 +128,140 @@ async fn a_call_that_failed_leaves_no_role_and_no_setting() {
     }
 }
 
-/// The same in every other place where code of the database's can be, reads among them.
+/// Functions that make the setting: by themselves, through others, by a text that is put together, as an aggregate, as an
+/// operator.
+const CODE: &str = "CREATE FUNCTION settled() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
+    $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+    CREATE FUNCTION sworn() RETURNS boolean LANGUAGE plpgsql STABLE AS
+    $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;
+    CREATE FUNCTION relayed() RETURNS boolean LANGUAGE plpgsql STABLE AS
+    $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+    CREATE FUNCTION passed_on() RETURNS boolean LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN public.relayed(); END $$;
+    CREATE FUNCTION spoken() RETURNS boolean LANGUAGE plpgsql STABLE AS
+    $$ BEGIN EXECUTE 'SELECT set' || '_config(''app.types'', ''{movie,tv}'', false)'; RETURN true; END $$;
+    CREATE FUNCTION step(integer, integer) RETURNS integer LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
+    CREATE AGGREGATE total(integer) (SFUNC = step, STYPE = integer, INITCOND = '0');
+    CREATE FUNCTION plus(integer, integer) RETURNS integer LANGUAGE plpgsql STABLE AS
+    $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
+    CREATE OPERATOR |+| (FUNCTION = plus, LEFTARG = integer, RIGHTARG = integer);";
+
+/// A view that makes the setting, and one on that.
+const VIEWS: &str =
+    "CREATE VIEW setting AS SELECT set_config('app.types', '{movie,tv}', false) AS types;
+    CREATE VIEW outer_setting AS SELECT types FROM setting;";
+
+fn policy(condition: &str) -> String {
+    format!(
+        "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING ({condition})"
+    )
+}
+
+/// Calls a tool that runs the code which `place` has put into the database: the next caller does not find the setting.
+async fn leaves_nothing(place: &str, tool: &str, arguments: Value, queries: Option<PathBuf>) {
+    let database = Database::of(FIXTURE).await;
+    database.sql("DROP TRIGGER on_loan ON loan").await;
+    database.sql(CODE).await;
+    if !place.is_empty() {
+        database.sql(place).await;
+    }
+    database.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO attack_session").await;
+    let engine = engine_with(&database, queries).await;
+    let caller = Principal::new("mallory", "movies");
+    for _ in 0..2 {
+        call_as(&engine, &caller, tool, arguments.clone())
+            .await
+            .unwrap_or_else(|error| panic!("{place}: {error}"));
+        assert_eq!(films(&engine, "unset").await, 0, "after {tool}: {place}");
+    }
+}
+
 #[tokio::test]
-async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
-    let settled = "CREATE FUNCTION settled() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
-        $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
-        CREATE FUNCTION sworn() RETURNS boolean LANGUAGE plpgsql STABLE AS
-        $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;
-        CREATE FUNCTION relayed() RETURNS boolean LANGUAGE plpgsql STABLE AS
-        $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
-        CREATE FUNCTION passed_on() RETURNS boolean LANGUAGE plpgsql STABLE AS
-        $$ BEGIN RETURN public.relayed(); END $$;
-        CREATE FUNCTION spoken() RETURNS boolean LANGUAGE plpgsql STABLE AS
-        $$ BEGIN EXECUTE 'SELECT set' || '_config(''app.types'', ''{movie,tv}'', false)'; RETURN true; END $$;
-        CREATE FUNCTION step(integer, integer) RETURNS integer LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
-        CREATE AGGREGATE total(integer) (SFUNC = step, STYPE = integer, INITCOND = '0');
-        CREATE FUNCTION plus(integer, integer) RETURNS integer LANGUAGE plpgsql STABLE AS
-        $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
-        CREATE OPERATOR |+| (FUNCTION = plus, LEFTARG = integer, RIGHTARG = integer);";
-    let views =
-        "CREATE VIEW setting AS SELECT set_config('app.types', '{movie,tv}', false) AS types;
-        CREATE VIEW outer_setting AS SELECT types FROM setting;";
+async fn what_policies_run_leaves_nothing() {
+    let loan = json!({"table": "loan", "where": {"id": 1}});
+    for condition in [
+        "settled()",
+        "relayed()",
+        "set_config('app.types', '{movie,tv}', false) <> ''",
+        // Through a third function, by a text that is put together, by an operator.
+        "passed_on()",
+        "spoken()",
+        "id |+| 1 > 0",
+    ] {
+        leaves_nothing(&policy(condition), "select", loan.clone(), None).await;
+    }
+    let count = json!({"table": "loan", "measures": {"n": {"count": "*"}}});
+    leaves_nothing(&policy("sworn()"), "aggregate", count, None).await;
+}
+
+#[tokio::test]
+async fn what_views_and_checks_run_leaves_nothing() {
+    for column in ["id, settled()", "id, passed_on()", "total(id)"] {
+        let view = format!("CREATE VIEW seen AS SELECT {column} FROM loan");
+        leaves_nothing(&view, "select", json!({"table": "seen"}), None).await;
+    }
+    leaves_nothing(VIEWS, "select", json!({"table": "outer_setting"}), None).await;
+    let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
+    for condition in ["settled()", "set_config('app.types', '{movie,tv}', false) <> ''"] {
+        let check = format!("ALTER TABLE loan ADD CHECK ({condition})");
+        leaves_nothing(&check, "update", update.clone(), None).await;
+    }
+}
+
+/// A domain's default and checks, also where a value is read into it to be compared with.
+#[tokio::test]
+async fn what_domains_run_leaves_nothing() {
+    let insert = json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}});
+    for (base, default) in
+        [("boolean", "settled()"), ("text", "set_config('app.types', '{movie,tv}', false)")]
+    {
+        let place = format!(
+            "CREATE DOMAIN tag AS {base} DEFAULT {default}; ALTER TABLE loan ADD COLUMN tag {base};
+             ALTER TABLE loan ALTER COLUMN tag TYPE tag"
+        );
+        leaves_nothing(&place, "insert", insert.clone(), None).await;
+    }
+    let place = "CREATE DOMAIN code AS text CHECK (VALUE IS NOT NULL AND relayed());
+                 ALTER TABLE loan ADD COLUMN codes code[]";
+    let contains = json!({"table": "loan", "where": {"codes": {"contains": ["a"]}}});
+    leaves_nothing(place, "select", contains, None).await;
+}
+
+#[tokio::test]
+async fn what_casts_and_operators_run_leaves_nothing() {
+    for (place, arguments) in [
+        // Values of a type of one's own, read as text.
+        (
+            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
+             UPDATE loan SET place = row('here');
+             CREATE FUNCTION as_text(place) RETURNS text LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN '(there)'; END $$;
+             CREATE CAST (place AS text) WITH FUNCTION as_text(place)",
+            json!({"table": "loan", "where": {"id": 1}}),
+        ),
+        // Operators beside those of PostgreSQL.
+        (
+            "CREATE FUNCTION far(integer, integer) RETURNS float8 LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN 1; END $$;
+             CREATE OPERATOR <-> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = far)",
+            json!({"table": "loan", "order_by": [{"column": "id", "distance": 1}]}),
+        ),
+        (
+            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
+             UPDATE loan SET place = row('here');
+             CREATE FUNCTION alike(place, place) RETURNS boolean LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+             CREATE OPERATOR = (LEFTARG = place, RIGHTARG = place, FUNCTION = alike)",
+            json!({"table": "loan", "where": {"place": {"street": "here"}}}),
+        ),
+    ] {
+        leaves_nothing(place, "select", arguments, None).await;
+    }
+}
+
+#[tokio::test]
+async fn what_canned_queries_run_leaves_nothing() {
     let query = |sql: &str| format!("-- @roles movies\n{sql}");
     let queries = [
         ("settle_it.sql", "SELECT set_config('app.types', '{movie,tv}', false) AS types"),
@@ -158,128 +272,16 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
         ("code_it.sql", "SELECT CAST(:code AS public.code)::text AS code"),
     ]
     .map(|(name, sql)| (name, query(sql)));
-    let queries = crate::canned::directory(queries.each_ref().map(|(name, sql)| (*name, &**sql)));
-    let loan = json!({"table": "loan", "where": {"id": 1}});
-    let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
+    let queries = directory(queries.each_ref().map(|(name, sql)| (*name, &**sql)));
     for (place, tool, arguments) in [
-        ("CREATE VIEW seen AS SELECT id, settled() FROM loan", "select", json!({"table": "seen"})),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (settled())",
-            "select",
-            loan.clone(),
-        ),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (sworn())",
-            "aggregate",
-            json!({"table": "loan", "measures": {"n": {"count": "*"}}}),
-        ),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan
-             USING (set_config('app.types', '{movie,tv}', false) <> '')",
-            "select",
-            loan.clone(),
-        ),
-        ("ALTER TABLE loan ADD CHECK (settled())", "update", update.clone()),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (relayed())",
-            "select",
-            loan.clone(),
-        ),
-        // Through a third function, a text that is put together, an operator, an aggregate.
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (passed_on())",
-            "select",
-            loan.clone(),
-        ),
-        (
-            "CREATE VIEW seen AS SELECT id, passed_on() FROM loan",
-            "select",
-            json!({"table": "seen"}),
-        ),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (spoken())",
-            "select",
-            loan.clone(),
-        ),
-        (
-            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (id |+| 1 > 0)",
-            "select",
-            loan.clone(),
-        ),
-        ("CREATE VIEW seen AS SELECT total(id) FROM loan", "select", json!({"table": "seen"})),
-        (
-            "ALTER TABLE loan ADD CHECK (set_config('app.types', '{movie,tv}', false) <> '')",
-            "update",
-            update.clone(),
-        ),
-        (views, "select", json!({"table": "outer_setting"})),
-        // A domain's default and checks, also where a value is read into it to be compared with.
-        (
-            "CREATE DOMAIN tag AS boolean DEFAULT settled(); ALTER TABLE loan ADD COLUMN tag boolean;
-             ALTER TABLE loan ALTER COLUMN tag TYPE tag",
-            "insert",
-            json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}}),
-        ),
-        (
-            "CREATE DOMAIN tag AS text DEFAULT set_config('app.types', '{movie,tv}', false);
-             ALTER TABLE loan ADD COLUMN tag text; ALTER TABLE loan ALTER COLUMN tag TYPE tag",
-            "insert",
-            json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}}),
-        ),
-        (
-            "CREATE DOMAIN code AS text CHECK (VALUE IS NOT NULL AND relayed()); ALTER TABLE loan ADD COLUMN codes code[]",
-            "select",
-            json!({"table": "loan", "where": {"codes": {"contains": ["a"]}}}),
-        ),
-        ("CREATE DOMAIN code AS text CHECK (settled())", "code_it", json!({"code": "a"})),
-        // Values of a type of one's own, read as text.
-        (
-            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
-             UPDATE loan SET place = row('here');
-             CREATE FUNCTION as_text(place) RETURNS text LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM public.settle(); RETURN '(there)'; END $$;
-             CREATE CAST (place AS text) WITH FUNCTION as_text(place)",
-            "select",
-            loan.clone(),
-        ),
-        // An operator and an aggregate of one's own, beside those of PostgreSQL.
-        (
-            "CREATE FUNCTION far(integer, integer) RETURNS float8 LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM public.settle(); RETURN 1; END $$;
-             CREATE OPERATOR <-> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = far)",
-            "select",
-            json!({"table": "loan", "order_by": [{"column": "id", "distance": 1}]}),
-        ),
-        (
-            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
-             UPDATE loan SET place = row('here');
-             CREATE FUNCTION alike(place, place) RETURNS boolean LANGUAGE plpgsql AS
-             $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
-             CREATE OPERATOR = (LEFTARG = place, RIGHTARG = place, FUNCTION = alike)",
-            "select",
-            json!({"table": "loan", "where": {"place": {"street": "here"}}}),
-        ),
         ("", "settle_it", json!({})),
         ("", "relay_it", json!({})),
         ("", "total_it", json!({})),
         ("", "add_it", json!({})),
-        (views, "view_it", json!({})),
+        (VIEWS, "view_it", json!({})),
+        ("CREATE DOMAIN code AS text CHECK (settled())", "code_it", json!({"code": "a"})),
     ] {
-        let database = Database::of(FIXTURE).await;
-        database.sql("DROP TRIGGER on_loan ON loan").await;
-        database.sql(settled).await;
-        if !place.is_empty() {
-            database.sql(place).await;
-        }
-        database.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO attack_session").await;
-        let engine = engine_with(&database, Some(queries.clone())).await;
-        let caller = Principal::new("mallory", "movies");
-        for _ in 0..2 {
-            call_as(&engine, &caller, tool, arguments.clone())
-                .await
-                .unwrap_or_else(|error| panic!("{place}: {error}"));
-            assert_eq!(films(&engine, "unset").await, 0, "after {tool}: {place}");
-        }
+        leaves_nothing(place, tool, arguments, Some(queries.clone())).await;
     }
 }
 

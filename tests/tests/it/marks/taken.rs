@@ -28,63 +28,58 @@ fn settings() -> Settings {
     }
 }
 
+/// Calls a tool, and compares the labels of its reply and of its record: the sensitive and the untrusted columns.
+async fn marks(tool: &str, arguments: Value, sensitive: Value, untrusted: Value) {
+    let database = Database::of(FIXTURE).await;
+    let file = crate::program::file("");
+    let engine = database.engine_with(settings()).await;
+    let engine = engine.audited(Arc::new(FileSink::open(&file).unwrap()));
+    let reply = call(&engine, "operator", tool, arguments.clone()).await.unwrap();
+    let last = reply["results"].as_array().and_then(|results| results.last()).unwrap_or(&reply);
+    let label = last.get("untrusted").cloned().unwrap_or_default();
+    assert_eq!(label, untrusted, "{arguments}: {reply}");
+    engine.flush().await.unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let record: Value = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
+    let noted = record.get("sensitive").cloned().unwrap_or_default();
+    assert_eq!(noted, sensitive, "{arguments}: {record}");
+    assert!(record.get("after").is_some() && !kept.contains("471100"), "{arguments}: {kept}");
+}
+
 #[tokio::test]
-async fn marks_go_along_with_what_is_computed_and_taken() {
+async fn marks_go_along_with_what_is_computed() {
     let compute = |of: Value| json!({"$compute": {"add": [of, 0]}});
     let person = |updates: Value, returning: Value| json!({"table": "person", "where": {"id": 1}, "updates": updates, "returning": returning});
     let deal = |updates: Value| json!({"table": "deal", "where": {"id": 1}, "updates": updates});
-    let within = |tool: &str, name: &str, mut arguments: Value| {
-        arguments["operation"] = json!(tool);
-        arguments["as"] = json!(name);
-        arguments
-    };
-    let read = json!({"operation": "select", "as": "p", "table": "person", "columns": ["id", "note", "said"]});
-    let put = |column: &str| json!({"j": {"$set": {"path": ["y"], "value": {"$ref": format!("p.{column}")}}}});
-    for (tool, arguments, sensitive, untrusted) in [
+    for (arguments, sensitive, untrusted) in [
         (
-            "update",
             person(json!({"v": compute(json!("pay"))}), json!(["id", "v"])),
             json!(["v (pay)"]),
             json!(null),
         ),
         (
-            "update",
             person(json!({"v": compute(json!("pay"))}), json!(["id"])),
             json!(["v (pay)"]),
             json!(null),
         ),
         (
-            "update",
             json!({"table": "person", "updates": [{"id": 1, "v": compute(json!("pay"))}], "returning": ["v"]}),
             json!(["v (pay)"]),
             json!(null),
         ),
         (
-            "update",
             person(json!({"v": {"$compute": {"add": ["rating", "bonus"]}}}), json!(["v"])),
             json!(["v (bonus, rating)"]),
             json!(["v"]),
         ),
+        (person(json!({"bonus": compute(json!("pay"))}), json!(["id"])), json!(null), json!(null)),
+        (person(json!({"v": compute(json!("v"))}), json!(["v"])), json!(null), json!(null)),
         (
-            "update",
-            person(json!({"bonus": compute(json!("pay"))}), json!(["id"])),
-            json!(null),
-            json!(null),
-        ),
-        (
-            "update",
-            person(json!({"v": compute(json!("v"))}), json!(["v"])),
-            json!(null),
-            json!(null),
-        ),
-        (
-            "update",
             person(json!({"v": compute(json!({"column": "data", "path": ["pin"]}))}), json!(["v"])),
             json!(["v (data)"]),
             json!(null),
         ),
         (
-            "update",
             person(
                 json!({"v": compute(json!({"column": "span", "path": ["lower"]}))}),
                 json!(["v"]),
@@ -93,27 +88,36 @@ async fn marks_go_along_with_what_is_computed_and_taken() {
             json!(null),
         ),
         (
-            "update",
             deal(json!({"total": compute(json!("person.pay"))})),
             json!(["total (person.pay)"]),
             json!(null),
         ),
         (
-            "update",
             deal(json!({"total": {"$column": "person.pay"}})),
             json!(["total (person.pay)"]),
             json!(null),
         ),
+        (deal(json!({"total": compute(json!("person.rating"))})), json!(null), json!(["total"])),
+    ] {
+        marks("update", arguments, sensitive, untrusted).await;
+    }
+}
+
+#[tokio::test]
+async fn marks_go_along_with_what_an_operation_takes_from_another() {
+    let paid = json!({"table": "person", "where": {"id": 1}, "updates": {"v": {"$compute": {"add": ["pay", 0]}}}, "returning": ["id"]});
+    let deal = |updates: Value| json!({"table": "deal", "where": {"id": 1}, "updates": updates});
+    let within = |tool: &str, name: &str, mut arguments: Value| {
+        arguments["operation"] = json!(tool);
+        arguments["as"] = json!(name);
+        arguments
+    };
+    let read = json!({"operation": "select", "as": "p", "table": "person", "columns": ["id", "note", "said"]});
+    let put = |column: &str| json!({"j": {"$set": {"path": ["y"], "value": {"$ref": format!("p.{column}")}}}});
+    for (arguments, sensitive, untrusted) in [
         (
-            "update",
-            deal(json!({"total": compute(json!("person.rating"))})),
-            json!(null),
-            json!(["total"]),
-        ),
-        (
-            "transaction",
             json!({"operations": [
-                within("update", "p", person(json!({"v": compute(json!("pay"))}), json!(["id"]))),
+                within("update", "p", paid),
                 within("update", "d", deal(json!({"total": {"$ref": "p.v"}}))),
             ]}),
             json!(["v (pay)", "total (pay, v)"]),
@@ -121,19 +125,16 @@ async fn marks_go_along_with_what_is_computed_and_taken() {
         ),
         // Names within a value are none of columns, whatever other tables have.
         (
-            "transaction",
             json!({"operations": [read, within("update", "d", deal(put("note")))]}),
             json!(["note", "j (note)"]),
             json!(null),
         ),
         (
-            "transaction",
             json!({"operations": [read, within("update", "d", deal(put("said")))]}),
             json!(["note"]),
             json!(["j"]),
         ),
         (
-            "transaction",
             json!({"operations": [
                 {"operation": "aggregate", "as": "t", "table": "person", "measures": {"top": {"max": "pay"}, "n": {"count": "pay"}}},
                 within("update", "d", deal(json!({"total": {"$ref": "t.top"}, "j": {"$ref": "t.n"}}))),
@@ -142,20 +143,7 @@ async fn marks_go_along_with_what_is_computed_and_taken() {
             json!(null),
         ),
     ] {
-        let database = Database::of(FIXTURE).await;
-        let file = crate::program::file("");
-        let engine = database.engine_with(settings()).await;
-        let engine = engine.audited(Arc::new(FileSink::open(&file).unwrap()));
-        let reply = call(&engine, "operator", tool, arguments.clone()).await.unwrap();
-        let last = reply["results"].as_array().and_then(|results| results.last()).unwrap_or(&reply);
-        let label = last.get("untrusted").cloned().unwrap_or_default();
-        assert_eq!(label, untrusted, "{arguments}: {reply}");
-        engine.flush().await.unwrap();
-        let kept = std::fs::read_to_string(&file).unwrap();
-        let record: Value = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
-        let noted = record.get("sensitive").cloned().unwrap_or_default();
-        assert_eq!(noted, sensitive, "{arguments}: {record}");
-        assert!(record.get("after").is_some() && !kept.contains("471100"), "{arguments}: {kept}");
+        marks("transaction", arguments, sensitive, untrusted).await;
     }
 }
 
