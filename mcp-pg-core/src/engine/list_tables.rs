@@ -98,8 +98,8 @@ impl Words {
             .0
             .iter()
             .map(|word| match tables.iter().any(|table| table.holds(word)) {
-                true => vec![word.clone()],
-                false => singular(word),
+                true => std::iter::once(word.clone()).chain(plural(word)).collect(),
+                false => singular(word).into_iter().chain(plural(word)).collect(),
             })
             .collect();
         let held = |holds: &dyn Fn(&str) -> bool| {
@@ -142,6 +142,12 @@ impl<'v> Found<'v> {
 
 fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// The plural of a word that is not a part of it.
+fn plural(word: &str) -> Option<String> {
+    let stem = word.strip_suffix('y').filter(|stem| stem.len() > 2)?;
+    Some(format!("{stem}ies"))
 }
 
 /// The possible singular forms of a plural.

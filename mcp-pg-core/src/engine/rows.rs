@@ -1,5 +1,6 @@
 //! Rows in the formats of replies: objects, arrays or text.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -40,7 +41,8 @@ pub(super) fn names(outputs: &[Output<'_>]) -> Arc<[String]> {
     outputs.iter().map(|output| output.name.to_owned()).collect()
 }
 
-/// Formats rows whose first `outputs.len()` values are shown. `cut` marks the rows in which related rows are missing.
+/// Formats rows whose first `outputs.len()` values are shown. `cut` marks the rows in which related rows are missing: as a
+/// member of these, or as a column.
 pub(super) fn shape(
     names: Arc<[String]>,
     outputs: &[Output<'_>],
@@ -48,24 +50,26 @@ pub(super) fn shape(
     cut: &[(usize, usize)],
     format: Format,
 ) -> Shaped {
-    let width = outputs.len();
+    let marks = cut.iter().filter_map(|(row, output)| Some((*row, outputs.get(*output)?.mark()?)));
+    if format == Format::Json {
+        let marks = marks.map(|(row, mark)| (row, mark.to_owned())).collect();
+        return (None, Some(Rows::named(names, rows, marks)), None);
+    }
+    // Here every row has every member.
+    let cut: HashSet<(usize, &str)> = marks.collect();
+    let marked = outputs.iter().filter_map(Output::mark);
+    let marked: Vec<&str> =
+        marked.filter(|mark| cut.iter().any(|(_, other)| other == mark)).collect();
+    let names: Vec<String> =
+        names.iter().map(String::as_str).chain(marked.iter().copied()).map(Into::into).collect();
+    let rows = rows.into_iter().enumerate().map(|(index, mut row)| {
+        row.truncate(outputs.len());
+        row.extend(marked.iter().map(|mark| Value::from(cut.contains(&(index, mark)))));
+        row
+    });
     match format {
-        Format::Json => {
-            let mark = |(row, output): &(usize, usize)| {
-                Some((*row, outputs.get(*output)?.mark()?.to_owned()))
-            };
-            let marks = cut.iter().filter_map(mark).collect();
-            (None, Some(Rows::named(names, rows, marks)), None)
-        }
-        Format::Columns => {
-            let rows = rows.into_iter().map(|mut row| {
-                row.truncate(width);
-                Value::Array(row)
-            });
-            let rows: Vec<Value> = rows.collect();
-            (Some(names.to_vec()), Some(rows.into()), None)
-        }
-        Format::Text => (None, None, Some(text(&names, &rows))),
+        Format::Text => (None, None, Some(text(&names, &rows.collect::<Vec<_>>()))),
+        _ => (Some(names), Some(rows.map(Value::Array).collect::<Vec<_>>().into()), None),
     }
 }
 

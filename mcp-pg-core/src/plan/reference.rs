@@ -84,7 +84,10 @@ impl Scope<'_> {
                 called.parse().ok().filter(|index: &usize| *index < self.earlier.len())
             });
         let Some(operation) = found else {
-            return Err(wrong(format!("no earlier operation is called {called:?}")));
+            return Err(wrong(match called.parse::<u32>() {
+                Ok(number) => format!("operation {number} is not an earlier one"),
+                Err(_) => format!("no earlier operation is called {called:?}"),
+            }));
         };
         let earlier = &self.earlier[operation];
         let (row, column) = match earlier.column(rest) {

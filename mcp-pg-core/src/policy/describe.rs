@@ -14,9 +14,8 @@ const RELATIONS_MOST: usize = 50;
 /// Labels of an enum that a description shows, and most bytes of them.
 const LABELS_MOST: usize = 1_000;
 const LABELS_BYTES_MOST: usize = 12_000;
-/// Columns that a description shows: so many whole, then by name and type alone.
+/// Columns that a description shows whole; further ones by name and type alone.
 const WHOLE_COLUMNS_MOST: usize = 200;
-const COLUMNS_MOST: usize = 300;
 /// Bytes of a description, of which its columns may have most; its other lists share what is left.
 const BYTES_MOST: usize = 60_000;
 const COLUMNS_BYTES_MOST: usize = 48_000;
@@ -111,7 +110,7 @@ impl View {
                 columns.push(whole);
             }
         }
-        cut(columns, COLUMNS_MOST, COLUMNS_BYTES_MOST, "the rows that select returns")
+        cut(columns, usize::MAX, COLUMNS_BYTES_MOST, "the rows that select returns")
     }
 
     fn column(&self, view: &TableView, position: usize) -> Value {
@@ -175,7 +174,7 @@ fn fields(data_type: &DataType) -> Vec<Value> {
     let described = fields.iter().map(|field| {
         let mut member = Map::new();
         member.insert("name".into(), json!(field.name));
-        member.insert("type".into(), json!(field.data_type.name));
+        member.insert("type".into(), json!(field.type_name));
         put_values(&mut member, &field.data_type);
         put(&mut member, "fields", json!(self::fields(&field.data_type)));
         Value::Object(member)
@@ -190,10 +189,10 @@ fn put_values(out: &mut Map<String, Value>, data_type: &DataType) {
         let how = "those in use: select with distinct";
         put(out, "enum", cut(labels, LABELS_MOST, LABELS_BYTES_MOST, how));
     }
-    if let Kind::Domain { base, .. } = &data_type.kind {
+    if let Kind::Domain { base_name, .. } = &data_type.kind {
         let mut domain = Map::new();
         domain.insert("name".into(), json!(data_type.name));
-        domain.insert("base".into(), json!(base.name));
+        domain.insert("base".into(), json!(base_name));
         put(&mut domain, "checks", json!(data_type.rules()));
         out.insert("domain".into(), Value::Object(domain));
     }

@@ -65,6 +65,8 @@ pub enum Kind {
     Domain {
         /// The type that the domain restricts, which may itself be a domain.
         base: Arc<DataType>,
+        /// That type's name with its modifiers: `numeric(12,2)`.
+        base_name: String,
         /// Whether the domain refuses null.
         not_null: bool,
         /// The CHECK constraints, as `pg_get_constraintdef` prints them.
@@ -85,6 +87,8 @@ pub struct Field {
     pub name: String,
     /// The field's type.
     pub data_type: Arc<DataType>,
+    /// That type's name with its modifiers: `varchar(20)`.
+    pub type_name: String,
 }
 
 impl DataType {

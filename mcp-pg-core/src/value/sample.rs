@@ -35,13 +35,24 @@ pub(super) fn array_between(element: &Arc<DataType>, delimiter: char) -> Arc<Dat
 }
 
 pub(super) fn domain(base: &Arc<DataType>) -> Arc<DataType> {
-    make(90_003, "narrow", Kind::Domain { base: base.clone(), not_null: false, checks: Vec::new() })
+    make(
+        90_003,
+        "narrow",
+        Kind::Domain {
+            base: base.clone(),
+            base_name: base.name.clone(),
+            not_null: false,
+            checks: Vec::new(),
+        },
+    )
 }
 
 pub(super) fn composite(fields: &[(&str, &Arc<DataType>)]) -> Arc<DataType> {
-    let fields = fields
-        .iter()
-        .map(|&(name, data_type)| Field { name: name.to_owned(), data_type: data_type.clone() });
+    let fields = fields.iter().map(|&(name, data_type)| Field {
+        name: name.to_owned(),
+        data_type: data_type.clone(),
+        type_name: data_type.name.clone(),
+    });
     make(90_004, "pair", Kind::Composite(fields.collect()))
 }
 

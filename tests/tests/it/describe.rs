@@ -225,16 +225,63 @@ async fn a_domain_over_a_domain_has_the_rules_of_both() {
 }
 
 #[tokio::test]
-async fn very_many_columns_are_cut() {
-    let columns: Vec<String> = (0..600).map(|number| format!("c{number} integer")).collect();
-    let database = Database::of(&format!("CREATE TABLE wide ({});", columns.join(", "))).await;
+async fn a_search_finds_plurals_beside_the_word_itself() {
+    let database = Database::of(
+        "CREATE TABLE companies (id integer PRIMARY KEY); CREATE TABLE users (id integer PRIMARY KEY);
+         CREATE TABLE memberships (id integer PRIMARY KEY, company_id integer REFERENCES companies);",
+    )
+    .await;
     let engine = database.engine().await;
-    let told = call(&engine, "admin", "describe_table", json!({"table": "wide"})).await.unwrap();
-    let columns = told["columns"].as_array().unwrap();
-    assert_eq!(columns.len(), 301);
+    for word in ["company", "companies", "compan"] {
+        let search = json!({"search": word, "detail": "names"});
+        let found = call(&engine, "analyst", "list_tables", search).await.unwrap();
+        assert_eq!(found["tables"][0], "companies", "{word}");
+    }
+}
+
+#[tokio::test]
+async fn very_many_columns_are_cut() {
+    let columns = |count: usize, name: &str| -> String {
+        let columns: Vec<String> = (0..count).map(|n| format!("{name}{n} integer")).collect();
+        columns.join(", ")
+    };
+    let database = Database::of(&format!(
+        "CREATE TABLE wide ({}); CREATE TABLE widest ({});",
+        columns(600, "c"),
+        columns(1_500, "a_column_with_a_long_name_")
+    ))
+    .await;
+    let engine = database.engine().await;
+    let described = async |table: &str| {
+        let told = call(&engine, "admin", "describe_table", json!({"table": table})).await.unwrap();
+        told["columns"].as_array().unwrap().clone()
+    };
+    // The later ones by name and type alone.
+    let columns = described("wide").await;
+    assert_eq!(columns.len(), 600);
     assert!(columns[199].get("operators").is_some());
     assert_eq!(columns[200], json!({"name": "c200", "type": "integer"}));
-    assert_eq!(columns[300], "… 300 more; see the rows that select returns");
+    assert_eq!(columns[599], json!({"name": "c599", "type": "integer"}));
+    let columns = described("widest").await;
+    let mark = columns.last().unwrap().as_str().unwrap();
+    assert_eq!(mark, format!("… {} more; see the rows that select returns", 1_501 - columns.len()));
+}
+
+#[tokio::test]
+async fn types_within_types_have_their_modifiers() {
+    let database = Database::of(
+        "CREATE TYPE money_of AS (amount numeric(38,18), currency char(3)); CREATE DOMAIN share AS numeric(5,2);
+         CREATE TABLE entry (id integer PRIMARY KEY, price money_of, share share);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "entry"})).await.unwrap();
+    let fields = &told["columns"][1]["fields"];
+    assert_eq!(
+        (&fields[0]["type"], &fields[1]["type"]),
+        (&json!("numeric(38,18)"), &json!("character(3)"))
+    );
+    assert_eq!(told["columns"][2]["domain"]["base"], "numeric(5,2)");
 }
 
 #[tokio::test]

@@ -142,6 +142,30 @@ async fn archived_related_rows_come_if_they_are_asked_for() {
 }
 
 #[tokio::test]
+async fn a_cut_include_is_marked_in_every_format() {
+    let engine = Database::shop().await.engine().await;
+    let reply = async |format: &str, limit: u64| {
+        let request = json!({"table": "users", "columns": ["user_id"], "where": {"user_id": {"in": [1, 7]}}, "order_by": ["user_id"],
+            "include": {"orders": {"columns": [], "limit": limit}}, "format": format});
+        call(&engine, "analyst", "select", request).await.unwrap()
+    };
+    let objects = reply("json", 1).await;
+    let marks: Vec<bool> =
+        rows(&objects).iter().map(|row| row["orders_truncated"] == true).collect();
+    assert_eq!(marks, [true, false], "{objects}");
+    let columns = reply("columns", 1).await;
+    assert_eq!(columns["columns"], json!(["user_id", "orders", "orders_truncated"]));
+    let marked: Vec<&Value> = rows(&columns).iter().map(|row| &row[2]).collect();
+    assert_eq!(marked, [true, false]);
+    let text = reply("text", 1).await;
+    let lines: Vec<&str> = text["text"].as_str().unwrap().lines().collect();
+    assert_eq!(lines[0], "user_id | orders | orders_truncated");
+    assert!(lines[1].ends_with("| true") && lines[2].ends_with("| false"), "{lines:?}");
+    let whole = reply("columns", 100).await;
+    assert_eq!(whole["columns"], json!(["user_id", "orders"]));
+}
+
+#[tokio::test]
 async fn an_include_with_limit_zero_is_not_called_truncated() {
     let engine = Database::shop().await.engine().await;
     let asked = json!({"table": "users", "limit": 1, "include": {"orders": {"limit": 0}}});

@@ -114,7 +114,7 @@ async fn what_cannot_be_counted_is_refused() {
         (json!({"count": "parent"}), "invalid_value", "/count"),
         (json!({"count": "*"}), "unknown_relation", "/count"),
         (json!({"count": true}), "invalid_value", "/count"),
-        (json!({"count": "books", "nulls": "last"}), "unknown_argument", "/nulls"),
+        (json!({"count": "books", "nulls": "least"}), "invalid_value", "/nulls"),
         (json!({"count": "books", "column": "id"}), "unknown_argument", "/column"),
         (json!({"count": "books", "direction": "down"}), "invalid_value", "/direction"),
         (json!({"count": "books", "where": []}), "invalid_value", "/where"),

@@ -118,6 +118,11 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             "the table's row-level security policies are recursive, so PostgreSQL refuses every statement",
         )
         .hint("the database's maintainer has to change them: rephrasing the request will not help"),
+        // Arithmetic in requests cannot fail so.
+        Code::InvalidValue if state == "22012" && place.values.is_none() => {
+            Error::new(Code::DatabaseError, "a view, policy or function of the database divides by zero")
+                .hint("the database's maintainer can fix it; a condition that leaves out such rows may help")
+        }
         Code::InvalidValue => invalid(answer, place),
         _ => unusual(answer, code, place),
     }

@@ -25,7 +25,7 @@ impl<'v> Scope<'v> {
         object: &Map<String, Value>,
         at: &str,
     ) -> Result<Sort<'v>> {
-        const MEMBERS: [&str; 3] = ["count", "where", "direction"];
+        const MEMBERS: [&str; 4] = ["count", "where", "direction", "nulls"];
         let wrong = |message: String, member: &str| {
             let error = Error::new(Code::InvalidValue, message).at(format!("{at}/{member}"));
             error.hint("{\"count\": \"orders\", \"where\": {…}, \"direction\": \"desc\"}")
@@ -34,6 +34,8 @@ impl<'v> Scope<'v> {
             .map_err(|error| error.inside(at))?;
         let descending = choice(object, "direction", "asc", "desc");
         let descending = descending.map_err(|error| error.inside(at))?.unwrap_or_default();
+        // A count is never null: where nulls go makes no difference.
+        choice(object, "nulls", "first", "last").map_err(|error| error.inside(at))?;
         let Some(name) = object.get("count").and_then(Value::as_str) else {
             return Err(wrong("expected a relation's name".to_owned(), "count"));
         };

@@ -32,10 +32,17 @@ enum Unresolved {
     Base,
     Enum(Vec<String>),
     Array { element: u32, delimiter: char },
-    Domain { base: u32, not_null: bool, checks: Vec<String> },
-    Composite(Vec<(String, u32, Collation)>),
+    Domain { base: u32, base_name: String, not_null: bool, checks: Vec<String> },
+    Composite(Vec<UnresolvedField>),
     Range(u32),
     Multirange(u32),
+}
+
+struct UnresolvedField {
+    name: String,
+    oid: u32,
+    type_name: String,
+    collation: Collation,
 }
 
 impl Types {
@@ -95,15 +102,15 @@ impl Types {
             Unresolved::Array { element, delimiter } => {
                 Kind::Array { element: self.resolve(element, depth + 1), delimiter }
             }
-            Unresolved::Domain { base, not_null, checks } => {
-                Kind::Domain { base: self.resolve(base, depth + 1), not_null, checks }
+            Unresolved::Domain { base, base_name, not_null, checks } => {
+                Kind::Domain { base: self.resolve(base, depth + 1), base_name, not_null, checks }
             }
             Unresolved::Composite(fields) => Kind::Composite(
                 fields
                     .into_iter()
-                    .map(|(name, oid, collation)| {
+                    .map(|UnresolvedField { name, oid, type_name, collation }| {
                         let data_type = self.resolve(oid, depth + 1).with(collation);
-                        Field { name, data_type }
+                        Field { name, data_type, type_name }
                     })
                     .collect(),
             ),
@@ -146,6 +153,7 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
             },
             "domain" => Unresolved::Domain {
                 base: inner,
+                base_name: row.try_get::<_, Option<_>>("base_name")?.unwrap_or_default(),
                 not_null: row.try_get("not_null")?,
                 checks: row
                     .try_get::<_, Vec<Option<String>>>("checks")?
@@ -161,15 +169,18 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
     })
 }
 
-/// The fields of a composite: names, types and collations.
-fn fields(row: &Row) -> Result<Vec<(String, u32, Collation)>, PgError> {
+/// The fields of a composite.
+fn fields(row: &Row) -> Result<Vec<UnresolvedField>, PgError> {
     let names: Vec<String> = row.try_get("field_names")?;
     let types: Vec<u32> = row.try_get("field_types")?;
+    let type_names: Vec<String> = row.try_get("field_type_names")?;
     let collations: Vec<u32> = row.try_get("field_collations")?;
     let deterministic: Vec<bool> = row.try_get("field_deterministic")?;
     let collations = collations.into_iter().zip(deterministic).map(|(oid, deterministic)| {
         if oid == 0 { Collation::default() } else { Collation { oid, deterministic } }
     });
-    let fields = names.into_iter().zip(types).zip(collations);
-    Ok(fields.map(|((name, oid), collation)| (name, oid, collation)).collect())
+    let fields = names.into_iter().zip(types).zip(type_names).zip(collations);
+    let field =
+        |(((name, oid), type_name), collation)| UnresolvedField { name, oid, type_name, collation };
+    Ok(fields.map(field).collect())
 }

@@ -75,6 +75,7 @@ SELECT t.oid,
            WHEN 'm' THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid)
            ELSE t.typelem
          END, 0)                           AS inner_type,
+       CASE t.typtype WHEN 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END AS base_name,
        coalesce(e.typdelim, ',')::text     AS delimiter,
        t.typnotnull                        AS not_null,
        ARRAY(SELECT l.enumlabel FROM pg_catalog.pg_enum l
@@ -87,6 +88,9 @@ SELECT t.oid,
        ARRAY(SELECT a.atttypid FROM pg_catalog.pg_attribute a
              WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attnum) AS field_types,
+       ARRAY(SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_attribute a
+             WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+             ORDER BY a.attnum) AS field_type_names,
        -- Of fields that have none, 0: nor is there one with this OID.
        ARRAY(SELECT a.attcollation FROM pg_catalog.pg_attribute a
              WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped

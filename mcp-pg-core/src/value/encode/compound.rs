@@ -121,6 +121,11 @@ impl Target<'_> {
                     .allowed(["[)", "[]", "(]", "()", "empty"]));
             }
         };
+        let ends = [given("lower"), given("upper")];
+        if given("bounds").is_none() && ends[0].is_some() && ends[0] == ends[1] {
+            let message = "the range would be empty: without bounds, it does not include upper";
+            return Err(Error::new(Code::InvalidValue, message).at("").hint("\"bounds\": \"[]\""));
+        }
         let mut literal = String::from(start);
         self.member(subtype, object, "lower", &mut literal)?;
         literal.push(',');
