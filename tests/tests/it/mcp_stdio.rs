@@ -17,7 +17,7 @@ use crate::program::{ERAS, Era, Session, file, params, program};
 use crate::transcript;
 
 #[tokio::test]
-async fn what_the_documents_show_is_what_happens() {
+async fn the_transcripts_of_the_documents_hold() {
     for (name, document) in [
         ("README.md", include_str!("../../../README.md")),
         ("examples/shop/README.md", include_str!("../../../examples/shop/README.md")),

@@ -89,7 +89,7 @@ async fn conditions() {
 }
 
 #[tokio::test]
-async fn what_has_no_place_is_null() {
+async fn results_out_of_range_are_null() {
     let database = Database::of(LOANS).await;
     let engine = database.engine().await;
     let columns = json!(["id", {"add": ["lent", {"interval": "4000 years"}], "as": "l"}, {"subtract": ["due", {"interval": "1 hour"}], "as": "d"},
@@ -152,7 +152,7 @@ async fn columns_order_pages_groups_and_measures() {
 }
 
 #[tokio::test]
-async fn what_is_written() {
+async fn moved_dates_are_written() {
     let database = Database::of(LOANS).await;
     let engine = database.engine().await;
     let updates = json!({"due": {"$compute": later("lent", "14 days")}, "lent": {"$compute": {"subtract": ["due", {"interval": "1 week"}]}}});
@@ -176,7 +176,7 @@ async fn what_is_written() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_moved_is_told() {
+async fn invalid_moves_are_refused() {
     let engine = Database::of(LOANS).await.engine().await;
     for (value, at) in [
         (json!({"add": ["n", {"interval": "1 day"}]}), "/add/0"),

@@ -199,7 +199,7 @@ async fn parts_are_grouped_and_measured() {
 }
 
 #[tokio::test]
-async fn what_is_no_part_is_told_with_its_place() {
+async fn invalid_parts_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (arguments, at) in [
         (json!({"where": {"address": {"path": ["zap"], "eq": "1"}}}), "/where/address/path"),

@@ -140,7 +140,7 @@ async fn ends_are_grouped_and_measured() {
 }
 
 #[tokio::test]
-async fn what_is_no_end_is_told_with_its_place() {
+async fn invalid_bounds_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (arguments, at) in [
         (
