@@ -184,7 +184,7 @@ async fn signature(database: &Database, earlier: Option<&Signature>) -> Signatur
     let client = database.client().await;
     let schemas = ["public".to_owned()];
     let watch = Watch::prepare(&client).await.unwrap();
-    watch.look(&client, &schemas, earlier).await.unwrap().signature
+    watch.poll(&client, &schemas, earlier).await.unwrap().signature
 }
 
 #[tokio::test]

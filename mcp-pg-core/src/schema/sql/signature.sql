@@ -79,7 +79,7 @@ SELECT beginning.since::text AS since,
        pg_catalog.concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike,
                             pg_catalog.pg_is_in_recovery()) AS written,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
-               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
+               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS notifies
 FROM beginning
 CROSS JOIN (
   SELECT pg_catalog.sum(number) AS number, pg_catalog.sum(young) AS young FROM written
