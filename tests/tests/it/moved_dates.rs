@@ -1,8 +1,8 @@
 //! Dates and timestamps plus an interval: `{"add": ["due", {"interval": "14 days"}]}`.
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, paged, selected};
+use mcp_pg_tests::{Database, call, error, ids, paged, selected};
 use serde_json::{Value, json};
 
 const LOANS: &str = "
@@ -17,11 +17,6 @@ const LOANS: &str = "
 
 fn later(column: &str, by: &str) -> Value {
     json!({"add": [column, {"interval": by}]})
-}
-
-async fn ids(engine: &Engine, condition: Value) -> Vec<i64> {
-    let arguments = json!({"table": "loan", "columns": ["id"], "where": condition, "limit": 100});
-    selected(engine, arguments).await.iter().map(|row| row["id"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -78,7 +73,7 @@ async fn conditions() {
         let query =
             format!("SELECT string_agg(id::text, ',' ORDER BY id) FROM loan WHERE {near} {sql}");
         let expected = database.value(&query).await.unwrap_or_default();
-        let found: Vec<String> = ids(&engine, condition.clone())
+        let found: Vec<String> = ids(&engine, "loan", &condition)
             .await
             .iter()
             .filter(|id| **id < 21)
