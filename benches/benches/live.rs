@@ -44,13 +44,13 @@ async fn run() -> Result<(), Fault> {
     let settings = Settings::default();
     let watch = Watch::prepare(&client).await?;
     let (mut glances, mut looks) = (Vec::new(), Vec::new());
-    let known = watch.look(&client, &settings.schemas, None).await?.signature;
+    let known = watch.poll(&client, &settings.schemas, None).await?.signature;
     for _ in 0..50 {
         let start = Instant::now();
         Snapshot::read(&client).await?;
         glances.push(start.elapsed());
         let start = Instant::now();
-        watch.look(&client, &settings.schemas, Some(&known)).await?;
+        watch.poll(&client, &settings.schemas, Some(&known)).await?;
         looks.push(start.elapsed());
     }
     println!(

@@ -41,9 +41,9 @@ impl Topics {
         Self { tools, resources, watched: Mutex::default() }
     }
 
-    /// Watches another resource, whose content is that of `sight`. Returns false if there are too many.
-    pub(crate) fn watch(&self, sight: Option<&Sight>, uri: &str) -> bool {
-        let held = sight.and_then(|sight| sight.held(uri));
+    /// Watches another resource, whose content is that of `snapshot`. Returns false if there are too many.
+    pub(crate) fn watch(&self, snapshot: Option<&Snapshot>, uri: &str) -> bool {
+        let held = snapshot.and_then(|snapshot| snapshot.held(uri));
         let mut watched = self.watched();
         if watched.len() >= WATCHED_MOST && !watched.contains_key(uri) {
             return false;
@@ -71,32 +71,32 @@ pub(crate) enum Sink {
 
 impl Sink {
     /// Sends a notification, unless the client is gone or does not read.
-    async fn send(&self, news: News) -> Result<(), Gone> {
+    async fn send(&self, notification: Notification) -> Result<(), Disconnected> {
         let sent = async {
             match self {
-                Self::Session(peer) => match news {
-                    News::Tools => peer.notify_tool_list_changed().await,
-                    News::Resources => peer.notify_resource_list_changed().await,
-                    News::Resource(uri) => {
+                Self::Session(peer) => match notification {
+                    Notification::Tools => peer.notify_tool_list_changed().await,
+                    Notification::Resources => peer.notify_resource_list_changed().await,
+                    Notification::Resource(uri) => {
                         peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri))
                             .await
                     }
                 }
-                .map_err(|_| Gone),
-                Self::Stream(stream) => match news {
-                    News::Tools => stream.notify_tool_list_changed().await,
-                    News::Resources => stream.notify_resource_list_changed().await,
-                    News::Resource(uri) => stream.notify_resource_updated(uri).await,
+                .map_err(|_| Disconnected),
+                Self::Stream(stream) => match notification {
+                    Notification::Tools => stream.notify_tool_list_changed().await,
+                    Notification::Resources => stream.notify_resource_list_changed().await,
+                    Notification::Resource(uri) => stream.notify_resource_updated(uri).await,
                 }
-                .map_err(|_| Gone),
+                .map_err(|_| Disconnected),
             }
         };
-        tokio::time::timeout(PATIENCE, sent).await.map_err(|_| Gone)?
+        tokio::time::timeout(PATIENCE, sent).await.map_err(|_| Disconnected)?
     }
 }
 
 /// A notification.
-enum News {
+enum Notification {
     /// The list of tools has changed.
     Tools,
     /// The list of resources has changed.
@@ -106,15 +106,15 @@ enum News {
 }
 
 /// The client has disconnected.
-struct Gone;
+struct Disconnected;
 
 /// What a caller's role sees at one moment.
-pub(crate) struct Sight {
+pub(crate) struct Snapshot {
     view: Arc<View>,
     queries: Vec<Arc<Query>>,
 }
 
-impl Sight {
+impl Snapshot {
     /// What the role sees now; `None` if there is no such role.
     pub(crate) fn now(engine: &Engine, caller: &Principal) -> Option<Self> {
         Some(Self { view: engine.view(caller).ok()?, queries: engine.queries(caller).ok()? })
@@ -143,35 +143,35 @@ impl Sight {
 /// The moment from which a client is notified of changes.
 pub(crate) struct Beginning {
     changes: Receiver<Change>,
-    sight: Option<Sight>,
+    snapshot: Option<Snapshot>,
 }
 
 impl Beginning {
     /// The current moment.
     pub(crate) fn now(engine: &Engine, caller: &Principal) -> Self {
-        // In this order, a change in between is part of the sight and not notified.
+        // In this order, a change in between is part of the snapshot and not notified.
         let changes = engine.changes();
-        Self { changes, sight: Sight::now(engine, caller) }
+        Self { changes, snapshot: Snapshot::now(engine, caller) }
     }
 
     /// What the caller saw at that moment.
-    pub(crate) fn sight(&self) -> Option<&Sight> {
-        self.sight.as_ref()
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref()
     }
 }
 
 /// Notifies a client of changes until it disconnects.
-pub(crate) async fn tell(
+pub(crate) async fn notify(
     engine: Arc<Engine>,
     caller: Principal,
     topics: Arc<Topics>,
     sink: Sink,
     beginning: Beginning,
 ) {
-    let Beginning { mut changes, sight } = beginning;
-    let mut lists = sight.as_ref().map(Sight::lists);
+    let Beginning { mut changes, snapshot } = beginning;
+    let mut lists = snapshot.as_ref().map(Snapshot::lists);
     // It holds a catalogue, which should not be kept.
-    drop(sight);
+    drop(snapshot);
     loop {
         let change = match changes.recv().await {
             Ok(change) => change,
@@ -179,20 +179,24 @@ pub(crate) async fn tell(
             Err(RecvError::Lagged(_)) => Change::Missed,
             Err(RecvError::Closed) => return,
         };
-        let sight = Sight::now(&engine, &caller);
+        let snapshot = Snapshot::now(&engine, &caller);
         let now = match change {
             Change::Rows(_) => lists,
-            Change::Catalogue | Change::Missed => sight.as_ref().map(Sight::lists),
+            Change::Catalogue | Change::Missed => snapshot.as_ref().map(Snapshot::lists),
         };
-        let mut news = Vec::new();
+        let mut notifications = Vec::new();
         if std::mem::replace(&mut lists, now) != now {
-            news.extend(topics.tools.then_some(News::Tools));
-            news.extend(topics.resources.then_some(News::Resources));
+            notifications.extend(topics.tools.then_some(Notification::Tools));
+            notifications.extend(topics.resources.then_some(Notification::Resources));
         }
-        news.extend(touched(sight.as_ref(), &topics, &change).into_iter().map(News::Resource));
-        drop(sight);
-        for news in news {
-            if sink.send(news).await.is_err() {
+        notifications.extend(
+            changed_resources(snapshot.as_ref(), &topics, &change)
+                .into_iter()
+                .map(Notification::Resource),
+        );
+        drop(snapshot);
+        for notification in notifications {
+            if sink.send(notification).await.is_err() {
                 return;
             }
         }
@@ -200,17 +204,17 @@ pub(crate) async fn tell(
 }
 
 /// The watched resources that a change affects, as far as the caller may know.
-fn touched(sight: Option<&Sight>, topics: &Topics, change: &Change) -> Vec<String> {
+fn changed_resources(snapshot: Option<&Snapshot>, topics: &Topics, change: &Change) -> Vec<String> {
     let mut touched = Vec::new();
     for (uri, known) in topics.watched().iter_mut() {
         let mut another = || {
-            let now = sight.and_then(|sight| sight.held(uri));
+            let now = snapshot.and_then(|snapshot| snapshot.held(uri));
             std::mem::replace(known, now) != now
         };
         let touches = match change {
             Change::Catalogue => another(),
-            Change::Rows(tables) => open(sight, uri, Some(tables)),
-            Change::Missed => another() || open(sight, uri, None),
+            Change::Rows(tables) => may_follow(snapshot, uri, Some(tables)),
+            Change::Missed => another() || may_follow(snapshot, uri, None),
         };
         if touches {
             touched.push(uri.clone());
@@ -221,9 +225,13 @@ fn touched(sight: Option<&Sight>, topics: &Topics, change: &Change) -> Vec<Strin
 
 /// Whether the resource is one of `tables`, all of whose rows the caller may read. Otherwise the caller could learn
 /// when hidden rows change.
-fn open(sight: Option<&Sight>, uri: &str, tables: Option<&BTreeSet<TableName>>) -> bool {
-    let Some(sight) = sight else { return false };
-    resources::table(&sight.view, uri).is_ok_and(|table| {
+fn may_follow(
+    snapshot: Option<&Snapshot>,
+    uri: &str,
+    tables: Option<&BTreeSet<TableName>>,
+) -> bool {
+    let Some(snapshot) = snapshot else { return false };
+    resources::table(&snapshot.view, uri).is_ok_and(|table| {
         table.is_open() && tables.is_none_or(|tables| tables.contains(table.name()))
     })
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Standing;
-use crate::subscriber::{Beginning, Sight, Sink, Topics, WATCHED_MOST, tell};
+use crate::subscriber::{Beginning, Sink, Snapshot, Topics, WATCHED_MOST, notify};
 use crate::{reply, resources};
 
 /// The most open streams of a caller.
@@ -94,8 +94,8 @@ impl Subscriptions {
         let greeted = locked(&session.greeted).take();
         let beginning = greeted.unwrap_or_else(|| Beginning::now(&engine, &caller));
         let sink = Sink::Session(peer);
-        let telling = tell(engine, caller, session.topics.clone(), sink, beginning);
-        tokio::spawn(self.stop.clone().run_until_cancelled_owned(telling));
+        let notifying = notify(engine, caller, session.topics.clone(), sink, beginning);
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(notifying));
     }
 
     /// The session's client subscribes to a resource.
@@ -110,7 +110,7 @@ impl Subscriptions {
         if !resources::is_fixed(uri) {
             resources::table(&view, uri).map_err(|error| resources::protocol_error(uri, &error))?;
         }
-        match topics.watch(Sight::now(engine, caller).as_ref(), uri) {
+        match topics.watch(Snapshot::now(engine, caller).as_ref(), uri) {
             true => Ok(()),
             false => Err(ErrorData::invalid_params(
                 format!("a client may subscribe to {WATCHED_MOST} resources"),
@@ -159,7 +159,7 @@ impl Subscriptions {
             .and_then(|Arrival(beginning)| locked(beginning).take())
             .unwrap_or_else(|| Beginning::now(&engine, &caller));
         for uri in accepted.resource_subscriptions.iter().flatten() {
-            topics.watch(beginning.sight(), uri);
+            topics.watch(beginning.snapshot(), uri);
         }
         let standing = http.and_then(|parts| parts.extensions.get::<Standing>());
         let mut standing = match standing {
@@ -178,7 +178,7 @@ impl Subscriptions {
             () = self.stop.cancelled() => {}
             _ = standing.changed() => {}
             () = expiry => {}
-            () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone()), beginning) => {}
+            () = notify(engine, caller, topics, Sink::Stream(cx.sink().clone()), beginning) => {}
         }
         Ok(())
     }

@@ -163,6 +163,18 @@ pub async fn until(condition: &str, mut met: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// The tables of the sample shop.
+pub const SHOP: [&str; 8] = [
+    "users",
+    "user_preferences",
+    "products",
+    "inventory",
+    "orders",
+    "order_items",
+    "payments",
+    "reviews",
+];
+
 /// Keeps PostgreSQL from analysing tables by itself: how many rows it expects is among what tests compare.
 async fn steady(admin: &Client) {
     for statement in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
@@ -232,6 +244,14 @@ pub fn rows(reply: &Value) -> &[Value] {
 pub async fn selected(engine: &Engine, arguments: Value) -> Vec<Value> {
     let reply = call(engine, "analyst", "select", arguments.clone()).await;
     rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
+}
+
+/// The ids of the rows of a table that meet a condition, in order.
+pub async fn ids(engine: &Engine, table: &str, condition: &Value) -> Vec<i64> {
+    let order = json!(["id"]);
+    let arguments = json!({"table": table, "columns": ["id"], "where": condition, "order_by": order, "limit": 1000});
+    let rows = selected(engine, arguments).await;
+    rows.iter().map(|row| row["id"].as_i64().expect("an id")).collect()
 }
 
 /// All rows of a select or aggregate, read in pages of so many.

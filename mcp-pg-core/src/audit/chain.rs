@@ -1,6 +1,7 @@
-//! How records are chained: which bytes are hashed, and how a line is made and read.
+//! The chain of records: which bytes are hashed, and how a line is written and read.
 //!
-//! Knows bytes only: not files, and of a record nothing but its place in the chain.
+//!
+//! Knows bytes only, not files; of a record, only its place in the chain.
 //!
 //! A line is a JSON object whose first member is `seq` and whose last two are `prev` and `hash`:
 //!
@@ -15,18 +16,18 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// The most bytes of one line, its newline included; a longer record is refused.
+/// The most bytes of a line, with its newline. A longer record is refused.
 pub(super) const LINE_MOST: usize = 16 << 20;
 
-/// What goes around the hash at the end of a line.
+/// The text around the hash at the end of a line.
 const HASH_OPENS: &[u8] = b",\"hash\":\"";
 const HASH_CLOSES: &[u8] = b"\"}";
 const HASH_DIGITS: usize = 64;
 
-/// Bytes that a line has besides the event: `seq` at its longest, `prev`, `hash` and the newline.
+/// The most bytes of a line besides the event: `seq`, `prev`, `hash` and the newline.
 pub(super) const FRAME_MOST: usize = 256;
 
-/// Where a chain ends: what the next record must join.
+/// The end of a chain, which the next record continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Head {
     /// The last record's number; 0 before the first.
@@ -35,34 +36,34 @@ pub(super) struct Head {
     pub(super) hash: String,
 }
 
-/// Why a line is not a whole record.
+/// Why a line is not a valid record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// It has not the shape of a record.
+    /// It does not have the form of a record.
     Malformed,
-    /// It has, but its hash is not that of its bytes.
+    /// Its hash is not that of its content.
     Altered {
-        /// The number it claims.
+        /// Its `seq`.
         seq: Option<u64>,
     },
 }
 
-/// A record's place in the chain, read from a line whose hash is right.
+/// The place of a valid record in the chain.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Link {
     /// The hash of the record before.
     pub(super) prev: String,
-    /// The end of the chain, if this is its last record.
+    /// The end of the chain after this record.
     pub(super) head: Head,
 }
 
 impl Head {
-    /// Before the first record.
+    /// The end before the first record.
     pub(super) fn start() -> Self {
         Self { seq: 0, hash: "0".repeat(HASH_DIGITS) }
     }
 
-    /// Writes the next line of the chain, newline included, at the end of `lines`; answers the new end.
+    /// Appends the next line of the chain, with its newline, to `lines`. Returns the new end.
     ///
     /// `event` is a JSON object of at least one member, as text.
     pub(super) fn append(&self, event: &[u8], lines: &mut Vec<u8>) -> Head {
@@ -81,13 +82,13 @@ impl Head {
     }
 }
 
-/// What is between the braces of a JSON object.
+/// The content between the braces of a JSON object.
 pub(super) fn members(object: &[u8]) -> &[u8] {
     let members = object.strip_prefix(b"{").unwrap_or(object);
     members.strip_suffix(b"}").unwrap_or(members)
 }
 
-/// Reads a line, given without its newline, and checks it against its own hash.
+/// Reads a line without its newline, and verifies its hash.
 pub(super) fn read(line: &[u8]) -> Result<Link, Unreadable> {
     #[derive(Deserialize)]
     struct Place {
@@ -104,7 +105,7 @@ pub(super) fn read(line: &[u8]) -> Result<Link, Unreadable> {
     Ok(Link { prev, head: Head { seq, hash } })
 }
 
-/// A line's members without the hash and the closing brace, and the digits of the hash.
+/// A line without the hash and the closing brace, and the digits of the hash.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let (rest, digits) = {
         let open = line.strip_suffix(HASH_CLOSES)?;

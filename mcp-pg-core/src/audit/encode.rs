@@ -1,6 +1,7 @@
-//! An event as the text of its record, within bounds.
+//! Events as the text of records, with limits.
 //!
-//! Knows sizes and JSON; not where the record goes.
+//!
+//! Knows sizes and JSON, but not where the record is written.
 
 use serde_json::{Value, json};
 
@@ -8,13 +9,13 @@ use super::chain::{FRAME_MOST, LINE_MOST};
 use super::{Event, unavailable};
 use crate::error::{Code, Error, Result};
 
-/// The most bytes that the arguments, an image or the statements of one record may take.
+/// The most bytes of the arguments, an image or the statements in a record.
 pub(crate) const PART_MOST: usize = 1 << 20;
 
-/// The most bytes of a name that a client gives, of itself or of a tool.
+/// The most bytes of a tool's or client's name, which clients choose.
 const NAME_MOST: usize = 256;
 
-/// A name as a record has it: any client may give one of any length.
+/// A name, shortened.
 pub(crate) fn name(given: &str) -> String {
     match given.get(..given.floor_char_boundary(NAME_MOST)) {
         Some(start) if start.len() < given.len() => format!("{start}… ({} bytes)", given.len()),
@@ -29,7 +30,7 @@ pub(crate) struct Encoded(Vec<u8>);
 impl TryFrom<Event> for Encoded {
     type Error = Error;
 
-    /// Leaves out parts of more than 1 MiB; `audit_unavailable` if it is too large all the same.
+    /// Replaces parts of more than 1 MiB. `audit_unavailable` if the rest is too large.
     fn try_from(event: Event) -> Result<Self> {
         encode(event).map(Self)
     }
@@ -62,7 +63,7 @@ fn encode(mut event: Event) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// What stands for a part that is too large.
+/// The replacement of a part, if it is too large.
 fn omitted(text: &[u8]) -> Option<Value> {
     (text.len() > PART_MOST).then(|| json!({"omitted": format!("{} bytes", text.len())}))
 }

@@ -1,6 +1,7 @@
-//! The sink that writes to a file: a thread that writes all that waits at once.
+//! The sink that writes to a file, in a thread that writes all waiting records at once.
 //!
-//! Knows when to write, and what to do when the file fails; not how records are laid out in it.
+//!
+//! Knows when to write, and what to do if that fails, but not the file's format.
 
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -14,14 +15,14 @@ use super::log::{Limits, Log};
 use super::{AuditSink, Encoded, Event, Queue, Waiting, queue};
 use crate::error::{Code, Error, Result};
 
-/// How long another process may hold the file's lock, which it needs for a batch.
+/// How long another process may hold the file's lock, which it does for a batch.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many records are written at once, and how long posted ones wait for others to share their write.
+/// The most records that are written at once, and how long posted ones wait to share a write.
 const BATCH: usize = 1024;
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Appends audit records to a file, one JSON object a line, each chained to the one before by its hash.
+/// Appends audit records to a file, one JSON object per line. Each contains the hash of the one before.
 ///
 /// A line is the event with `seq` before it, and `prev` and `hash` after it. `hash` is the SHA-256 of the
 /// line without its `,"hash":"…"` and newline, `prev` the hash of the line before (64 zeros in the first),
@@ -40,15 +41,15 @@ const GATHER: Duration = Duration::from_millis(2);
 /// print(seq, "records, the last hash is", prev)
 /// ```
 ///
-/// Callers that wait at the same time share one write and one sync to the disk. Several processes may
-/// append to one file: each takes the file's lock for a batch and goes on where the chain ends then. A
-/// file that was moved away is created anew, with a chain of its own, unless older parts of it are still there; one
-/// that lost records from its end while it was in use is not continued.
+/// Callers that wait at the same time share one write and one sync to disk. Several processes may append to the same
+/// file: each locks it for a batch, and continues the chain from its current end. If the file was moved away, a new
+/// one with a new chain is created, unless older parts of it still exist. A file that lost records from its end while
+/// it was in use is not continued.
 ///
-/// Arguments, images and statements of more than 1 MiB are replaced by `{"omitted": "N bytes"}`; a record
-/// of more than 16 MiB is refused.
+/// Arguments, images and statements of more than 1 MiB are replaced by `{"omitted": "N bytes"}`. A record of more
+/// than 16 MiB is refused.
 ///
-/// Dropping the sink waits until all that was posted is written.
+/// Dropping the sink waits until all posted records are written.
 ///
 /// ```
 /// # use mcp_pg_core::audit::{Actor, AuditSink, Client, Event, FileSink, Phase, snapshot, verify};
@@ -77,20 +78,20 @@ pub struct FileSink {
 }
 
 impl FileSink {
-    /// Opens the file and continues its chain, or creates it, readable by its owner alone.
+    /// Opens the file and continues its chain. Creates it, readable only by its owner, if it does not exist.
     ///
-    /// A torn last line, left by a crash, is cut off: nobody was told that it was kept.
+    /// An incomplete last line, left by a crash, is removed: its write was never reported as done.
     ///
     /// # Errors
     ///
-    /// `audit_unavailable` where the file cannot be used, or its last line is not a whole record: a
-    /// broken chain is not continued.
+    /// `audit_unavailable` if the file cannot be used, or if its last line is not a valid record, because a broken
+    /// chain is not continued.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::with(path.as_ref(), Limits { bytes: None, patience: PATIENCE })
     }
 
-    /// The same, and before the file would be larger than `bytes`, it is renamed, with the number of its last
-    /// record after its name: `audit.jsonl.000000000042`. The chain goes on in the new file.
+    /// The same with rotation: before the file becomes larger than `bytes`, it is renamed to its name with the number
+    /// of its last record, `audit.jsonl.000000000042`. The chain continues in the new file.
     ///
     /// # Errors
     ///
@@ -142,7 +143,7 @@ impl AuditSink for FileSink {
     }
 }
 
-/// The thread's side of the queue.
+/// The thread's end of the queue.
 struct Writer {
     log: Log,
     waiting: Waiting,
@@ -157,7 +158,7 @@ impl Writer {
         });
     }
 
-    /// Writes all that is waiting at once.
+    /// Writes all waiting records at once.
     fn write(&mut self) {
         let count = self.waiting.len();
         if !self.waiting.has_records(count) {
@@ -181,7 +182,7 @@ impl Writer {
     }
 }
 
-/// A thread that is waited for when this is dropped.
+/// A thread that is joined on drop.
 #[derive(Debug)]
 struct Joined(Option<JoinHandle<()>>);
 

@@ -1,12 +1,13 @@
-//! The records of a table that several processes and concurrent transactions write to: which chain each
-//! one continues, and which ends of other chains it ties in.
+//! Assigns records of the audit table to chains. Several processes and concurrent transactions write to the table.
 //!
-//! Knows text and hashes; not the table, nor how a transaction ends before it is told.
 //!
-//! A transaction that is under way holds a chain of its own: another one begins or continues a different
-//! chain. So none waits for another, and one that is rolled back leaves its chain where it was. As a new
-//! chain would be lost without a trace if all of its records were deleted, each record ties in the ends of
-//! other chains that no record has named before (`joins`).
+//! Knows text and hashes, but not the table, nor how a transaction ends until it is told.
+//!
+//!
+//! Each running transaction holds a chain of its own; another one continues or begins a different chain. So no
+//! transaction waits for another, and one that is rolled back leaves its chain unchanged. If all records of a chain
+//! were deleted, nothing in it would show that. So each record also names the ends of other chains that no record has
+//! named before (`joins`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,31 +17,31 @@ use serde_json::json;
 use super::Encoded;
 use super::chain::{Head, members};
 
-/// Most ends of other chains that one record ties in.
+/// The most ends of other chains that a record names.
 const JOINS_MOST: usize = 64;
 
-/// The chains of this process in one audit table.
+/// This process's chains in an audit table.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     chains: Mutex<Chains>,
     letters: Letters,
 }
 
-/// Which letters a database takes.
+/// The characters that the database's encoding accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Letters {
-    /// All: its encoding is UTF8.
+    /// All, in UTF8.
     All,
-    /// Those of ASCII. Others are written as the escapes of JSON, which stand in the text itself: of an escape,
-    /// PostgreSQL wants the letter as soon as it looks into the text.
+    /// ASCII. Other characters are written as JSON escapes, and these are escaped once more: PostgreSQL converts an
+    /// escape to the character as soon as it reads the JSON.
     Ascii,
 }
 
 #[derive(Debug, Default)]
 struct Chains {
-    /// Those that no transaction holds; the last one is used next.
+    /// Chains that no transaction holds. The last one is used next.
     idle: Vec<Chain>,
-    /// Hashes of records that no other one names yet.
+    /// Hashes of records that no other record names yet.
     loose: Vec<String>,
 }
 
@@ -50,10 +51,11 @@ struct Chain {
     head: Head,
 }
 
-/// Records for one transaction, at the end of a chain that nobody else continues until it is settled.
+/// The records of a transaction, at the end of a chain that is held until the transaction has ended.
 ///
-/// Dropped unsettled, as when the connection is lost during the commit, its chain is not continued: it may
-/// end with these records, or before them.
+///
+/// If this is dropped, because the connection was lost during the commit, the chain is not continued: it may end with
+/// these records or before them.
 #[derive(Debug)]
 pub(crate) struct Entry {
     ledger: Arc<Ledger>,
@@ -64,8 +66,8 @@ pub(crate) struct Entry {
 }
 
 impl Ledger {
-    /// Goes on after the newest records of the table, in any order: it ties in those that none of the
-    /// others names.
+    /// Continues after the newest records of the table, given in any order, by naming those that none of the others
+    /// names.
     pub(crate) fn after<'a>(
         newest: impl IntoIterator<Item = &'a str>,
         letters: Letters,
@@ -86,7 +88,7 @@ impl Ledger {
         Arc::new(Self { chains: Mutex::new(Chains { idle: Vec::new(), loose }), letters })
     }
 
-    /// The records of these events, to be written in one transaction and then settled.
+    /// The records of these events, for one transaction.
     pub(crate) fn entry<'a>(
         self: &Arc<Self>,
         events: impl IntoIterator<Item = &'a Encoded>,
@@ -111,7 +113,7 @@ impl Ledger {
 }
 
 impl Chains {
-    /// A chain that nobody holds, and the loose ends that its next record names.
+    /// A chain that no transaction holds, and the ends that its next record names.
     fn take(&mut self) -> (Chain, Vec<String>) {
         let chain = self.idle.pop().unwrap_or_else(|| Chain {
             id: uuid::Uuid::now_v7().simple().to_string(),
@@ -124,7 +126,7 @@ impl Chains {
 }
 
 impl Entry {
-    /// The records, in their order.
+    /// The records, in order.
     pub(crate) fn records(&self) -> &[String] {
         &self.records
     }
@@ -139,7 +141,7 @@ impl Entry {
         }
     }
 
-    /// The transaction was rolled back, for certain.
+    /// The transaction was certainly rolled back.
     pub(crate) fn undone(mut self) {
         if let Some(chain) = self.chain.take() {
             let mut chains = self.ledger.chains();
@@ -151,7 +153,7 @@ impl Entry {
 }
 
 impl Chains {
-    /// No record names this end, as far as is known.
+    /// Notes that no record names this end.
     fn loosen(&mut self, end: &Head) {
         if end.seq > 0 {
             self.loose.push(end.hash.clone());
@@ -169,7 +171,7 @@ impl Drop for Entry {
     }
 }
 
-/// The event with its chain before it and the joined ends after it.
+/// The event between its chain and the named ends.
 fn placed(chain: &str, joins: &[String], event: &[u8], letters: Letters) -> Vec<u8> {
     let mut text = format!("{{\"chain\":\"{chain}\",").into_bytes();
     match letters {
@@ -187,7 +189,7 @@ fn placed(chain: &str, joins: &[String], event: &[u8], letters: Letters) -> Vec<
     text
 }
 
-/// Copies JSON text with this mark for each NUL: PostgreSQL cannot take such a text apart.
+/// Copies JSON text with this mark in place of each NUL, which PostgreSQL's JSON cannot contain.
 fn without_nul(json: &[u8], mark: &[u8], copy: &mut Vec<u8>) {
     let mut rest = json;
     while let Some(place) = rest.iter().position(|byte| *byte == b'\\') {
@@ -201,7 +203,7 @@ fn without_nul(json: &[u8], mark: &[u8], copy: &mut Vec<u8>) {
     copy.extend_from_slice(rest);
 }
 
-/// Copies JSON text, each letter beyond ASCII as the text of its escape.
+/// Copies JSON text with each character beyond ASCII escaped twice.
 fn in_ascii(json: &[u8], copy: &mut Vec<u8>) {
     for letter in String::from_utf8_lossy(json).chars() {
         match u8::try_from(letter) {

@@ -1,6 +1,7 @@
-//! The audit file itself: found, locked, continued, appended to, one batch of records at a time, and rotated.
+//! The audit file: locked, continued, appended to in batches, and rotated.
 //!
-//! Knows files and the chain; not events, queues or who waits.
+//!
+//! Knows files and the chain, but not events or queues.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,28 +14,28 @@ use std::time::{Duration, Instant};
 use super::chain::{self, Head, LINE_MOST};
 use super::rotation;
 
-/// An append-only file of chained records, which other processes may append to as well.
+/// An append-only file of chained records, to which other processes may append, too.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
     limits: Limits,
-    /// The file as this process last left it.
+    /// The file's state after this process last wrote to it.
     known: End,
 }
 
-/// How large the file may grow, and how long another process may keep it.
+/// The limits of a file's size and of waiting for its lock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Bytes before the file is rotated; `None`: it never is.
+    /// The size at which the file is rotated; `None` for never.
     pub(super) bytes: Option<NonZeroU64>,
-    /// For the lock.
+    /// How long to wait for the lock.
     pub(super) patience: Duration,
 }
 
-/// A file, and how far it is a whole chain.
+/// A file, and its valid length and head.
 #[derive(Debug)]
 struct End {
-    /// Held open, so that its identity is not given to another file.
+    /// Held open, so that no other file gets the same identity.
     file: File,
     length: u64,
     head: Head,
@@ -45,25 +46,25 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, read or written, its last complete line is not a record, or another
-    /// process does not let go of its lock.
+    /// The file cannot be opened, read or written, its last complete line is not a record, or another process holds
+    /// its lock too long.
     pub(super) fn open(path: &Path, limits: Limits) -> io::Result<Self> {
         let known = find_end(path, lock(path, limits.patience)?, None)?;
         known.file.unlock()?;
         Ok(Self { path: path.to_owned(), limits, known })
     }
 
-    /// Where the file is.
+    /// The file's path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Chains and writes the events, all or none; returns once they would survive a crash.
+    /// Writes the events, all or none. Returns once they are synced to disk.
     ///
     /// # Errors
     ///
-    /// As [`Log::open`]; also where records that this process has written are gone from the file. The
-    /// next call tries again from the start.
+    /// As [`Log::open`]; also if records that this process has written are missing from the file. The next call
+    /// starts from the beginning.
     pub(super) fn append<'a>(
         &mut self,
         events: impl Iterator<Item = &'a [u8]> + Clone,
@@ -79,12 +80,12 @@ impl Log {
             if end.length == 0 || self.limits.bytes.is_none_or(|most| length <= most.get()) {
                 break (End { head, ..end }, lines);
             }
-            // Whoever else waits for this file finds that it has another name now.
+            // Other processes that wait for this file will notice that its name has changed.
             fs::rename(&self.path, rotation::name(&self.path, end.head.seq))?;
             self.known = end;
         };
         if let Err(error) = end.file.write_all(&lines).and_then(|()| end.file.sync_data()) {
-            // Closing the file, on the way out, releases the lock.
+            // Closing the file releases the lock.
             if let Err(error) = end.file.set_len(end.length) {
                 tracing::error!(file = %self.path.display(), %error, "cannot take back half-written audit records");
             }
@@ -98,7 +99,7 @@ impl Log {
 
     /// The locked file and the end of its chain.
     fn end(&self) -> io::Result<End> {
-        // Opened anew for each batch: the file may have been moved away, or its disk have come back.
+        // Opened for each batch, because the file may have been moved away, or its disk may have returned.
         let file = lock(&self.path, self.limits.patience)?;
         let same = identity(&file.metadata()?) == identity(&self.known.file.metadata()?);
         let end = find_end(&self.path, file, same.then_some(&self.known))?;
@@ -114,7 +115,7 @@ impl Log {
     }
 }
 
-/// Opens or creates the file and waits until no other process is writing to it.
+/// Opens or creates the file, and waits for its lock.
 fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
@@ -135,13 +136,13 @@ fn lock(path: &Path, patience: Duration) -> io::Result<File> {
         }
     };
     if cfg!(unix) && file.metadata()?.len() == 0 {
-        // A new file is lost in a crash unless its directory is written, too.
+        // A crash could lose a new file unless its directory is synced, too.
         File::open(rotation::directory(path))?.sync_all()?;
     }
     Ok(file)
 }
 
-/// Tries for a lock until the deadline: a process may be stopped while it holds it.
+/// Tries to lock until the deadline, because another process may have stopped while it holds the lock.
 pub(super) fn wait(
     deadline: Instant,
     mut attempt: impl FnMut() -> Result<(), TryLockError>,
@@ -163,7 +164,7 @@ pub(super) fn wait(
     }
 }
 
-/// The end of the chain in a locked file, of which `known` was the end when this process last wrote.
+/// The end of the chain in a locked file. `known` is its end after this process last wrote.
 fn find_end(path: &Path, file: File, known: Option<&End>) -> io::Result<End> {
     let length = file.metadata()?.len();
     if let Some(known) = known.filter(|known| known.length == length) {
@@ -187,7 +188,7 @@ fn find_end(path: &Path, file: File, known: Option<&End>) -> io::Result<End> {
     Ok(End { file, length: last.end, head })
 }
 
-/// The head that a new file goes on from: that of the last one that was rotated away.
+/// The head that a new file continues: that of the newest rotated part.
 fn before(path: &Path) -> io::Result<Head> {
     let Some((seq, rotated)) = rotation::newest(path)? else { return Ok(Head::start()) };
     let file = File::open(rotated)?;
@@ -206,13 +207,13 @@ fn read_head(file: &File, last: &Range<u64>) -> io::Result<Head> {
     Ok(link.map_err(|_| invalid("its last line is not an audit record, or was changed"))?.head)
 }
 
-/// Where the last complete line is, newline included; empty if there is none.
+/// The range of the last complete line with its newline; empty if there is none.
 fn last_line(file: &File, length: u64) -> io::Result<Range<u64>> {
     let end = line_start(file, length)?;
     Ok(line_start(file, end.saturating_sub(1))?..end)
 }
 
-/// Where the line that `offset` is in begins: after the last newline before it.
+/// The beginning of the line with this offset.
 fn line_start(file: &File, offset: u64) -> io::Result<u64> {
     const BLOCK: u64 = 64 << 10;
     let mut end = offset;
@@ -242,7 +243,7 @@ fn invalid(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// What tells a file from another that has taken its name.
+/// The identity of a file, whatever its name.
 #[cfg(unix)]
 fn identity(metadata: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;

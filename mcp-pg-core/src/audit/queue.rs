@@ -1,7 +1,7 @@
-//! What waits for a sink's writer: records that someone waits for, and posted ones, which are tried again
-//! while the writer fails.
+//! The queue of a sink: records that callers wait for, and posted ones, which are retried while the writer fails.
 //!
-//! Knows who is told what, and when; not what the records are written to.
+//!
+//! Knows who is notified and when, but not where records are written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 use super::{Encoded, Event, unavailable};
 use crate::error::Result;
 
-/// How many records may wait to be written.
+/// The most records that may wait to be written.
 pub(super) const LENGTH: usize = 1024;
 
-/// The most bytes of records that are written at once, unless a single one has more.
+/// The most bytes that are written at once, unless a single record is larger.
 const WRITE_MOST: usize = 16 << 20;
 
-/// The end of a queue that takes records.
+/// The sending end of the queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
     jobs: mpsc::Sender<Job>,
@@ -27,26 +27,26 @@ pub(crate) struct Queue {
     lost: Arc<AtomicU64>,
 }
 
-/// The writer's end of a queue.
+/// The writer's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     queue: mpsc::Receiver<Job>,
-    /// What is written next: first the posted records that could not be written before.
+    /// The jobs to do next, beginning with posted records that could not be written before.
     jobs: Vec<Job>,
     broken: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
 }
 
-/// Something for the writer to do.
+/// A job for the writer.
 #[derive(Debug)]
 struct Job {
-    /// None for a flush.
+    /// The record; `None` for a flush.
     record: Option<Encoded>,
-    /// Whom to tell; none for a posted record.
+    /// Who waits for the job; `None` for a posted record.
     done: Option<oneshot::Sender<Result<()>>>,
 }
 
-/// A queue, and what its writer reads.
+/// A queue, as its two ends.
 pub(crate) fn queue() -> (Queue, Waiting) {
     let (jobs, queue) = mpsc::channel(LENGTH);
     let (broken, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -55,10 +55,10 @@ pub(crate) fn queue() -> (Queue, Waiting) {
 }
 
 impl Queue {
-    /// Takes the record to be kept soon; returns at once.
+    /// Queues the record, and returns at once.
     ///
-    /// A record that was taken stays in memory while it cannot be written. When the writer is known to fail, the
-    /// answer is an error, but the record is still tried: so the writer finds out when it works again.
+    /// A queued record stays in memory until it can be written. If the writer is failing, this returns an error but
+    /// still queues the record, so that the writer notices when it works again.
     pub(crate) fn post(&self, event: Event) -> Result<()> {
         let job = Job { record: Some(event.try_into()?), done: None };
         let broken = self.is_failing();
@@ -69,7 +69,7 @@ impl Queue {
         if broken { Err(unavailable("the records before could not be written")) } else { Ok(()) }
     }
 
-    /// The same, once there is a place for it; while the writer fails, nobody waits for one.
+    /// The same, once the queue has room. While the writer is failing, this does not wait.
     pub(crate) async fn take(&self, event: Event) -> Result<()> {
         if self.is_failing() {
             return self.post(event);
@@ -83,12 +83,12 @@ impl Queue {
         self.wait_for(Some(event.try_into()?)).await
     }
 
-    /// Returns once all that was taken is written.
+    /// Returns once all queued records are written.
     pub(crate) async fn flush(&self) -> Result<()> {
         self.wait_for(None).await
     }
 
-    /// How many records were given up so far.
+    /// The number of lost records.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
@@ -107,8 +107,8 @@ impl Queue {
 }
 
 impl Waiting {
-    /// Waits for something to write, and so long for others to share the write, unless someone waits for it or there
-    /// are `most`. False once the queue is closed and empty.
+    /// Waits for jobs. Waits `pause` longer so that further records can share the write, unless a caller waits or
+    /// there are `most` records. Returns false once the queue is closed and empty.
     pub(crate) async fn gather(&mut self, most: usize, pause: Duration) -> bool {
         let Some(first) = self.queue.recv().await else {
             if !self.jobs.is_empty() {
@@ -134,12 +134,12 @@ impl Waiting {
         true
     }
 
-    /// How many records and flushes are to be done.
+    /// The number of jobs.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
     }
 
-    /// How many of the first `most` are small enough to be written at once.
+    /// The number of the first `most` jobs whose records may be written at once.
     pub(crate) fn fitting(&self, most: usize) -> usize {
         let mut bytes: usize = 0;
         let fits = |job: &&Job| {
@@ -160,25 +160,25 @@ impl Waiting {
         self.records(count).next().is_some()
     }
 
-    /// The writer has written. True if it could not before.
+    /// The writer has succeeded. Returns whether it was failing before.
     pub(crate) fn mend(&self) -> bool {
         self.broken.swap(false, Ordering::Relaxed)
     }
 
-    /// The writer cannot write. True if it could before.
+    /// The writer has failed. Returns whether it worked before.
     pub(crate) fn fail(&self) -> bool {
         !self.broken.swap(true, Ordering::Relaxed)
     }
 
-    /// Takes the first `count` out, and tells those who wait for them.
+    /// Removes the first `count` jobs, and notifies those who wait for them.
     pub(crate) fn settle(&mut self, count: usize, answer: impl Fn() -> Result<()>) {
         for done in self.jobs.drain(..count.min(self.jobs.len())).filter_map(|job| job.done) {
-            // Whoever has stopped waiting need not be told.
+            // Nobody may be waiting any more.
             let _ = done.send(answer());
         }
     }
 
-    /// The records among the first `count` are given up: takes them out, and tells those who wait for them.
+    /// Removes the first `count` jobs, whose records are lost, and notifies those who wait for them.
     pub(crate) fn refuse(&mut self, count: usize, reason: &str) {
         self.lose(self.records(count).count());
         self.settle(count, || Err(unavailable(reason)));
@@ -188,7 +188,7 @@ impl Waiting {
         self.lost.fetch_add(records as u64, Ordering::Relaxed);
     }
 
-    /// Tells those who wait that their record is not kept; the posted ones are tried again.
+    /// Notifies those who wait that their records are not written. Posted records are retried.
     pub(crate) fn put_off(&mut self, reason: &str) {
         let before = self.records(self.len()).count();
         self.jobs.retain_mut(|job| match job.done.take() {
@@ -198,7 +198,7 @@ impl Waiting {
             }
             None => true,
         });
-        // Later ones were posted after `broken` was set, which their callers were told.
+        // Later records were posted after `broken` was set, so their callers got an error.
         self.jobs.truncate(2 * LENGTH);
         self.lose(before - self.records(self.len()).count());
     }

@@ -1,7 +1,8 @@
-//! The names of an audit file's older parts: each is that of the file with the number of its last record.
+//! The names of rotated parts of an audit file: the file's name with the number of the part's last record.
 //!
-//! Knows names only. `audit.jsonl.000000000042` ends with record 42, so the part that goes on after it
-//! begins with record 43: from any part, the one before is found by its name.
+//!
+//! Knows only names. `audit.jsonl.000000000042` ends with record 42, and the part that continues it begins with
+//! record 43. So the part before any part can be found by name.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,12 +11,12 @@ use std::path::{Path, PathBuf};
 /// The name of the part that ends with record `seq`.
 pub(super) fn name(path: &Path, seq: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    // Padded, so that a listing has them in order.
+    // Padded, so that directory listings are in order.
     name.push(format!(".{seq:012}"));
     name.into()
 }
 
-/// The part that was rotated last, with the number of its last record.
+/// The newest part, with the number of its last record.
 pub(super) fn newest(path: &Path) -> io::Result<Option<(u64, PathBuf)>> {
     let mut newest = None;
     for entry in directory(path).read_dir()? {
@@ -29,7 +30,7 @@ pub(super) fn newest(path: &Path) -> io::Result<Option<(u64, PathBuf)>> {
     Ok(newest)
 }
 
-/// The file that a part was rotated from; the path itself if it is none.
+/// The file that a part was rotated from; otherwise the path itself.
 pub(super) fn file_of(part: &Path) -> PathBuf {
     let name = part.with_extension("");
     if seq(&name, part).is_some() { name } else { part.to_owned() }
@@ -41,7 +42,7 @@ pub(super) fn directory(path: &Path) -> &Path {
     parent.unwrap_or(Path::new("."))
 }
 
-/// The number in the name of a part.
+/// The number in a part's name.
 fn seq(path: &Path, part: &Path) -> Option<u64> {
     let seq = part.extension()?.to_str()?.parse().ok()?;
     let same: OsString = name(path, seq).into();

@@ -1,10 +1,11 @@
-//! The audit table: its definition and the statements for it, as text.
+//! The audit table: its definition, and the SQL of its statements.
 //!
-//! Knows SQL about this one table; not who runs it.
+//!
+//! Knows the SQL of this table, but not who runs it.
 
 use crate::name::{TableName, quoted};
 
-/// The table that audit records go to.
+/// The table of audit records.
 ///
 /// ```
 /// use mcp_pg_core::TableName;
@@ -17,22 +18,22 @@ use crate::name::{TableName, quoted};
 pub struct AuditTable {
     schema: String,
     table: String,
-    /// The index that keeps a confirmation from being used twice.
+    /// The unique index that prevents a confirmation from being used twice.
     once: String,
 }
 
 impl AuditTable {
-    /// The table of this name.
+    /// The table with this name.
     pub fn new(name: &TableName) -> Self {
         let schema = quoted(&name.schema);
         let table = format!("{schema}.{}", quoted(&name.name));
-        // A name of PostgreSQL's has 63 bytes; cut there, it could be the table's own.
+        // Names have at most 63 bytes. If PostgreSQL cut this one, it could equal the table's.
         let once = format!("{}_confirmation", cut(&name.name, 40));
         Self { schema, table, once }
     }
 
-    /// What makes the table, and lets `login`, which must exist, add and read records but never change or
-    /// remove one; the `roles` that it can become have no right to the table, also where they have one to all
+    /// The SQL that creates the table, and lets `login`, which must exist, insert and read records but not change or
+    /// delete them. The `roles` that the login can become get no rights on the table, even if they have rights on all
     /// tables of its schema.
     pub fn definition_for(&self, login: &str, roles: &[&str]) -> String {
         let Self { schema, table, .. } = self;
@@ -46,7 +47,7 @@ impl AuditTable {
         )
     }
 
-    /// What makes the table.
+    /// The SQL that creates the table.
     pub fn definition(&self) -> String {
         let Self { schema, table, once } = self;
         let once = quoted(once);
@@ -62,8 +63,8 @@ impl AuditTable {
         )
     }
 
-    /// Adds the records of a text array, in its order. Where a trigger or rule of the table keeps one out, it
-    /// fails, by a division by zero, and with it the transaction.
+    /// Inserts the records of a text array, in order. If a trigger or rule suppresses a record, the statement fails
+    /// with a division by zero, and so does the transaction.
     pub(crate) fn insert(&self) -> String {
         format!(
             "WITH added AS (\
@@ -74,22 +75,22 @@ impl AuditTable {
         )
     }
 
-    /// The name of the index that a record violates whose confirmation another one has.
+    /// The name of the unique index on confirmations.
     pub(crate) fn once(&self) -> &str {
         &self.once
     }
 
-    /// The newest records, in no order.
+    /// The newest records, in any order.
     pub(crate) fn newest(&self) -> String {
         format!("SELECT record::text FROM {} ORDER BY position DESC LIMIT 64", self.table)
     }
 
-    /// The encoding of the database that the table is in.
+    /// The encoding of the table's database.
     pub(crate) fn encoding(&self) -> &'static str {
         "SELECT pg_catalog.current_setting('server_encoding')"
     }
 
-    /// The next records after a position, with their positions, in order.
+    /// The records after a position, in order, with their positions.
     pub(crate) fn page(&self) -> String {
         format!(
             "SELECT position, record::text FROM {} WHERE position > $1 ORDER BY position LIMIT 500",
@@ -98,7 +99,7 @@ impl AuditTable {
     }
 }
 
-/// The beginning of a name, of at most so many bytes.
+/// The beginning of a name, of at most `most` bytes.
 fn cut(name: &str, most: usize) -> &str {
     name.get(..name.floor_char_boundary(most)).unwrap_or(name)
 }

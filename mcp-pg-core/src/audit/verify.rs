@@ -1,6 +1,7 @@
-//! Checks the chain of an audit log.
+//! Verifies the chain of an audit log.
 //!
-//! Knows the chain; not what the records tell, nor how they came to be written.
+//!
+//! Knows the chain, but not the content of records.
 
 mod table;
 
@@ -18,50 +19,50 @@ use super::chain::{self, Head, LINE_MOST, Unreadable};
 use super::log::wait;
 use super::rotation;
 
-/// How long a server may hold the lock.
+/// How long a server may hold the file's lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What [`verify`] found: every record is whole and in its place.
+/// The result of [`verify`] for a complete log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// How many records there are.
+    /// The number of records.
     pub records: u64,
-    /// The hash of the last one, 64 zeros if there is none; kept elsewhere, it proves later that no
-    /// record was taken from the end.
+    /// The hash of the last record; 64 zeros if there is none. Stored elsewhere, it can later prove that no records
+    /// were removed from the end.
     pub last_hash: String,
 }
 
-/// The first place where a log is broken; the lines before it are whole.
+/// The first fault of a log. All lines before it are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The line, from 1; of a table, the position.
+    /// The line, from 1. For a table, the position.
     pub line: u64,
-    /// The number that the record there claims, if it can be read.
+    /// The `seq` of the record, if it can be read.
     pub seq: Option<u64>,
     /// What is wrong with it.
     pub reason: Reason,
 }
 
-/// What is wrong with a line of an audit log.
+/// The kind of fault in a line of an audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
     /// Its hash is not that of its content: it was changed.
     Altered,
-    /// Its number does not follow: records were removed, inserted or moved.
+    /// Its number does not follow the one before: records were removed, inserted or moved.
     OutOfSequence {
-        /// The number that would follow.
+        /// The expected number.
         expected: u64,
     },
-    /// Its `prev` is not the hash of the record before: that one was replaced.
+    /// Its `prev` is not the hash of the record before, which was replaced.
     Unlinked,
-    /// It ties in the end of another chain that is not there: records were removed.
+    /// It names the end of another chain that does not exist: records were removed.
     Untied,
     /// It is not an audit record.
     NotARecord,
-    /// It is the last and has no newline: writing was cut short, and nobody was told that it was kept.
+    /// It is the last line and has no newline: its write was interrupted, and never reported as done.
     Torn,
-    /// The log cannot be read on.
+    /// The rest of the log cannot be read.
     Unreadable(String),
 }
 
@@ -101,12 +102,12 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Checks every record's hash, number and link to the one before, in one pass and with no more memory
-/// than the longest line takes.
+/// Verifies every record's hash, its number and its link to the one before, in one pass and with the memory of the
+/// longest line.
 ///
-/// Records that are missing at the end cannot be seen from the log alone: compare
-/// [`Verified::last_hash`] with one kept elsewhere. Nor can a log that somebody has chained anew from the
-/// changed record on. For the file of a running server, see [`snapshot`].
+/// The log alone does not show whether records were removed from its end: compare [`Verified::last_hash`] with one
+/// stored elsewhere. Nor does it show that all records from some point on were replaced by a new chain. For the file
+/// of a running server, see [`snapshot`].
 ///
 /// # Errors
 ///
@@ -123,8 +124,9 @@ pub fn verify(log: impl BufRead) -> Result<Verified, Fault> {
     Ok(Verified { records: head.seq, last_hash: head.hash })
 }
 
-/// Checks a file of a running server, as it is now, after all the parts that were rotated away from it: see
-/// [`FileSink::rotating`](super::FileSink::rotating). Inside is the first fault, with the file that it is in.
+/// Verifies the current state of a running server's file, after all parts that were rotated from it: see
+/// [`FileSink::rotating`](super::FileSink::rotating). The inner result is the first fault, with the file that
+/// contains it.
 ///
 /// # Errors
 ///
@@ -137,7 +139,7 @@ pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>
     while let Some(part) = before {
         let mut log = snapshot(&part)?;
         before = match first_seq(&mut log)? {
-            // A forged number must not lead around in a circle.
+            // A forged number must not lead to an endless loop.
             Some(seq) if seq < least => {
                 least = seq;
                 seq.checked_sub(1).map(|seq| rotation::name(&file, seq))
@@ -158,7 +160,7 @@ pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>
     Ok(Ok(Verified { records: head.seq, last_hash: head.hash }))
 }
 
-/// The number that the first record claims; the log is left at its beginning.
+/// The number of the first record. The log is left at its beginning.
 fn first_seq(log: &mut BufReader<Take<File>>) -> io::Result<Option<u64>> {
     #[derive(Deserialize)]
     struct Place {
@@ -170,11 +172,11 @@ fn first_seq(log: &mut BufReader<Take<File>>) -> io::Result<Option<u64>> {
     let mut file = log.get_ref().get_ref().try_clone()?;
     file.rewind()?;
     *log = BufReader::new(file.take(limit));
-    // What is no record is found when the file is checked.
+    // An invalid record is reported when the file is verified.
     Ok(serde_json::from_slice::<Place>(&line).ok().map(|place| place.seq))
 }
 
-/// Checks a log that goes on from `head`, and gives the new one.
+/// Verifies a log that continues from `head`, and returns the new head.
 fn go_on(mut head: Head, mut log: impl BufRead) -> Result<Head, Fault> {
     let mut line = Vec::new();
     for place in 1.. {
@@ -206,15 +208,15 @@ fn go_on(mut head: Head, mut log: impl BufRead) -> Result<Head, Fault> {
     Ok(head)
 }
 
-/// Opens an audit file to be read as it is now, for [`verify`] while servers go on writing to it.
+/// Opens an audit file for [`verify`] in its current state, while servers continue to write to it.
 ///
-/// Waits until nobody is in the middle of a record, and leaves out what is written later.
+/// Waits until no record is being written, and ignores later records.
 ///
 /// # Errors
 ///
-/// The file cannot be opened, is a pipe or the like, or a process does not let go of its lock.
+/// The file cannot be opened, is a pipe or similar, or its lock is held for too long.
 pub fn snapshot(path: &Path) -> io::Result<BufReader<Take<File>>> {
-    // A pipe would be waited for.
+    // Opening a pipe blocks until it has a writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

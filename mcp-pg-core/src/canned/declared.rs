@@ -36,12 +36,13 @@ impl Declared {
     /// `NAME [TYPE] [= DEFAULT] [{RULES}] [: DESCRIPTION]`
     pub(super) fn read(text: &str, offset: usize) -> Result<Self, String> {
         let (declaration, description) = split_description(text);
-        let (declared, rest) = parted(declaration, |_, rest| rest.starts_with(['=', '{']));
+        let (declared, rest) = split_where(declaration, |_, rest| rest.starts_with(['=', '{']));
         let (default, rules) = match rest.strip_prefix('=') {
             // A default may be an object, too.
             Some(rest) => {
-                let (default, rules) =
-                    parted(rest.trim(), |before, rest| !before.is_empty() && rest.starts_with('{'));
+                let (default, rules) = split_where(rest.trim(), |before, rest| {
+                    !before.is_empty() && rest.starts_with('{')
+                });
                 (Some(default.trim()), rules)
             }
             None => (None, rest),
@@ -161,7 +162,7 @@ fn split_description(text: &str) -> (&str, Option<&str>) {
 }
 
 /// Splits at the first offset that [`outside_quotes`] finds.
-fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
+fn split_where(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
     text.split_at(outside_quotes(text, found).unwrap_or(text.len()))
 }
 

@@ -174,8 +174,8 @@ impl Database {
         let mut lease = self.lease().await?;
         let client: &mut Object = lease.client()?;
         let read = async {
-            let sighted = Watch::prepare(client).await?.look(client, names, earlier).await?;
-            Ok((sighted.signature, SessionCode::read(client).await?))
+            let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
+            Ok((polled.signature, SessionCode::read(client).await?))
         };
         let read = read.await;
         lease.done();

@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::connection::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Sighted, Signature, Snapshot, Watch};
+use crate::schema::{Polled, Signature, Snapshot, Watch};
 
 /// The channel on which an event trigger notifies of schema changes.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
@@ -99,9 +99,9 @@ impl Listener {
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost.
-    pub(crate) async fn look(&self, schemas: &[String], earlier: &Signature) -> Result<Sighted> {
-        let sighted = patiently(self.watch.look(&self.client, schemas, Some(earlier))).await?;
-        Ok(Sighted { told: sighted.told && self.hears, ..sighted })
+    pub(crate) async fn poll(&self, schemas: &[String], earlier: &Signature) -> Result<Polled> {
+        let polled = patiently(self.watch.poll(&self.client, schemas, Some(earlier))).await?;
+        Ok(Polled { notifies: polled.notifies && self.hears, ..polled })
     }
 
     /// Waits for a notification, or until the connection is lost.

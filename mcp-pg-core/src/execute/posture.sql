@@ -1,9 +1,9 @@
--- What the login may do beyond its grants: one row.
+-- The login's rights beyond its grants, and other findings about the database: one row.
 -- $1: the callers' database roles (text[]). $2: the configured schemas (text[]). $3: the types of visible columns (oid[]).
 -- $4: views, also materialized (oid[]). $5: tables (oid[]). $6, $7: the audit table's schema and name (text), or null.
 -- $8: the comment on roles that setup-sql made (text).
 --
--- A superuser is a member of every role: for it, memberships say nothing and are left out.
+-- A superuser is a member of every role, so its memberships are left out.
 WITH RECURSIVE above AS (
   SELECT inhrelid AS heir, inhparent AS parent FROM pg_catalog.pg_inherits
   UNION
@@ -14,7 +14,7 @@ WITH RECURSIVE above AS (
   JOIN pg_catalog.pg_class h ON h.oid = above.heir AND NOT h.relrowsecurity
   JOIN pg_catalog.pg_class p ON p.oid = above.parent AND p.relrowsecurity
 ), read AS (
-  -- What each view reads directly.
+  -- The relations that each view reads directly.
   SELECT c.oid AS view, c.relowner AS owner, d.refobjid AS beneath,
          EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) o
                  WHERE o.option_name = 'security_invoker' AND o.option_value::bool) AS invoker
@@ -23,7 +23,8 @@ WITH RECURSIVE above AS (
   JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
     AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid
 ), reached AS (
-  -- What each view reads, also through others, and as which owner; null where the caller's own rights apply.
+  -- The relations that each view reads, also through other views, and the owner as whom it reads; null if it reads as
+  -- the caller.
   SELECT view, CASE WHEN NOT invoker THEN owner END AS owner, beneath FROM read WHERE view = ANY ($4)
   UNION
   SELECT up.view, CASE WHEN read.invoker THEN up.owner ELSE read.owner END, read.beneath
@@ -44,7 +45,7 @@ SELECT r.rolname::text                                    AS login,
                AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles n
                                WHERE n.rolname = ANY ($1) AND pg_catalog.pg_has_role(n.oid, m.oid, 'MEMBER'))
-               -- A login that was set up for several databases has roles that can do nothing here.
+               -- A login of several databases has roles without rights in this one.
                AND (pg_catalog.shobj_description(m.oid, 'pg_authid') IS DISTINCT FROM $8 OR m.rolsuper OR m.rolbypassrls OR m.rolcreaterole OR m.rolcreatedb OR m.rolreplication
                     OR EXISTS (SELECT FROM pg_catalog.pg_shdepend d
                                JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()

@@ -91,7 +91,7 @@ impl Conditions {
     }
 
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
-        let mut by = 1;
+        let mut divisor = 1;
         let value = match &measure.of {
             None => Expr::col(Asterisk),
             Some(Expression::Column(of)) if of.member.is_none() => {
@@ -101,13 +101,13 @@ impl Conditions {
                 self.number(of, alias)
             }
             Some(of) if measure.function.is_of_numbers() => {
-                let parted = self.parted(of, alias);
-                by = parted.by;
-                parted.value
+                let fraction = self.fraction(of, alias);
+                divisor = fraction.divisor;
+                fraction.value
             }
             Some(of) => self.computed(of, alias),
         };
-        divided(self.measured(measure, value, alias), by)
+        divided(self.measured(measure, value, alias), divisor)
     }
 
     /// A measure's aggregate function of the values.

@@ -11,19 +11,19 @@ use crate::schema::DataType;
 const DIGITS: i64 = 500;
 
 /// A value and a divisor. The division comes last, so that no intermediate result is rounded.
-pub(super) struct Parted {
+pub(super) struct Fraction {
     pub(super) value: Expr,
-    pub(super) by: i64,
+    pub(super) divisor: i64,
 }
 
-impl Parted {
+impl Fraction {
     fn whole(value: Expr) -> Self {
-        Self { value, by: 1 }
+        Self { value, divisor: 1 }
     }
 
     /// The quotient.
     pub(super) fn divided(self) -> Expr {
-        divided(self.value, self.by)
+        divided(self.value, self.divisor)
     }
 }
 
@@ -48,19 +48,19 @@ pub(super) fn divided(value: Expr, by: i64) -> Expr {
 impl Conditions {
     /// The value of an expression for the row under `alias`.
     pub(super) fn computed(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Expr {
-        self.parted(expression, alias).divided()
+        self.fraction(expression, alias).divided()
     }
 
     /// The same, before the division.
-    pub(super) fn parted(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Parted {
+    pub(super) fn fraction(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Fraction {
         match expression {
-            Expression::Column(reached) => Parted::whole(self.value(reached, alias)),
+            Expression::Column(reached) => Fraction::whole(self.value(reached, alias)),
             Expression::Number(number) => {
-                Parted::whole(self.parameters.share(number).cast_as("numeric"))
+                Fraction::whole(self.parameters.share(number).cast_as("numeric"))
             }
             Expression::Computed(arithmetic, operands) => {
                 let operands = operands.iter().map(|operand| self.operand(operand, alias));
-                let operands: Vec<Parted> = operands.collect();
+                let operands: Vec<Fraction> = operands.collect();
                 let computed = operands.into_iter().reduce(|left, right| match arithmetic {
                     Arithmetic::Add => alike(left, right, Expr::add),
                     Arithmetic::Subtract => alike(left, right, Expr::sub),
@@ -68,26 +68,26 @@ impl Conditions {
                     Arithmetic::Divide => quotient(left, right),
                     Arithmetic::Bucket => bucket(left, right),
                 });
-                computed.unwrap_or_else(|| Parted::whole(integer(0)))
+                computed.unwrap_or_else(|| Fraction::whole(integer(0)))
             }
-            Expression::Moved(moved) => Parted::whole(self.moved(moved, alias)),
-            Expression::Total(total) => Parted::whole(self.total(total, alias)),
+            Expression::Moved(moved) => Fraction::whole(self.moved(moved, alias)),
+            Expression::Total(total) => Fraction::whole(self.total(total, alias)),
             Expression::Elapsed(ends, unit) => {
                 let [later, earlier] = ends.each_ref().map(|end| self.seconds(end, alias));
-                Parted { value: later.sub(earlier), by: unit.seconds() }
+                Fraction { value: later.sub(earlier), divisor: unit.seconds() }
             }
         }
     }
 
     /// The value as an operand: a number that is short enough to compute with.
-    pub(super) fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
+    pub(super) fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Fraction {
         match operand {
-            Expression::Column(reached) => Parted::whole(self.factor(reached, alias)),
+            Expression::Column(reached) => Fraction::whole(self.factor(reached, alias)),
             // A constant is evaluated once, not for each row.
-            Expression::Computed(..) if operand.is_constant() => {
-                Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
-            }
-            operand => self.parted(operand, alias),
+            Expression::Computed(..) if operand.is_constant() => Fraction::whole(subquery(
+                Query::select().expr(self.computed(operand, alias)).take(),
+            )),
+            operand => self.fraction(operand, alias),
         }
     }
 
@@ -146,41 +146,41 @@ impl Conditions {
 }
 
 /// The sum or difference of two values, brought to a common divisor.
-fn alike(left: Parted, right: Parted, put: fn(Expr, Expr) -> Expr) -> Parted {
-    let by = Ord::max(left.by, right.by);
+fn alike(left: Fraction, right: Fraction, put: fn(Expr, Expr) -> Expr) -> Fraction {
+    let divisor = Ord::max(left.divisor, right.divisor);
     // The divisors of units of time divide each other, but not all products of them do.
-    match [left.by, right.by].into_iter().all(|own| by % own == 0) {
+    match [left.divisor, right.divisor].into_iter().all(|own| divisor % own == 0) {
         true => {
-            let [left, right] = [left, right].map(|part| times(part.value, by / part.by));
-            Parted { value: put(left, right), by }
+            let [left, right] = [left, right].map(|part| times(part.value, divisor / part.divisor));
+            Fraction { value: put(left, right), divisor }
         }
-        false => Parted::whole(put(left.divided(), right.divided())),
+        false => Fraction::whole(put(left.divided(), right.divided())),
     }
 }
 
-fn product(left: Parted, right: Parted) -> Parted {
-    match left.by.checked_mul(right.by) {
-        Some(by) => Parted { value: left.value.mul(right.value), by },
-        None => Parted::whole(left.divided().mul(right.divided())),
+fn product(left: Fraction, right: Fraction) -> Fraction {
+    match left.divisor.checked_mul(right.divisor) {
+        Some(divisor) => Fraction { value: left.value.mul(right.value), divisor },
+        None => Fraction::whole(left.divided().mul(right.divided())),
     }
 }
 
-fn quotient(left: Parted, right: Parted) -> Parted {
-    let by_number = Func::cust("NULLIF").args([right.value, integer(0)]);
-    let value = times(left.value, right.by).div(by_number);
-    Parted { value, by: left.by }
+fn quotient(left: Fraction, right: Fraction) -> Fraction {
+    let divisor = Func::cust("NULLIF").args([right.value, integer(0)]);
+    let value = times(left.value, right.divisor).div(divisor);
+    Fraction { value, divisor: left.divisor }
 }
 
 /// The greatest multiple of the width up to a value, computed from the remainder because a quotient would be rounded.
-fn bucket(value: Parted, width: Parted) -> Parted {
-    let [value, width] = [value, width].map(Parted::divided);
+fn bucket(value: Fraction, width: Fraction) -> Fraction {
+    let [value, width] = [value, width].map(Fraction::divided);
     let rest =
         |value: Expr| -> Expr { Func::cust("pg_catalog.mod").args([value, width.clone()]).into() };
     // The remainder of a negative number is negative, that of infinity is NaN.
     let beyond = rest(rest(value.clone()).add(width.clone()));
     let none = Expr::Constant("NaN".into()).cast_as("numeric");
     let begin = value.clone().sub(Func::cust("NULLIF").args([beyond, none]));
-    Parted::whole(Func::coalesce([begin, value]).into())
+    Fraction::whole(Func::coalesce([begin, value]).into())
 }
 
 fn times(value: Expr, factor: i64) -> Expr {

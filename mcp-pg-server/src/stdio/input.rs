@@ -89,7 +89,7 @@ impl<R> Input<R> {
         tracing::warn!("a line of the input is not a message: {error}");
         if let Some(id) = json::id(&line).filter(|_| self.begun) {
             let params = json!({"message": format!("this cannot be read as JSON: {error}")});
-            self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
+            self.report(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
 
@@ -109,7 +109,7 @@ impl<R> Input<R> {
         };
         if self.begun {
             let params = json!({"message": format!("this is not a JSON-RPC message: {why}")});
-            self.tell(&json!({"jsonrpc": "2.0", "method": *UNREADABLE_METHOD, "params": params}));
+            self.report(&json!({"jsonrpc": "2.0", "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
 
@@ -119,7 +119,7 @@ impl<R> Input<R> {
         }
     }
 
-    fn tell(&mut self, message: &Value) {
+    fn report(&mut self, message: &Value) {
         self.end_message();
         self.passed.extend_from_slice(message.to_string().as_bytes());
         self.passed.extend_from_slice(b"\n");

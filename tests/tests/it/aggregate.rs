@@ -247,7 +247,7 @@ async fn the_least_and_greatest_of_every_text_type_is_text() {
 }
 
 #[tokio::test]
-async fn what_has_no_order_has_no_least() {
+async fn min_and_max_need_an_order() {
     let database =
         Database::of("CREATE TABLE t (id int PRIMARY KEY, docs json[], marks xml[], list int[])")
             .await;

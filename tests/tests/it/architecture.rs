@@ -131,7 +131,7 @@ fn arrows_go_down() {
 }
 
 #[test]
-fn only_one_room_knows_sea_query_and_one_talks_to_postgresql() {
+fn sea_query_and_postgresql_are_used_in_one_module_each() {
     for (path, room, text) in files() {
         for line in code(&text) {
             if line.contains("sea_query") {

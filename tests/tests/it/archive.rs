@@ -100,7 +100,7 @@ async fn each_role_has_its_actions() {
 }
 
 #[tokio::test]
-async fn who_asks_for_archived_rows_by_their_column_is_told_how() {
+async fn a_condition_on_the_archive_column_gets_a_hint() {
     let engine = Database::shop().await.engine().await;
     let archived = json!({"archived_at": {"is_null": false}});
     for (tool, arguments) in [

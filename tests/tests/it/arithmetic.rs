@@ -144,7 +144,7 @@ async fn time_is_told_in_units_and_exactly() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_row_holds_makes_it_fail() {
+async fn no_value_of_a_row_makes_arithmetic_fail() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let numbers = ["price", "quantity", "discount", "paid", "big", "product.list_price"];
     for operator in ["add", "subtract", "multiply", "divide"] {
@@ -209,7 +209,7 @@ async fn rows_are_sorted_paged_grouped_and_told_apart_by_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_computed_is_told_with_its_place() {
+async fn invalid_arithmetic_is_refused_with_its_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let deep = (0..40).fold(json!("id"), |inner, _| json!({"add": [inner, 1]}));
     let wide: Vec<Value> = (0..400).map(|_| json!("id")).collect();
@@ -274,7 +274,7 @@ async fn what_cannot_be_computed_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn it_shows_no_more_than_its_columns() {
+async fn results_reveal_no_more_than_their_columns() {
     let database = Database::of(FIXTURE).await;
     let mut line = readable("public.line", None);
     line.columns.exclude = vec!["big".to_owned()];

@@ -251,7 +251,7 @@ async fn related_rows_come_with_written_ones() {
 }
 
 #[tokio::test]
-async fn what_is_written_shares_the_room_of_one_reply() {
+async fn the_rows_of_a_list_share_the_size_limit_of_a_reply() {
     let database = Database::of(
         "CREATE TABLE note (id integer PRIMARY KEY, body text);
          INSERT INTO note SELECT i, repeat('x', 80) FROM generate_series(1, 60) i;",

@@ -66,7 +66,7 @@ async fn nothing_by_zero_is_null_and_times_are_told_in_units() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_computed_is_told_with_its_place() {
+async fn invalid_computations_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (measures, code, at) in [
         (json!({"a": {"divide": ["b", 2]}}), "unknown_column", "/measures/a/divide/0"),
@@ -119,7 +119,7 @@ async fn what_cannot_be_computed_is_told_with_its_place() {
 }
 
 #[tokio::test]
-async fn what_is_sensitive_stays_so() {
+async fn computed_measures_keep_the_marks_of_their_columns() {
     let salary = vec!["public.doctor.salary".to_owned()];
     let columns = ColumnMarks { sensitive: salary.clone(), untrusted: salary };
     let settings = Settings { columns, ..Settings::default() };

@@ -137,7 +137,7 @@ async fn the_present_and_other_columns_stand_in_lists() {
 }
 
 #[tokio::test]
-async fn they_stand_wherever_conditions_do() {
+async fn computed_conditions_are_possible_wherever_conditions_are() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let short = json!({"compute": {"subtract": ["quantity", "reserved"], "lt": 0}});
@@ -203,7 +203,7 @@ async fn a_column_of_the_name_is_that_column() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_with_its_place_and_form() {
+async fn errors_have_the_place_and_the_right_form() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let wide: Vec<Value> = (0..100).map(|_| json!("id")).collect();
     for (condition, code, at) in [

@@ -12,7 +12,7 @@ async fn check(database: &Database, config: &str) -> Ended {
 }
 
 #[tokio::test]
-async fn what_is_no_value_of_its_key() {
+async fn invalid_values_of_keys() {
     let database = Database::empty().await;
     let role = |more: &str| {
         format!(
@@ -75,7 +75,7 @@ async fn what_is_no_value_of_its_key() {
 }
 
 #[tokio::test]
-async fn what_fits_nothing_in_the_database() {
+async fn names_that_are_not_in_the_database() {
     let database = Database::of(
         "CREATE TABLE ward (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text UNIQUE);
          CREATE TABLE bed (id integer PRIMARY KEY, ward text, label text, ward_id integer REFERENCES ward,

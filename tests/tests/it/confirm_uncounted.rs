@@ -26,7 +26,7 @@ const INSTEAD: &str = "
     CREATE TRIGGER instead INSTEAD OF DELETE ON leaf FOR EACH ROW EXECUTE FUNCTION instead();";
 
 #[tokio::test]
-async fn what_triggers_do_instead_is_confirmed_too() {
+async fn writes_that_triggers_do_instead_are_confirmed_too() {
     let database = Database::shop().await;
     database.sql(INSTEAD).await;
     let queries = directory([

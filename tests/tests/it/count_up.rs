@@ -66,7 +66,7 @@ async fn an_amount_may_be_of_an_earlier_operation() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_counted_is_told() {
+async fn invalid_amounts_are_refused() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let before = state(&database).await;
@@ -105,7 +105,7 @@ async fn what_cannot_be_counted_is_told() {
 
 /// Whether the sum fits would tell what is there.
 #[tokio::test]
-async fn what_is_masked_is_not_counted() {
+async fn masked_columns_cannot_be_counted_up() {
     let actions = [Action::Select, Action::Insert, Action::Update].into_iter().collect();
     let mut grant = Grant { tables: vec!["public.visit".to_owned()], actions, ..Grant::default() };
     grant.columns.mask.insert("n".to_owned(), Mask::Full);

@@ -98,7 +98,7 @@ async fn a_default_that_the_role_may_not_take_has_to_be_given() {
 }
 
 #[tokio::test]
-async fn what_policies_keep_from_being_changed_is_told() {
+async fn rows_that_policies_keep_from_changes_are_noted() {
     let database = Database::of(&format!(
         "{ROLE}
          CREATE TABLE seen (id integer PRIMARY KEY, a text);
@@ -130,7 +130,7 @@ async fn what_policies_keep_from_being_changed_is_told() {
 }
 
 #[tokio::test]
-async fn what_triggers_say_and_leave_out_is_told() {
+async fn errors_raised_by_triggers_and_rows_that_they_skip_are_reported() {
     let database = Database::of(
         "CREATE TABLE item (id integer PRIMARY KEY, v text);
          INSERT INTO item VALUES (1, 'old');
@@ -195,7 +195,7 @@ async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_se
 }
 
 #[tokio::test]
-async fn what_nobody_can_write_is_told() {
+async fn views_that_nobody_can_write_are_refused_with_the_reason() {
     let database = Database::of(
         "CREATE TABLE sold (id integer PRIMARY KEY);
          CREATE VIEW counted AS SELECT count(*) AS n FROM sold;

@@ -119,7 +119,7 @@ async fn the_right_to_delete_is_enough() {
 }
 
 #[tokio::test]
-async fn it_is_told_which_rows_go_with_others() {
+async fn tables_that_lose_rows_by_a_cascade_are_noted() {
     let database = Database::of(
         "CREATE TABLE parent (id integer PRIMARY KEY);
          CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE);

@@ -324,7 +324,7 @@ async fn a_relation_tells_that_it_leads_to_one_row_at_most() {
 }
 
 #[tokio::test]
-async fn what_values_are_made_of_is_told() {
+async fn fields_labels_and_domains_are_described() {
     let database = Database::of(
         "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TYPE spot AS (x integer, mood mood);
          CREATE TYPE trip AS (name text, spots spot[]); CREATE DOMAIN moods AS mood[];

@@ -58,7 +58,7 @@ async fn pages_of_distinct_rows_follow_each_other() {
 }
 
 #[tokio::test]
-async fn what_distinct_rows_cannot_have_is_refused() {
+async fn arguments_that_distinct_excludes_are_refused() {
     let engine = Database::of(VISITS).await.engine().await;
     for (more, code, at) in [
         (json!({"columns": ["city"], "order_by": ["id"]}), "unknown_column", "/order_by/0"),

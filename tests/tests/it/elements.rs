@@ -81,7 +81,7 @@ async fn each_element_is_a_group_as_unnest_has_it() {
 }
 
 #[tokio::test]
-async fn what_has_no_elements_is_told() {
+async fn columns_without_elements_are_refused() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (group, at) in [
         (json!({"column": "word", "each": true}), "/group_by/0/each"),

@@ -114,7 +114,7 @@ async fn a_partition_goes_by_the_name_of_its_table() {
 }
 
 #[tokio::test]
-async fn only_who_may_runs_what_is_explained() {
+async fn analyze_needs_the_right_to_it() {
     let database = Database::of(SALES).await;
     let engine = database.engine().await;
     let run =

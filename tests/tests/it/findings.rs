@@ -34,7 +34,7 @@ async fn a_table_without_a_schema_is_one_of_the_first() {
 }
 
 #[tokio::test]
-async fn what_fits_nothing_is_told_by_its_key() {
+async fn settings_that_fit_nothing_are_reported_by_their_keys() {
     let database = Database::shop().await;
     let engine = database.engine().await;
     assert_eq!(engine.findings(), Vec::<String>::new());
@@ -86,7 +86,7 @@ async fn an_archive_column_of_another_type_is_told() {
 
 /// The usual login may do nothing itself, and its roles may do all.
 #[tokio::test]
-async fn what_a_database_role_sees_is_looked_at_as_that_role() {
+async fn findings_are_about_what_a_database_role_sees() {
     let database = Database::of(
         "CREATE SCHEMA sales; CREATE TABLE sales.orders (id integer PRIMARY KEY, tenant integer);
          CREATE TABLE own (id integer PRIMARY KEY);

@@ -223,7 +223,7 @@ async fn a_volatile_function_is_a_write() {
 }
 
 #[tokio::test]
-async fn who_may_not_execute_it_does_not_have_it() {
+async fn a_role_without_execute_does_not_have_the_function() {
     let (_database, engine) = engine().await;
     let reads = [
         "account_stats",

@@ -1,7 +1,7 @@
 //! Almost valid requests: each is answered or refused with an error about the request, and nothing is changed.
 
 use mcp_pg_core::{Code, Engine};
-use mcp_pg_tests::{Database, call};
+use mcp_pg_tests::{Database, SHOP, call};
 use proptest::test_runner::TestCaseError;
 use serde_json::{Map, Value, json};
 
@@ -328,18 +328,8 @@ async fn answer(engine: &Engine, tool: &str, arguments: &Value) -> Result<(), St
 
 /// All rows of all tables.
 async fn content(database: &Database) -> String {
-    let tables = [
-        "users",
-        "user_preferences",
-        "products",
-        "inventory",
-        "orders",
-        "order_items",
-        "payments",
-        "reviews",
-    ];
     let mut all = String::new();
-    for table in tables {
+    for table in SHOP {
         let rows = format!("SELECT string_agg(t::text, E'\\n' ORDER BY t::text) FROM {table} t");
         all.push_str(&database.value(&rows).await.unwrap_or_default());
     }

@@ -40,7 +40,7 @@ async fn related_rows_come_with_each_row_to_any_depth() {
 }
 
 #[tokio::test]
-async fn a_relation_to_one_row_answers_to_the_name_of_its_table_where_nothing_else_does() {
+async fn a_to_one_relation_may_be_named_by_its_table_if_that_is_unambiguous() {
     let engine = Database::shop().await.engine().await;
     let by_key =
         json!({"table": "orders", "include": {"user": true}, "where": {"user": {"country": "DE"}}});

@@ -26,7 +26,7 @@ fn kind() -> Value {
 }
 
 #[tokio::test]
-async fn they_are_shown_as_they_are_and_null_where_there_is_none() {
+async fn members_are_shown_and_null_where_absent() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let columns = json!([
         {"column": "meta", "path": ["address", "zip"]}, "id", {"column": "meta", "path": ["list", 0, "n"], "as": "n"},
@@ -122,7 +122,7 @@ async fn written_rows_have_them() {
 }
 
 #[tokio::test]
-async fn they_are_paged_by_and_told_apart() {
+async fn members_are_paged_by_and_distinct() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let by_kind = json!([{"column": "meta", "path": ["kind"], "direction": "desc"}]);
     for (arguments, expected) in [
@@ -152,7 +152,7 @@ async fn they_are_paged_by_and_told_apart() {
 }
 
 #[tokio::test]
-async fn what_is_none_is_refused() {
+async fn invalid_members_are_refused() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let many: Vec<Value> =
         (0..100).map(|n| json!({"column": "meta", "path": ["a"], "as": n.to_string()})).collect();

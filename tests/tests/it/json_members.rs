@@ -72,7 +72,7 @@ async fn rows_are_sorted_and_paged_by_them() {
 }
 
 #[tokio::test]
-async fn they_make_groups() {
+async fn members_make_groups() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let by_kind = json!({
         "table": "documents", "group_by": [{"column": "meta", "path": ["kind"]}],
@@ -148,7 +148,7 @@ async fn numbers_among_them_are_measured() {
 }
 
 #[tokio::test]
-async fn what_is_no_path_is_refused() {
+async fn invalid_paths_are_refused() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let many: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
     for (key, code, at) in [

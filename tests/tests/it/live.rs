@@ -184,7 +184,7 @@ async fn signature(database: &Database, earlier: Option<&Signature>) -> Signatur
     let client = database.client().await;
     let schemas = ["public".to_owned()];
     let watch = Watch::prepare(&client).await.unwrap();
-    watch.look(&client, &schemas, earlier).await.unwrap().signature
+    watch.poll(&client, &schemas, earlier).await.unwrap().signature
 }
 
 #[tokio::test]
@@ -287,7 +287,7 @@ async fn calls_in_flight_lose_nothing_while_the_schema_changes() {
 }
 
 #[tokio::test]
-async fn what_fails_by_itself_is_no_reason_to_look_at_the_catalogue() {
+async fn errors_unrelated_to_the_schema_do_not_poll_the_catalogue() {
     let database = Database::of(
         "CREATE TABLE named (id integer PRIMARY KEY, of regclass, text text);
          CREATE TABLE guarded (id integer PRIMARY KEY);
@@ -315,7 +315,7 @@ async fn what_fails_by_itself_is_no_reason_to_look_at_the_catalogue() {
 }
 
 #[tokio::test]
-async fn what_was_added_a_moment_ago_is_known_to_the_next_call() {
+async fn a_table_added_a_moment_ago_is_known_to_the_next_call() {
     let database = Database::of(ITEMS).await;
     // Nobody follows the database: only calls look.
     let engine = database.engine().await;

@@ -18,7 +18,7 @@ pub(crate) fn call(tool: &str, arguments: Value) -> Value {
 }
 
 #[tokio::test]
-async fn what_the_readme_shows_happens_over_http_as_well() {
+async fn the_readmes_transcripts_hold_over_http() {
     let config = file("default_role = \"operator\"");
     for era in ERAS {
         let server = Served::start(&["--demo=shop", "--config", config.to_str().unwrap()]).await;

@@ -9,7 +9,7 @@ use rmcp::model::{
     ArgumentInfo, CallToolRequest, ClientRequest, CompleteRequestParams, GetPromptRequestParams,
     ReadResourceRequestParams, Reference, ResourceContents,
 };
-use rmcp::service::PeerRequestOptions;
+use rmcp::service::{PeerRequestOptions, RequestHandle, RoleClient};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
@@ -17,7 +17,7 @@ use crate::program::{ERAS, Era, Session, file, params, program};
 use crate::transcript;
 
 #[tokio::test]
-async fn what_the_documents_show_is_what_happens() {
+async fn the_transcripts_of_the_documents_hold() {
     for (name, document) in [
         ("README.md", include_str!("../../../README.md")),
         ("examples/shop/README.md", include_str!("../../../examples/shop/README.md")),
@@ -238,20 +238,20 @@ pub(crate) async fn until_slow(database: &Database, running: bool) {
     changed.unwrap_or_else(|_| panic!("after 8 seconds still not: running {running}"));
 }
 
+/// Sends a call that reads the view, without waiting for its answer.
+async fn call_slow(session: &Session) -> RequestHandle<RoleClient> {
+    let request = CallToolRequest::new(params("select", json!({"table": "slow"})));
+    let request = ClientRequest::CallToolRequest(request);
+    let sent = session.client.send_cancellable_request(request, PeerRequestOptions::no_options());
+    sent.await.unwrap()
+}
+
 #[tokio::test]
 async fn a_cancelled_call_stops_its_statement() {
     let database = Database::of(SLOW).await;
     for era in ERAS {
         let session = Session::open(&["stdio", "--database-url", &database.url], era).await;
-        let request = CallToolRequest::new(params("select", json!({"table": "slow"})));
-        let handle = session
-            .client
-            .send_cancellable_request(
-                ClientRequest::CallToolRequest(request),
-                PeerRequestOptions::no_options(),
-            )
-            .await
-            .unwrap();
+        let handle = call_slow(&session).await;
         until_slow(&database, true).await;
         handle.cancel(Some("enough".into())).await.unwrap();
         until_slow(&database, false).await;
@@ -265,15 +265,7 @@ async fn a_signal_stops_the_statement_that_runs() {
     let database = Database::of(SLOW).await;
     let mut session =
         Session::open(&["stdio", "--database-url", &database.url], Era::Initialize).await;
-    let request = CallToolRequest::new(params("select", json!({"table": "slow"})));
-    let _unanswered = session
-        .client
-        .send_cancellable_request(
-            ClientRequest::CallToolRequest(request),
-            PeerRequestOptions::no_options(),
-        )
-        .await
-        .unwrap();
+    let _unanswered = call_slow(&session).await;
     until_slow(&database, true).await;
     let id = session.server.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());

@@ -1,8 +1,8 @@
 //! Dates and timestamps plus an interval: `{"add": ["due", {"interval": "14 days"}]}`.
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, paged, selected};
+use mcp_pg_tests::{Database, call, error, ids, paged, selected};
 use serde_json::{Value, json};
 
 const LOANS: &str = "
@@ -17,11 +17,6 @@ const LOANS: &str = "
 
 fn later(column: &str, by: &str) -> Value {
     json!({"add": [column, {"interval": by}]})
-}
-
-async fn ids(engine: &Engine, condition: Value) -> Vec<i64> {
-    let arguments = json!({"table": "loan", "columns": ["id"], "where": condition, "limit": 100});
-    selected(engine, arguments).await.iter().map(|row| row["id"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -78,7 +73,7 @@ async fn conditions() {
         let query =
             format!("SELECT string_agg(id::text, ',' ORDER BY id) FROM loan WHERE {near} {sql}");
         let expected = database.value(&query).await.unwrap_or_default();
-        let found: Vec<String> = ids(&engine, condition.clone())
+        let found: Vec<String> = ids(&engine, "loan", &condition)
             .await
             .iter()
             .filter(|id| **id < 21)
@@ -89,7 +84,7 @@ async fn conditions() {
 }
 
 #[tokio::test]
-async fn what_has_no_place_is_null() {
+async fn results_out_of_range_are_null() {
     let database = Database::of(LOANS).await;
     let engine = database.engine().await;
     let columns = json!(["id", {"add": ["lent", {"interval": "4000 years"}], "as": "l"}, {"subtract": ["due", {"interval": "1 hour"}], "as": "d"},
@@ -152,7 +147,7 @@ async fn columns_order_pages_groups_and_measures() {
 }
 
 #[tokio::test]
-async fn what_is_written() {
+async fn moved_dates_are_written() {
     let database = Database::of(LOANS).await;
     let engine = database.engine().await;
     let updates = json!({"due": {"$compute": later("lent", "14 days")}, "lent": {"$compute": {"subtract": ["due", {"interval": "1 week"}]}}});
@@ -176,7 +171,7 @@ async fn what_is_written() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_moved_is_told() {
+async fn invalid_moves_are_refused() {
     let engine = Database::of(LOANS).await.engine().await;
     for (value, at) in [
         (json!({"add": ["n", {"interval": "1 day"}]}), "/add/0"),

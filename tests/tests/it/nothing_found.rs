@@ -71,7 +71,7 @@ async fn a_condition_that_finds_nothing() {
 
 /// Archived rows are not looked at: whoever finds nothing is told so.
 #[tokio::test]
-async fn what_may_be_archived() {
+async fn rows_may_be_archived() {
     let engine = Database::of(
         "CREATE TABLE patients (id integer PRIMARY KEY, mrn text, archived_at timestamptz);
          CREATE TABLE admissions (id integer PRIMARY KEY, patient_id integer NOT NULL REFERENCES patients);
@@ -108,7 +108,7 @@ async fn what_may_be_archived() {
 
 /// A related row that is archived is as if it were not there: whoever asks for rows without one is told so.
 #[tokio::test]
-async fn what_is_related_may_be_archived() {
+async fn related_rows_may_be_archived() {
     let engine = Database::of(
         "CREATE TABLE people (id integer PRIMARY KEY, name text, archived_at timestamptz);
          CREATE TABLE tasks (id integer PRIMARY KEY, person_id integer REFERENCES people, archived_at timestamptz);
@@ -172,7 +172,7 @@ async fn json_that_was_written_as_a_text() {
 
 /// A model that fills in every argument means no other query by it.
 #[tokio::test]
-async fn what_says_nothing_leaves_a_cursor_valid() {
+async fn empty_arguments_leave_a_cursor_valid() {
     let engine = Database::of(
         "CREATE TABLE notes (id integer PRIMARY KEY, archived_at timestamptz);
          INSERT INTO notes SELECT generate_series(1, 5)",
@@ -189,7 +189,7 @@ async fn what_says_nothing_leaves_a_cursor_valid() {
 }
 
 #[tokio::test]
-async fn what_is_added_to_nothing() {
+async fn additions_to_null_are_noted() {
     let engine = Database::of(
         "CREATE TABLE posts (id integer PRIMARY KEY, views integer, meta jsonb);
          INSERT INTO posts VALUES (1, NULL, 'null'), (2, 4, 'null')",
@@ -211,7 +211,7 @@ async fn what_is_added_to_nothing() {
 
 /// Fewer rows written than asked for: the reply says why.
 #[tokio::test]
-async fn what_was_left_as_it_is() {
+async fn rows_that_triggers_and_rules_skip() {
     let database = Database::of(
         "CREATE TABLE notes (id integer PRIMARY KEY, body text);
          INSERT INTO notes VALUES (1, 'old'), (2, 'old');

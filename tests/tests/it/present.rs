@@ -85,7 +85,7 @@ async fn conditions_know_the_present() {
 }
 
 #[tokio::test]
-async fn what_is_measured_computed_and_sorted_by_knows_it_too() {
+async fn measures_computations_and_sort_keys_take_the_present_too() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let having = json!({"table": "loan", "group_by": ["account_id"], "measures": {"last": {"max": "made"}, "due": {"min": "due"},
@@ -162,7 +162,7 @@ async fn rows_are_written_and_changed_by_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_present_is_refused() {
+async fn invalid_forms_of_the_present_are_refused() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (condition, code, at) in [
         (json!({"due": {"lt": {"$now": false}}}), "invalid_value", "/due/lt/$now"),

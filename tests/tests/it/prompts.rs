@@ -117,7 +117,7 @@ async fn words_are_completed_from_what_the_role_sees() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_completed() {
+async fn unknown_prompts_and_arguments_are_not_completed() {
     let session = Session::open(&["stdio", "--demo=shop"], Era::Initialize).await;
     for (reference, name, words) in [
         (Reference::for_prompt("answer_questoin"), "question", "answer_question"),

@@ -1,6 +1,6 @@
 //! The bounds of ranges: as columns, in conditions, sort keys, groups and measures.
 
-use mcp_pg_tests::{Database, call, error, paged, refused, rows};
+use mcp_pg_tests::{Database, call, error, ids, paged, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -14,14 +14,6 @@ INSERT INTO booking SELECT n, 1 + n % 2, tstzrange(t, t + (1 + n % 3) * interval
   LATERAL (SELECT '2025-01-01 00:00+00'::timestamptz + n * interval '13 hours' AS t) o;
 INSERT INTO booking VALUES (41, 1, '[2025-03-01 00:00+00,)', '(,5)', 'empty', NULL, '2025-03-01'), (42, 1, 'empty', NULL, NULL, NULL, NULL),
   (43, 2, '(,2025-01-02 00:00+00)', 'empty', '[1,2]', '[-infinity,infinity]', '-infinity');";
-
-async fn ids(engine: &mcp_pg_core::Engine, condition: Value) -> Vec<i64> {
-    let arguments =
-        json!({"table": "booking", "columns": ["id"], "where": condition, "order_by": ["id"]});
-    let reply = call(engine, "analyst", "select", arguments).await;
-    let reply = reply.unwrap_or_else(|error| panic!("{condition}: {error}"));
-    rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect()
-}
 
 #[tokio::test]
 async fn conditions_hold_for_an_end() {
@@ -58,7 +50,7 @@ async fn conditions_hold_for_an_end() {
         let by_hand = format!("SELECT json_agg(id ORDER BY id)::text FROM booking WHERE {sql}");
         let expected: Vec<i64> =
             serde_json::from_str(&database.value(&by_hand).await.unwrap()).unwrap();
-        assert_eq!(ids(&engine, condition.clone()).await, expected, "{condition}");
+        assert_eq!(ids(&engine, "booking", &condition).await, expected, "{condition}");
     }
 }
 
@@ -140,7 +132,7 @@ async fn ends_are_grouped_and_measured() {
 }
 
 #[tokio::test]
-async fn what_is_no_end_is_told_with_its_place() {
+async fn invalid_bounds_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (arguments, at) in [
         (

@@ -141,7 +141,7 @@ async fn trigrams_give_text_a_distance() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_measured_is_refused() {
+async fn invalid_ranks_and_distances_are_refused() {
     let engine = Database::of(TEXTS).await.engine().await;
     for (key, code, at) in [
         (json!({"column": "id", "rank": "cat"}), "invalid_value", "/order_by/0/column"),

@@ -51,7 +51,7 @@ async fn columns_of_related_rows_are_columns() {
 }
 
 #[tokio::test]
-async fn they_are_shown_as_the_related_table_shows_them() {
+async fn related_columns_keep_the_masks_and_marks_of_their_table() {
     let mut role = Role::everywhere("reader", [Action::Select]);
     role.grants[0].columns.exclude = vec!["secret".into()];
     role.grants[0].columns.mask =
@@ -99,7 +99,7 @@ async fn they_are_shown_as_the_related_table_shows_them() {
 }
 
 #[tokio::test]
-async fn what_is_no_such_column_is_told_with_its_place() {
+async fn invalid_related_columns_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (columns, code, at) in [
         (json!(["id", "origin.nam"]), "unknown_column", "/columns/1"),
@@ -208,7 +208,7 @@ async fn a_key_column_goes_before_the_table_of_its_name() {
 }
 
 #[tokio::test]
-async fn of_several_relations_the_one_to_one_row_is_meant_where_only_that_can_stand() {
+async fn the_to_one_relation_is_meant_where_only_one_row_is_possible() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let both = json!({"table": "shipment", "include": {"place": true}});
     assert_eq!(refused(&engine, "select", both).await.0, "ambiguous_relation");

@@ -93,7 +93,7 @@ async fn rows_are_found_by_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_counted_is_refused() {
+async fn invalid_counts_are_refused() {
     let engine = Database::of(SHELVES).await.engine().await;
     let told = error(
         &engine,

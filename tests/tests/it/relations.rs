@@ -295,7 +295,7 @@ async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
 }
 
 #[tokio::test]
-async fn of_several_rows_that_a_declared_relation_leads_to_it_is_always_the_same() {
+async fn a_declared_to_one_relation_always_leads_to_the_same_row() {
     let database = Database::of(
         "CREATE TABLE rate (id integer PRIMARY KEY, code text, value integer);
          CREATE VIEW rates AS SELECT code, value FROM rate;

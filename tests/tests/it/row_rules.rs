@@ -210,7 +210,7 @@ async fn a_claim_may_be_any_list_and_stays_a_value() {
 
 /// As what PostgreSQL always refuses is not offered, neither is what the configuration does.
 #[tokio::test]
-async fn what_a_condition_or_preset_does_not_fit_is_not_offered() {
+async fn tables_that_a_condition_or_preset_does_not_fit_are_not_offered() {
     let database = Database::of(FIXTURE).await;
     let grant = |actions: &[Action], rows: Value, preset: Value| Grant {
         tables: vec!["public.*".to_owned()],

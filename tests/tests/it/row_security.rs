@@ -114,7 +114,7 @@ async fn rows_that_row_level_security_does_not_show_are_added_where_none_is_retu
 
 /// Rows are added without their images only where row-level security hides one that the same statement adds.
 #[tokio::test]
-async fn no_other_refusal_and_no_other_statement_keeps_images_of_added_rows_out_of_the_record() {
+async fn images_of_added_rows_are_only_missing_if_policies_hide_the_rows() {
     let database = Database::of(
         "DO $$ BEGIN CREATE ROLE sender LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
          CREATE TABLE sent (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, own boolean,

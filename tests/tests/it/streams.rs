@@ -265,7 +265,7 @@ async fn newer_clients_find_no_method_that_their_revision_took_away() {
 }
 
 #[tokio::test]
-async fn what_depends_on_the_role_is_private_and_soon_stale() {
+async fn replies_that_depend_on_the_role_are_private_and_soon_stale() {
     let database = Database::shop().await;
     let server = Served::start(&["--database-url", &database.url]).await;
     for (method, params, scope, ttl) in [

@@ -213,7 +213,7 @@ async fn numbers_are_grouped_by_steps() {
 }
 
 #[tokio::test]
-async fn what_is_no_part_is_told_with_its_place() {
+async fn invalid_buckets_and_parts_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (cut, at) in [
         (json!({"column": "at", "part": "weekdy"}), "/group_by/0/part"),

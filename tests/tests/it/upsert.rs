@@ -67,7 +67,7 @@ async fn archived_rows_are_left_as_they_are() {
 }
 
 #[tokio::test]
-async fn what_a_row_does_not_give_is_not_overwritten() {
+async fn columns_that_a_row_does_not_give_are_not_overwritten() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let data =
@@ -86,7 +86,7 @@ async fn what_a_row_does_not_give_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn what_is_overwritten_is_named_once_and_is_something() {
+async fn the_columns_to_overwrite_may_repeat_but_not_be_none() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let mut named = upsert(json!({"email": "a@x", "name": "Ann", "city": "Rome"}));

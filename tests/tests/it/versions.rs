@@ -185,7 +185,7 @@ async fn a_view_counts_in_it_under_another_name() {
 }
 
 #[tokio::test]
-async fn what_the_database_role_may_not_count_in_is_not_relied_on() {
+async fn a_version_column_that_the_database_role_may_not_write_is_not_used() {
     let database = Database::of(
         "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
          INSERT INTO thing VALUES (1, 'a');

@@ -77,7 +77,7 @@ async fn a_key_that_is_masked_or_hidden_in_reads_is_not_written() {
 }
 
 #[tokio::test]
-async fn only_archive_archives_where_it_has_rules_of_its_own() {
+async fn only_archive_sets_the_archive_column_if_it_has_its_own_rules() {
     let database = Database::of(STAFF).await;
     let archives = Grant {
         rows: Some(object(json!({"tenant": 2}))),
@@ -131,7 +131,7 @@ async fn lists_of_columns_and_searches_are_bounded() {
 }
 
 #[tokio::test]
-async fn only_rows_that_were_looked_at_are_written() {
+async fn only_rows_that_were_locked_first_are_written() {
     let database = Database::of(STAFF).await;
     let engine = database.engine().await;
     let mut other = database.client().await;

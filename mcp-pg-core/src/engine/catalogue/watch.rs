@@ -106,7 +106,7 @@ impl Engine {
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
         // The signature of the last poll, if the catalogue was up to date with it.
         let mut seen = None;
-        let mut told = false;
+        let mut notified = false;
         // If the schema changes constantly, at most half of the time is spent reading it.
         let mut rested = Instant::now();
         loop {
@@ -114,8 +114,8 @@ impl Engine {
             if snapshot.is_none() || snapshot != seen {
                 let catalogue = self.catalogue.load_full();
                 let schemas = catalogue.settings.watched_schemas();
-                let now = listener.look(&schemas, &catalogue.signature).await?;
-                (seen, told) = (snapshot, now.told);
+                let now = listener.poll(&schemas, &catalogue.signature).await?;
+                (seen, notified) = (snapshot, now.notifies);
                 if now.signature != catalogue.signature {
                     let begun = Instant::now();
                     if let Err(error) = self.reload().await {
@@ -125,7 +125,7 @@ impl Engine {
                     rested = Instant::now() + begun.elapsed();
                 }
             }
-            let pause = match (&seen, told) {
+            let pause = match (&seen, notified) {
                 (None, true) => poll.min(LOOK_AGAIN),
                 (_, true) => poll.max(LOOK_ANYWAY),
                 (_, false) => poll,

@@ -21,7 +21,7 @@ use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
-pub use self::signature::{SessionCode, Sighted, Signature, Snapshot, Watch};
+pub use self::signature::{Polled, SessionCode, Signature, Snapshot, Watch};
 use self::types::Types;
 use self::views::{Beneath, Rules};
 use super::directive::split;

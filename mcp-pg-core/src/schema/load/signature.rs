@@ -33,11 +33,11 @@ impl Snapshot {
 
 /// A [`Signature`], and what is read in the same query.
 #[derive(Debug)]
-pub struct Sighted {
+pub struct Polled {
     /// The signature.
     pub signature: Signature,
     /// Whether an event trigger notifies the server of changes to the schema.
-    pub told: bool,
+    pub notifies: bool,
 }
 
 /// Whether the database has code that may change the session in which it runs.
@@ -91,21 +91,21 @@ impl Watch {
     ///
     ///
     /// Takes some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
-    pub async fn look(
+    pub async fn poll(
         &self,
         client: &Client,
         schemas: &[String],
         earlier: Option<&Signature>,
-    ) -> Result<Sighted> {
+    ) -> Result<Polled> {
         let since = earlier.map(|earlier| &earlier.since);
         let row = client.query_one(&self.0, &[&schemas, &since]).await.map_err(unreadable)?;
         let read = || {
-            Ok(Sighted {
+            Ok(Polled {
                 signature: Signature {
                     since: row.try_get("since")?,
                     written: row.try_get("written")?,
                 },
-                told: row.try_get("told")?,
+                notifies: row.try_get("notifies")?,
             })
         };
         read().map_err(unreadable)

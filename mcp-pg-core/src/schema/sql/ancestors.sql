@@ -1,4 +1,4 @@
--- The tables that others inherit from, or are partitions of, however far up; the furthest first.
+-- The tables that the listed tables inherit from or are partitions of, at every level; the most distant first.
 -- $1: OIDs of tables (oid[]).
 WITH RECURSIVE above (heir, parent, distance) AS (
   SELECT inhrelid, inhparent, 1 FROM pg_catalog.pg_inherits WHERE inhrelid = ANY ($1)

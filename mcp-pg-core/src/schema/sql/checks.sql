@@ -1,8 +1,8 @@
 -- The check constraints of the listed tables.
 -- $1: OIDs of tables (oid[]).
 --
--- Only contype 'c': PostgreSQL 18 lists NOT NULL here too, which the columns tell already. System columns
--- (tableoid in a check) have no place among the table's columns. The number 0 is the row as a whole: all columns.
+-- Only contype 'c': PostgreSQL 18 also lists NOT NULL here, which the columns tell already. System columns (tableoid
+-- in a check) are not among the table's columns. The number 0 is the whole row, and stands for all columns.
 SELECT k.conrelid    AS "table",
        k.conname     AS name,
        pg_catalog.pg_get_constraintdef(k.oid, true) AS definition,

@@ -1,13 +1,13 @@
--- For each statement text, whether it may change the session: it names something that runs code of people's own,
--- whatever that is declared, or a function of PostgreSQL's that does. Which name is meant where is PostgreSQL's to know;
--- one too many costs a round trip. What is written in C is an extension's. $1: the texts (text[]).
+-- For each statement, whether it may change the session: it contains the name of an object that runs user-defined
+-- code, whatever its volatility, or of a built-in function that changes the session. Names are not resolved: a false
+-- positive costs one round trip. Functions in C belong to extensions. $1: the statements (text[]).
 WITH RECURSIVE own AS MATERIALIZED (
   SELECT oid, proname FROM pg_catalog.pg_proc
   WHERE oid >= 16384
     AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
 ), used (oid) AS (
-  -- What PostgreSQL notes on the use of functions by views, aggregates and operators, and of views by views; of its
-  -- own functions it notes nothing: 2078 is set_config.
+  -- Dependencies of views, aggregates and operators on functions, and of views on views. Dependencies on built-in
+  -- functions are not recorded in pg_depend, so set_config (2078) is searched for in the query trees.
   SELECT oid FROM own
   UNION
   SELECT ev_class FROM pg_catalog.pg_rewrite

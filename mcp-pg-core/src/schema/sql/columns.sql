@@ -12,7 +12,7 @@ WITH relation AS MATERIALIZED (
          coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS can_select,
          coalesce(pg_catalog.has_table_privilege(c.oid, 'INSERT'), false) AS can_insert,
          coalesce(pg_catalog.has_table_privilege(c.oid, 'UPDATE'), false) AS can_update,
-         -- Where a trigger or rule stands in for the command, it takes every column of the view.
+         -- An INSTEAD OF trigger or rule replaces the command, and takes every column of the view.
          -- tgtype bits: 64 INSTEAD OF, 4 INSERT, 16 UPDATE; ev_type: 3 INSERT, 2 UPDATE.
          c.relkind = 'v' AND (
            EXISTS (SELECT FROM pg_catalog.pg_trigger t
@@ -35,17 +35,17 @@ SELECT a.attrelid             AS "table",
        a.attnotnull           AS not_null,
        l.oid                  AS collation,
        l.collisdeterministic  AS deterministic,
-       -- Since PostgreSQL 18 NOT NULL is a constraint of its own, and may not be valid for the rows that are there.
+       -- Since PostgreSQL 18, NOT NULL is a constraint that may be NOT VALID for existing rows.
        a.attnotnull AND r.relkind IN ('r', 'p') AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_constraint k
          WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
            AND k.conkey[1] = a.attnum) AS never_null,
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
-       -- A domain's default is that of the columns that have none.
+       -- A domain's default applies to columns without one.
        coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid, true),
                 CASE WHEN a.attidentity = '' AND a.attgenerated = '' THEN y.typdefault END) AS expression,
-       -- The next number of a sequence is a right of its own; identity columns need none.
+       -- nextval needs a privilege on the sequence; identity columns do not.
        CASE WHEN e.oid IS NULL OR a.attidentity <> '' THEN false ELSE EXISTS (
          SELECT FROM pg_catalog.pg_depend k
          JOIN pg_catalog.pg_class s ON s.oid = k.refobjid
@@ -55,7 +55,7 @@ SELECT a.attrelid             AS "table",
                     THEN NOT coalesce(pg_catalog.has_sequence_privilege(s.oid, 'USAGE, UPDATE'), true)
                     ELSE false END)
        END                    AS default_refused,
-       -- Since PostgreSQL 15 it is the expression that depends on them, before it was the column.
+       -- Since PostgreSQL 15, the dependencies are those of the default expression; before, those of the column.
        CASE WHEN a.attgenerated <> '' THEN ARRAY(
          SELECT DISTINCT k.refobjsubid::pg_catalog.int2
          FROM pg_catalog.pg_depend k

@@ -8,8 +8,8 @@
 --     They alone reference a key WITHOUT OVERLAPS, whose index is an exclusion index; the column
 --     conperiod, which says so too, is unknown to earlier versions.
 --
--- A partitioned table has the keys of its partitions as well, as logical ones: each was declared for itself, and
--- those of one or the other may be missing. Not so where partitions refer from the same columns to different rows.
+-- A partitioned table also gets the keys of its partitions, as logical keys: each partition declares its own, and
+-- some may not have it. If partitions refer from the same columns to different keys, none is added.
 WITH of_partitions AS (
   SELECT p.oid AS "table", p.relname, k.confrelid, k.confkey, k.conindid, k.confdeltype,
          ARRAY(SELECT own.attnum
@@ -35,7 +35,7 @@ WITH of_partitions AS (
     AND k.contype = 'f'
     AND k.conparentid = 0
   UNION ALL
-  -- The name is the one that PostgreSQL would give.
+  -- The name that PostgreSQL would give to such a key.
   SELECT "table",
          pg_catalog.left(pg_catalog.concat_ws('_', relname, (
            SELECT pg_catalog.string_agg(a.attname, '_' ORDER BY part.place)

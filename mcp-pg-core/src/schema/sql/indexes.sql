@@ -12,11 +12,11 @@ SELECT i.indrelid           AS "table",
          (SELECT pg_catalog.pg_get_constraintdef(x.oid, true) FROM pg_catalog.pg_constraint x
           WHERE x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x'))
        END                  AS exclusion,
-       -- A deferrable constraint or a WITHOUT OVERLAPS one cannot be an ON CONFLICT target.
+       -- The constraint of an ON CONFLICT target must be neither deferrable nor WITHOUT OVERLAPS.
        i.indimmediate AND NOT i.indisexclusion AS arbiter,
-       -- Through jsonb, because the column is unknown to PostgreSQL 14.
+       -- Read through jsonb, because PostgreSQL 14 does not have the column.
        i.indisunique AND coalesce(pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct', '') = 'true' AS nulls_equal,
-       -- The key's columns in order, 0 for an expression; INCLUDE columns come after them and are cut off.
+       -- The key's columns in order, 0 for an expression. INCLUDE columns follow them and are left out.
        (i.indkey::int2[])[:i.indnkeyatts - 1] AS columns,
        CASE WHEN i.indexprs IS NULL THEN '{}'::text[] ELSE
          ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, part.place::int4, true)
@@ -24,8 +24,9 @@ SELECT i.indrelid           AS "table",
                WHERE part.number = 0 AND part.place <= i.indnkeyatts ORDER BY part.place)
        END                  AS expressions,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate,
-       -- LIKE 'x%' needs the order of bytes: an operator class of its own, or the collation C (950) or POSIX (951), which may
-       -- be the database's (100). The provider through jsonb, because the column is unknown to PostgreSQL 14.
+       -- LIKE 'x%' can use an index in byte order: with a pattern operator class, or under the collation C (950) or
+       -- POSIX (951), which may also be the database's (100). The provider is read through jsonb, because PostgreSQL
+       -- 14 does not have the column.
        EXISTS (SELECT FROM pg_catalog.pg_opclass o
                WHERE o.oid = i.indclass[0] AND o.opcname LIKE '%\_pattern\_ops')
          OR i.indcollation[0] IN (950, 951)
@@ -34,8 +35,8 @@ SELECT i.indrelid           AS "table",
                       WHEN 'c' THEN d.datcollate IN ('C', 'POSIX') ELSE FALSE END
              FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
                             AS by_bytes,
-       -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone, but where
-       -- these speak of the row as a whole, only the tree says so (varattno 0).
+       -- All columns that the index uses. Those in expressions and predicates are only in pg_depend; a reference to
+       -- the whole row is only in the tree (varattno 0).
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN i.indkey::int2[] ELSE
          ARRAY(SELECT part.number FROM pg_catalog.unnest(i.indkey::int2[]) AS part (number)
                WHERE part.number > 0

@@ -1,5 +1,5 @@
--- The text search configurations that callers may name: PostgreSQL's own, and those of the configured schemas that the
--- login may use. $1: names of schemas (text[]).
+-- The text search configurations that callers may use: the built-in ones, and those of the configured schemas for
+-- which the login has USAGE. $1: names of schemas (text[]).
 SELECT CASE n.nspname WHEN 'pg_catalog' THEN '' ELSE n.nspname || '.' END || c.cfgname          AS name,
        pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.cfgname)             AS identifier
 FROM pg_catalog.pg_ts_config c

@@ -1,4 +1,4 @@
--- The names of tables and their columns that views show, wherever they lie.
+-- The names of the tables beneath views and of their columns, in any schema.
 -- $1: OIDs of tables (oid[]).
 SELECT a.attrelid AS "table",
        n.nspname  AS schema,

@@ -1,8 +1,8 @@
--- Functions and procedures of some schemas whose comment marks them as tools, with their arguments one by one.
+-- Functions and procedures of some schemas whose comments mark them as tools, with their arguments.
 -- $1: names of schemas (text[]). $2: database roles (text[]); the empty name is the login.
 --
--- Filtered out: aggregates and window functions, which only a query can use; trigger functions, which nobody
--- calls. Privileges are no filter: whoever may not call one does not have the tool.
+-- Filtered out: aggregates and window functions, which can only be used in a query, and trigger functions, which
+-- cannot be called. Privileges do not filter: a role without EXECUTE does not have the tool.
 SELECT n.nspname                                              AS schema,
        p.proname                                              AS name,
        pg_catalog.pg_get_function_identity_arguments(p.oid)   AS identity,
@@ -30,7 +30,7 @@ SELECT n.nspname                                              AS schema,
                AND pg_catalog.has_function_privilege(c.role, p.oid, 'EXECUTE')) AS executable_by,
        d.description                                          AS comment,
        pg_catalog.pg_get_userbyid(p.proowner)                 AS owner,
-       -- Whoever may only create functions in the schema is not one to make tools.
+       -- Whoever may merely create functions in the schema must not be able to make tools.
        p.proowner = n.nspowner
          OR p.proowner = (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
          OR EXISTS (SELECT FROM pg_catalog.pg_roles o

@@ -1,7 +1,8 @@
 -- Whether reads and writes may run code of the database that changes the session.
 WITH RECURSIVE own AS MATERIALIZED (
-  -- What people wrote: in C are extensions' functions, and this server's own only notifies. What is declared STABLE, as
-  -- most of what policies call is, changes the session if its text speaks of that or is not there to be read.
+  -- User-defined functions. Those in C belong to extensions, and this server's own function only notifies. A STABLE
+  -- function, as most in policies are, is assumed to change the session only if its text contains such a call or
+  -- cannot be read.
   SELECT oid, pg_catalog.lower(proname) AS name, pg_catalog.lower(prosrc) AS text,
          prorettype = 'pg_catalog.trigger'::pg_catalog.regtype AS triggered,
          provolatile = 'v' OR prosrc = ''
@@ -12,9 +13,10 @@ WITH RECURSIVE own AS MATERIALIZED (
     AND (proname <> 'rows_changed' OR pronamespace NOT IN (
       SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'mcp_pg'))
 ), run (place, class, oid) AS (
-  -- Where functions and operators are used, and what those use in turn: as PostgreSQL notes it, and by the names in their
-  -- texts, of which it notes nothing. The array looks short to the planner, which would else compile all this.
-  -- A check of a domain is run by whatever makes a value of it, as its default is: its place is the type.
+  -- Where functions and operators are used, and what these use in turn: by pg_depend, and by names in the texts of
+  -- functions, which pg_depend does not cover. The planner underestimates the array, which keeps it from using JIT
+  -- compilation. A domain's check runs wherever a value is cast to the domain, like its default, so its place is the
+  -- type.
   SELECT CASE WHEN classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND objid IN (
                 SELECT oid FROM pg_catalog.pg_constraint WHERE contypid <> 0)
               THEN 'pg_catalog.pg_type'::pg_catalog.regclass ELSE classid END, refclassid, refobjid
@@ -25,7 +27,7 @@ WITH RECURSIVE own AS MATERIALIZED (
                                'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop']::pg_catalog.regclass[])
       AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384))
   UNION
-  -- Operators and aggregates that statements name, and that people put beside PostgreSQL's own.
+  -- User-defined operators and aggregates with the names of built-in ones, which statements may call by name.
   SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass, own.oid
   FROM own JOIN pg_catalog.pg_operator o ON o.oprcode = own.oid
   UNION
@@ -66,11 +68,11 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT run.place FROM run JOIN own USING (oid)
   WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND own.changes
   UNION
-  -- What is PostgreSQL's own has no dependencies: set_config, and the advisory locks of a session.
+  -- Built-in functions have no dependencies: set_config, and those for session-level advisory locks.
   SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]) '
 )
 SELECT EXISTS (SELECT FROM code
-               -- Types, casts and operators are met by values that conditions compare with.
+               -- Types, casts and operators are used by values that conditions compare with.
                WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop',
                                         'pg_operator', 'pg_aggregate']::pg_catalog.regclass[])) AS reads,
        EXISTS (SELECT FROM code) AS writes

@@ -1,4 +1,4 @@
--- The names of columns that rows of statements show.
+-- The names of the columns that a statement's rows show.
 -- $1: OIDs of tables (oid[]); $2: numbers of their columns (int2[]).
 SELECT n.nspname AS schema, c.relname AS name, a.attname AS column_name, a.attrelid AS oid, a.attnum AS number,
        a.atthasdef AND a.attgenerated = '' AS defaulted,

@@ -1,17 +1,17 @@
--- A line of text that is another after any change of what the other queries here read, and whether a trigger tells of
--- such changes. $1: names of schemas (text[]). $2: the transaction from which on to count (text); none: the first one
--- that has not ended. It comes back as since.
+-- A text that differs after any change of what the other queries here read, and whether a trigger notifies of such
+-- changes. $1: names of schemas (text[]). $2: the transaction from which to count (text); null for the first one that
+-- has not ended. It is returned as since.
 --
--- Every row of the catalogue bears the transaction that wrote it (xmin). What was added or changed since bears a
--- young one; what was removed, the number of rows tells. Neither ANALYZE nor VACUUM moves them: they write in place.
--- The cheapest number that xmin gives is its age. To look at nothing else of a row is much cheaper than to read its
--- columns, so where the number does not matter, only the young are read.
--- Filtered out: temporary tables, which some applications make all the time, and what lies in other schemas;
--- but types, functions, policies and comments count wherever they are.
+-- Every row of the catalogue has the transaction that wrote it (xmin). Rows added or changed since have a recent
+-- xmin; removed rows show in the number of rows. Neither ANALYZE nor VACUUM changes xmin here, because they write in
+-- place. The age is the cheapest number to compute from xmin. Reading nothing else of a row is much cheaper than
+-- reading its columns, so where the number of rows does not matter, only recent ones are read. Filtered out:
+-- temporary tables, which some applications create all the time, and relations in other schemas. Types, functions,
+-- policies and comments count in every schema.
 WITH named AS MATERIALIZED (
   SELECT pg_catalog.min(oid) AS first, pg_catalog.array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
 ), beginning AS MATERIALIZED (
-  -- bigint: of rows that were written two thousand million transactions ago, the age is negative, and counts as young.
+  -- bigint: rows that were written two billion transactions ago have a negative age, which counts as recent.
   SELECT since, pg_catalog.age(since)::bigint AS age
   FROM coalesce($2::pg_catalog.xid,
                 pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.xid) AS since
@@ -21,8 +21,8 @@ WITH named AS MATERIALIZED (
 ), few (age) AS (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
-  -- A dropped column's row stays, and says so. A default that changes is taken from its column and given to it:
-  -- pg_attrdef has nothing more to tell. c: composite types.
+  -- A dropped column keeps its row, which is marked as dropped. A changed default also updates the column's row, so
+  -- pg_attrdef is not needed. c: composite types.
   SELECT age FROM young_column
   WHERE attnum > 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_class
@@ -30,13 +30,13 @@ WITH named AS MATERIALIZED (
       AND (relkind = 'c'
            OR relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])))
   UNION ALL
-  -- An index is in pg_class before it is complete, and no other row tells when it is.
+  -- An index is in pg_class before it is valid, and no other row shows when it becomes so.
   SELECT NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
   UNION ALL
-  -- tgconstraint has an index: it keeps the triggers of foreign keys, four for each, from being looked at.
+  -- tgconstraint is indexed, so the four triggers of each foreign key need not be read.
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_trigger WHERE tgconstraint = 0 AND NOT tgisinternal
   UNION ALL
-  -- 16384 is the first OID that is not PostgreSQL's own.
+  -- 16384 is the first OID that is not built in.
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_rewrite WHERE oid >= 16384
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_proc WHERE oid >= 16384
@@ -56,8 +56,8 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
   FROM few
   UNION ALL
-  -- Each of the large ones is counted where it is read: to pass its rows on costs as much again. Nearly all are in the
-  -- first schema, and to compare one OID is cheaper than a list.
+  -- The large catalogues are counted where they are read, because passing on their rows costs as much again. Nearly
+  -- all relations are in the first schema, and comparing one OID is cheaper than a list.
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
                      FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
   FROM pg_catalog.pg_class
@@ -75,11 +75,11 @@ WITH named AS MATERIALIZED (
   FROM pg_catalog.pg_description
 )
 SELECT beginning.since::text AS since,
-       -- Transactions are numbered in a circle: long before it closes, all is read anew; so it is once a standby is promoted.
+       -- Transaction IDs wrap around. Long before, and when a standby is promoted, everything is read anew.
        pg_catalog.concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike,
                             pg_catalog.pg_is_in_recovery()) AS written,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
-               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
+               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS notifies
 FROM beginning
 CROSS JOIN (
   SELECT pg_catalog.sum(number) AS number, pg_catalog.sum(young) AS young FROM written

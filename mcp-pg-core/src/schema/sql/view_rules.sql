@@ -1,11 +1,11 @@
--- What the listed views select, and the views beneath them, as PostgreSQL keeps it.
+-- The query trees of the listed views, and of the views beneath them.
 -- $1: OIDs of tables (oid[]).
 --
--- pg_depend tells which columns a view uses, but only the tree which of them it shows. Views beneath may lie
--- in any schema. Left out: a tree of more than a megabyte.
+-- pg_depend tells which columns a view uses, but only the tree tells which of them it shows. Views beneath may be in
+-- any schema. Left out: trees of more than a megabyte.
 --
--- ON CONFLICT finds the keys beneath only where PostgreSQL itself makes of an insert one into the table (bit 8), and no
--- other rule takes part.
+-- ON CONFLICT can use the keys of the table beneath only if PostgreSQL itself rewrites an insert into the view (bit
+-- 8) and no other rule is involved.
 WITH RECURSIVE used (oid) AS (
   SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind IN ('v', 'm')
   UNION

@@ -166,7 +166,7 @@ async fn roles_that_exchange_their_grants_exchange_all() {
 }
 
 #[tokio::test]
-async fn what_is_long_or_hardly_comes_again_is_not_kept_prepared() {
+async fn long_or_rare_statements_are_not_kept_prepared() {
     let database = Database::of(
         "CREATE TABLE item (id integer PRIMARY KEY, a numeric, b numeric, c numeric);
          INSERT INTO item SELECT n, n, n, n FROM generate_series(1, 20) n;

@@ -27,7 +27,7 @@ fn with_name(name: &str) -> Vec<(&'static str, Value)> {
 }
 
 #[tokio::test]
-async fn what_is_hidden_is_answered_like_what_is_not_there() {
+async fn hidden_names_get_the_same_errors_as_unknown_ones() {
     let database = Database::of(FIXTURE).await;
     let engine = start(&database).await;
     let before = dump(&database).await;

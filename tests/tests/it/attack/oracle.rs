@@ -173,7 +173,7 @@ async fn no_moment_that_cannot_be_cut_tells_of_a_hidden_row() {
 }
 
 #[tokio::test]
-async fn what_a_collation_does_not_allow_is_not_offered() {
+async fn patterns_are_not_offered_under_nondeterministic_collations() {
     let database = Database::of(FIXTURE).await;
     let engine = engine(&database, "auto").await;
     for id in [1, 2] {

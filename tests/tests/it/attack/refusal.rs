@@ -1,11 +1,18 @@
 //! What PostgreSQL quotes when it refuses: a value of the caller's, never one of a row.
 
-use mcp_pg_core::policy::{Action, ColumnRules, Grant, Role};
+use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Principal, Settings};
-use mcp_pg_tests::{Database, object};
+use mcp_pg_tests::{Database, names, object};
 use serde_json::json;
 
 use super::answer;
+
+/// A role that reads and updates all columns but these.
+fn agent(hidden: &[&str]) -> Role {
+    let mut role = Role::everywhere("agent", [Action::Select, Action::Update]);
+    role.grants[0].columns.exclude = names(hidden);
+    role
+}
 
 #[tokio::test]
 async fn a_failed_cast_quotes_no_row() {
@@ -18,20 +25,8 @@ async fn a_failed_cast_quotes_no_row() {
          CREATE TRIGGER pinned BEFORE UPDATE ON entry FOR EACH ROW EXECUTE FUNCTION pinned();",
     )
     .await;
-    let role = Role {
-        name: "agent".into(),
-        grants: vec![Grant {
-            tables: vec!["public.*".into()],
-            actions: [Action::Select, Action::Update].into_iter().collect(),
-            columns: ColumnRules {
-                exclude: vec!["pin".into(), "raw".into()],
-                ..ColumnRules::default()
-            },
-            rows: Some(object(json!({"tenant": {"gte": 1}, "name": {"ne": "x"}}))),
-            ..Grant::default()
-        }],
-        ..Role::default()
-    };
+    let mut role = agent(&["pin", "raw"]);
+    role.grants[0].rows = Some(object(json!({"tenant": {"gte": 1}, "name": {"ne": "x"}})));
     let mut view = role.clone();
     view.grants[0].rows = None;
     view.name = "reader".into();
@@ -124,19 +119,7 @@ async fn no_rule_over_hidden_columns_is_named_and_no_row_is_logged() {
          CREATE TRIGGER pinned BEFORE UPDATE ON pay FOR EACH ROW EXECUTE FUNCTION pinned();",
     )
     .await;
-    let role = Role {
-        name: "agent".into(),
-        grants: vec![Grant {
-            tables: vec!["public.*".into()],
-            actions: [Action::Select, Action::Update].into_iter().collect(),
-            columns: ColumnRules {
-                exclude: vec!["salary".into(), "pin".into()],
-                ..ColumnRules::default()
-            },
-            ..Grant::default()
-        }],
-        ..Role::default()
-    };
+    let role = agent(&["salary", "pin"]);
     let queries = crate::canned::directory([
         ("raise.sql", "-- @roles agent\n-- @writes\nUPDATE pay SET salary = :salary"),
         ("reward.sql", "-- @roles agent\n-- @writes\nUPDATE pay SET bonus = :bonus"),

@@ -178,7 +178,7 @@ async fn leaves_nothing(place: &str, tool: &str, arguments: Value, queries: Opti
 }
 
 #[tokio::test]
-async fn what_policies_run_leaves_nothing() {
+async fn code_in_policies_leaves_nothing() {
     let loan = json!({"table": "loan", "where": {"id": 1}});
     for condition in [
         "settled()",
@@ -196,7 +196,7 @@ async fn what_policies_run_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_views_and_checks_run_leaves_nothing() {
+async fn code_in_views_and_checks_leaves_nothing() {
     for column in ["id, settled()", "id, passed_on()", "total(id)"] {
         let view = format!("CREATE VIEW seen AS SELECT {column} FROM loan");
         leaves_nothing(&view, "select", json!({"table": "seen"}), None).await;
@@ -211,7 +211,7 @@ async fn what_views_and_checks_run_leaves_nothing() {
 
 /// A domain's default and checks, also where a value is read into it to be compared with.
 #[tokio::test]
-async fn what_domains_run_leaves_nothing() {
+async fn code_in_domains_leaves_nothing() {
     let insert = json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}});
     for (base, default) in
         [("boolean", "settled()"), ("text", "set_config('app.types', '{movie,tv}', false)")]
@@ -229,7 +229,7 @@ async fn what_domains_run_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_casts_and_operators_run_leaves_nothing() {
+async fn code_in_casts_and_operators_leaves_nothing() {
     for (place, arguments) in [
         // Values of a type of one's own, read as text.
         (
@@ -261,7 +261,7 @@ async fn what_casts_and_operators_run_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_canned_queries_run_leaves_nothing() {
+async fn code_in_canned_queries_leaves_nothing() {
     let query = |sql: &str| format!("-- @roles movies\n{sql}");
     let queries = [
         ("settle_it.sql", "SELECT set_config('app.types', '{movie,tv}', false) AS types"),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{FIXTURE, answer, assert_silent, caller, dump, start};
 
 #[tokio::test]
-async fn what_is_too_deep_or_too_much_is_refused() {
+async fn requests_that_are_too_deep_or_too_large_are_refused() {
     let database = Database::of(FIXTURE).await;
     let engine = start(&database).await;
     let before = dump(&database).await;

@@ -195,7 +195,7 @@ async fn a_row_that_an_insert_changes_has_an_image_of_before() {
 }
 
 #[tokio::test]
-async fn what_is_not_kept_in_the_database_is_not_announced() {
+async fn rolled_back_writes_have_no_intent_and_no_images() {
     let database = Database::shop().await;
     let log = Log::new();
     let engine = log.engine(&database, Settings::default()).await;

@@ -146,7 +146,7 @@ async fn values_and_images_are_kept_as_configured() {
 }
 
 #[tokio::test]
-async fn what_the_call_must_hide_is_not_kept_although_its_role_is_gone_by_then() {
+async fn a_call_is_redacted_although_its_role_was_removed_meanwhile() {
     let database = Database::shop().await;
     let log = Log::new();
     let settings = Settings { roles: vec![masking()], ..Settings::default() };
@@ -210,7 +210,7 @@ async fn images_that_no_record_holds_are_told_by_their_size() {
 }
 
 #[tokio::test]
-async fn what_is_compared_with_computed_values_is_not_kept() {
+async fn operands_of_computed_sensitive_values_are_redacted() {
     let database = Database::shop().await;
     let log = Log::new();
     let mut settings = Settings::default();
@@ -282,7 +282,7 @@ async fn what_totals_of_sensitive_columns_are_compared_with_is_not_kept() {
 }
 
 #[tokio::test]
-async fn what_means_nothing_in_a_refused_call_is_not_kept() {
+async fn unknown_members_of_a_refused_call_are_redacted() {
     let database = Database::shop().await;
     let log = Log::new();
     let mut settings = Settings::default();
@@ -336,7 +336,7 @@ async fn what_means_nothing_in_a_refused_call_is_not_kept() {
 }
 
 #[tokio::test]
-async fn what_a_value_holds_is_kept_as_it_is() {
+async fn members_within_a_value_are_not_redacted() {
     let database = Database::of(
         "CREATE TABLE docs (id integer PRIMARY KEY, body text, j json, pay integer);
          INSERT INTO docs VALUES (1, '', '{}', 7)",

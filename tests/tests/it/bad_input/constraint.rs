@@ -270,7 +270,7 @@ async fn partitions_refuse_under_the_names_of_their_table() {
 }
 
 #[tokio::test]
-async fn what_a_triggers_table_refuses_is_not_told_of_the_table() {
+async fn an_error_in_a_triggers_table_is_not_reported_as_the_tables() {
     let database = Database::of(
         "CREATE TABLE orders (id integer PRIMARY KEY, amount integer, note text, CONSTRAINT amount_ok CHECK (amount < 100));
          CREATE TABLE ledger (id integer, amount integer, note text NOT NULL, CONSTRAINT amount_ok CHECK (amount > 5));

@@ -366,7 +366,7 @@ async fn a_list_has_no_more_items_than_it_may() {
 }
 
 #[tokio::test]
-async fn what_a_value_does_to_a_query_is_told_in_words_that_quote_nothing() {
+async fn errors_about_the_use_of_a_value_quote_no_other_value() {
     let database = Database::of("CREATE TABLE t (n text); INSERT INTO t VALUES ('secret')").await;
     let files = [
         ("some.sql", "-- @param n bigint\nSELECT n FROM t LIMIT :n"),

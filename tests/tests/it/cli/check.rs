@@ -232,7 +232,7 @@ async fn setup_sql_makes_a_login_that_check_approves() {
 }
 
 #[tokio::test]
-async fn what_is_searched_ahead_of_postgresqls_own_is_a_finding() {
+async fn a_schema_searched_before_pg_catalog_is_a_finding() {
     let database = Database::shop().await;
     let name = database.config.get_dbname().unwrap();
     database.sql(&format!("ALTER DATABASE {name} SET search_path = public, pg_catalog")).await;

@@ -139,7 +139,7 @@ async fn a_server_that_is_there_and_unfit_is_told() {
 }
 
 #[tokio::test]
-async fn where_there_is_nothing_to_show_that_is_told() {
+async fn a_schema_without_tables_is_reported() {
     let database = Database::shop().await;
     for command in ["describe", "diagram"] {
         misused(

@@ -227,7 +227,7 @@ async fn values_of_several_parts_are_written_whole() {
 }
 
 #[tokio::test]
-async fn nothing_is_computed_from_what_cannot_be_read() {
+async fn columns_that_cannot_be_read_are_not_computed_with() {
     let database = Database::of(FIXTURE).await;
     let mut grant = Grant {
         tables: vec!["public.thing".to_owned()],

@@ -114,7 +114,7 @@ fn delete(review: i64) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_to_be_confirmed_is_done_if_the_user_agrees() {
+async fn a_write_is_done_if_the_user_agrees() {
     use ElicitationAction::{Accept, Cancel, Decline};
     for era in ERAS {
         let database = Database::shop().await;

@@ -246,7 +246,7 @@ async fn the_question_shows_what_was_sent() {
 }
 
 #[tokio::test]
-async fn what_is_new_each_time_is_agreed_to_all_the_same() {
+async fn values_that_differ_at_each_attempt_do_not_void_an_answer() {
     let database = Database::of(FIXTURE).await;
     let engine = engine(&database).await;
     let (_, agreed) = asked(&engine, "add_tag", &json!({}), None).await.expect("a question");

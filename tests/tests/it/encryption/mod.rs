@@ -100,7 +100,7 @@ async fn stored(database: &Database) -> String {
 }
 
 #[tokio::test]
-async fn only_the_server_and_roles_that_may_see_plain_text() {
+async fn plain_text_is_seen_by_the_server_and_permitted_roles_only() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine_with(settings(&["a", "index"])).await;
     add(&engine, "guest", 1, SSN).await;
@@ -340,7 +340,7 @@ async fn the_audit_never_holds_plain_text() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_encrypted_is_closed_and_reported() {
+async fn columns_that_cannot_be_encrypted_are_closed_and_reported() {
     let database = Database::of(
         "CREATE TABLE odd (id integer PRIMARY KEY, n integer, short varchar(5), made text DEFAULT 'x', code text UNIQUE, fine text, doc jsonb);
          INSERT INTO odd VALUES (1, 7, 'abc', 'x', 'c', 'plain', '{\"a\": 1}');",

@@ -148,7 +148,7 @@ async fn a_view_shows_what_is_encrypted_and_writes_none_of_it() {
 
 /// Rows of child tables and partitions are rows of their parent, too.
 #[tokio::test]
-async fn what_is_inherited_from_an_encrypted_column_is_encrypted_alike() {
+async fn inherited_columns_are_encrypted_like_the_parents() {
     let database = Database::of(FIXTURE).await;
     database
         .sql(

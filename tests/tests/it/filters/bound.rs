@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{FIXTURE, found};
 
 #[tokio::test]
-async fn what_a_condition_cannot_say_is_told() {
+async fn invalid_conditions_are_refused_with_a_hint() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (table, condition, code, at) in [
         ("values", json!({"nubmer": 1}), "unknown_column", "/where/nubmer"),

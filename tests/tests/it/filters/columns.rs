@@ -81,7 +81,7 @@ async fn measures_compare_too() {
 }
 
 #[tokio::test]
-async fn what_does_not_compare_is_refused() {
+async fn columns_that_do_not_compare_are_refused() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (condition, code, at) in [
         (json!({"id": {"gt": {"$column": "words"}}}), "invalid_value", "/id/gt/$column"),

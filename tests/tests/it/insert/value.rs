@@ -43,7 +43,7 @@ async fn a_row_may_be_empty() {
 }
 
 #[tokio::test]
-async fn nothing_is_returned_if_nothing_is_asked_for() {
+async fn an_empty_returning_returns_nothing() {
     let engine = Database::of(ITEMS).await.engine().await;
     let reply =
         insert(&engine, json!({"table": "numbered", "data": [{}, {}], "returning": []})).await;
@@ -91,7 +91,7 @@ async fn values_can_be_computed() {
 }
 
 #[tokio::test]
-async fn what_a_new_row_cannot_compute_is_refused() {
+async fn invalid_computations_in_a_new_row_are_refused() {
     let database = Database::of(ITEMS).await;
     let engine = database.engine().await;
     for (data, code, at) in [

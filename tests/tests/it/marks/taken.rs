@@ -148,7 +148,7 @@ async fn marks_go_along_with_what_an_operation_takes_from_another() {
 }
 
 #[tokio::test]
-async fn what_is_computed_from_outsiders_words_is_read() {
+async fn values_computed_from_untrusted_columns_count_as_read() {
     let database = Database::of(FIXTURE).await;
     let mut settings = settings();
     let careful = Role::everywhere("careful", Action::ALL);

@@ -158,7 +158,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
-        WHERE application_name LIKE '%listener' AND query LIKE '-- A line of text that is another%'); END $$";
+        WHERE application_name LIKE '%listener' AND query LIKE '-- A text that differs after any change%'); END $$";
     until(followed, async || run(&cluster, followed).await.is_ok()).await;
     call(&engine, "operator", "select", json!({"table": "items"})).await.unwrap();
     let insert = json!({"table": "items", "data": {"id": 1}});

@@ -114,7 +114,7 @@ async fn formats_and_versions() {
 }
 
 #[tokio::test]
-async fn what_takes_most_of_a_row_without_room_is_told() {
+async fn a_row_that_is_too_large_is_reported_with_its_largest_part() {
     let database = Database::of(
         "CREATE TABLE parent (id integer PRIMARY KEY, small text, large text);
          CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent, text text);

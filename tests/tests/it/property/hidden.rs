@@ -150,7 +150,7 @@ async fn told(engine: &Engine, tool: &str, mut arguments: Value) -> (bool, Vec<V
 }
 
 #[test]
-fn what_a_role_cannot_see_changes_no_answer() {
+fn hidden_rows_and_columns_change_no_answer() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (one, other, world) = runtime.block_on(async {
         let (one, other) = (Database::shop().await, Database::shop().await);

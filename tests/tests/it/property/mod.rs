@@ -19,7 +19,7 @@ use std::time::Duration;
 use aggregate::Aggregate;
 use choices::Choices;
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, rows};
+use mcp_pg_tests::{Database, SHOP, call, rows};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use select::Select;
 use serde_json::{Value, json};
@@ -126,18 +126,6 @@ async fn paged(
         rest = beyond;
     }
 }
-
-/// The shop's tables.
-const SHOP: [&str; 8] = [
-    "users",
-    "user_preferences",
-    "products",
-    "inventory",
-    "orders",
-    "order_items",
-    "payments",
-    "reviews",
-];
 
 /// How they are related.
 fn shop_relations() -> Vec<Stated> {

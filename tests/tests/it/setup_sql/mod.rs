@@ -101,7 +101,7 @@ async fn sequences_of_other_schemas_that_defaults_name_can_be_used() {
 }
 
 #[tokio::test]
-async fn it_may_be_run_again() {
+async fn the_sql_can_be_run_again() {
     let database = Database::empty().await;
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_again");
     database.sql(&printed).await;

@@ -26,7 +26,7 @@ async fn the_text_of_a_search_path_is_not_run() {
 
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "as psql runs it")]
-async fn what_others_made_ahead_of_it_is_refused() {
+async fn objects_that_others_made_before_are_refused() {
     let config = file("[audit]\ntable = \"mcp_audit.log\"");
     let config = ["--config", config.to_str().unwrap()];
     let printed = Ended::of(program(&["setup-sql"]).args(config)).await.out;
@@ -79,7 +79,7 @@ async fn whoever_runs_it_runs_no_function_of_others() {
 /// Before the second look at owners, whoever holds a lock that it waits for.
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "as psql runs it")]
-async fn what_others_make_while_it_waits_is_refused() {
+async fn objects_that_others_make_while_it_waits_are_refused() {
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_held");
     let database = Database::of("CREATE TABLE held (id integer)").await;
     let name = database.config.get_dbname().unwrap().to_owned();

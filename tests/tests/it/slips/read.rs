@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{FIXTURE, check};
 
 #[tokio::test]
-async fn what_is_wanted_of_the_rows() {
+async fn columns_and_pages() {
     check(
         "select",
         &[

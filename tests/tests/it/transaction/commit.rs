@@ -34,7 +34,7 @@ async fn rows_may_refer_to_each_other_in_a_circle() {
 }
 
 #[tokio::test]
-async fn what_only_the_commit_finds_names_its_operation() {
+async fn errors_found_by_the_commit_name_their_operation() {
     let database = Database::of(CIRCLE).await;
     let engine = database.engine().await;
     for dry_run in [false, true] {

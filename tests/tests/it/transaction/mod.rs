@@ -258,7 +258,7 @@ async fn a_role_that_writes_nothing_has_no_transaction() {
 }
 
 #[tokio::test]
-async fn what_meets_no_row_does_not_end_a_transaction_unless_another_depends_on_it() {
+async fn an_operation_without_rows_fails_only_if_another_depends_on_it() {
     let database = Database::of(
         "CREATE TABLE stock (id integer PRIMARY KEY, n integer NOT NULL);
          CREATE TABLE sales (stock_id integer);

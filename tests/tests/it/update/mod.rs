@@ -196,7 +196,7 @@ async fn archived_rows_are_left_alone_unless_asked_for() {
 
 /// Which rows are changed is known by then.
 #[tokio::test]
-async fn what_does_not_fit_is_told_where_it_is_set() {
+async fn computed_values_that_do_not_fit_are_refused_with_their_place() {
     let database = Database::of(
         "CREATE TABLE fits (id integer PRIMARY KEY, few char(2), small smallint, text text, large bigint);
          INSERT INTO fits VALUES (1, 'x', 1, 'long', 70000)",

@@ -198,7 +198,7 @@ const WAYS: [Way; 7] = [
 ];
 
 #[tokio::test]
-async fn what_is_read_of_every_type_can_be_written_back() {
+async fn values_of_every_type_can_be_written_back() {
     let database = Database::of(FIXTURE).await;
     let types = types(&database).await;
     assert!(types.len() > 80, "{types:?}");
@@ -261,7 +261,7 @@ async fn what_is_read_of_every_type_can_be_written_back() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_write_can_be_read() {
+async fn values_that_cannot_be_written_can_be_read() {
     let database = Database::of(
         "CREATE TABLE counted (a integer DEFAULT 1, b integer);
          INSERT INTO counted SELECT n % 10, n % 10 FROM generate_series(1, 1000) n;

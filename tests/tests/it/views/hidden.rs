@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{FIXTURE, ada, engine, told};
 
 #[tokio::test]
-async fn nothing_tells_of_what_is_hidden() {
+async fn no_reply_reveals_hidden_columns() {
     let database = Database::of(FIXTURE).await;
     let engine = engine(&database).await;
     let caller = ada();
@@ -108,7 +108,7 @@ async fn nothing_tells_of_what_is_hidden() {
 }
 
 #[tokio::test]
-async fn what_is_left_is_described() {
+async fn the_visible_rest_is_described() {
     let database = Database::of(FIXTURE).await;
     let engine = engine(&database).await;
     let described =
@@ -189,7 +189,7 @@ async fn rules_over_whole_rows_are_told_to_those_who_see_whole_rows() {
 }
 
 #[tokio::test]
-async fn what_is_computed_from_a_hidden_column_is_hidden_unless_it_is_named() {
+async fn columns_generated_from_a_hidden_one_are_hidden_unless_named() {
     let database = Database::of(
         "CREATE TABLE person (id integer PRIMARY KEY, mail text, pin integer, name text,
              mail_lower text GENERATED ALWAYS AS (lower(mail)) STORED,
