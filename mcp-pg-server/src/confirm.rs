@@ -1,8 +1,6 @@
 //! Asks the user for a confirmation: by elicitation in a session, otherwise by a result that requests input.
 //!
-//!
 //! Knows how a question reaches the user and how the answer comes back, but not what needs a confirmation.
-//!
 //!
 //! Since revision 2026-07-28, the client sends the call again with the answer and a state from this server. The state
 //! is sealed, and valid for one caller, one plan (see [`Question`]), one use and ten minutes. Each process has its

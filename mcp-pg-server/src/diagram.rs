@@ -1,6 +1,5 @@
 //! The visible tables and their references, as Mermaid text or SVG.
 //!
-//!
 //! Knows what a caller sees, but not who asks.
 
 mod mermaid;

@@ -1,6 +1,5 @@
 //! Reads files that the operator names, without blocking.
 //!
-//!
 //! A server rereads them while it runs. A pipe in place of a file must not block it, nor an endless file.
 
 use std::fs::File;

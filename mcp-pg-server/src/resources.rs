@@ -34,7 +34,6 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 
 /// The page of resources after `cursor`: the schema, the diagram and the role, then each table.
 ///
-///
 /// The cursor is the URI of the last table on the previous page.
 pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesResult, ErrorData> {
     let tables = view.tables();

@@ -1,6 +1,5 @@
 //! The notifications of one client.
 //!
-//!
 //! A notification only says that something changed which the client's role sees, never what. Each subscriber has its
 //! own task, so that a client that does not read delays no other.
 

@@ -1,6 +1,5 @@
 //! Subscriptions to changes, in sessions and streams.
 //!
-//!
 //! Knows callers and their limits. The notifications are made by the [`subscriber`](crate::subscriber).
 
 use std::collections::HashMap;

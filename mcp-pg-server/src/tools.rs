@@ -1,6 +1,5 @@
 //! The tool list, as a role sees it.
 //!
-//!
 //! Knows the request and reply types, the caller's [`View`] and canned queries, but not how a call is answered. A
 //! tool that the role can use on no table is left out.
 
@@ -63,7 +62,6 @@ type Named = ([String; 2], Actions);
 
 /// The list for a caller: the built-in tools, then the queries. It is the same, byte by byte, while view and queries
 /// are the same.
-///
 ///
 /// Queries are described more briefly if otherwise not all would fit on one page.
 pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {

@@ -1,6 +1,5 @@
 //! The chain of records: which bytes are hashed, and how a line is written and read.
 //!
-//!
 //! Knows bytes only, not files; of a record, only its place in the chain.
 //!
 //! A line is a JSON object whose first member is `seq` and whose last two are `prev` and `hash`:

@@ -1,6 +1,5 @@
 //! Events as the text of records, with limits.
 //!
-//!
 //! Knows sizes and JSON, but not where the record is written.
 
 use serde_json::{Value, json};

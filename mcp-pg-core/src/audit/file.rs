@@ -1,6 +1,5 @@
 //! The sink that writes to a file, in a thread that writes all waiting records at once.
 //!
-//!
 //! Knows when to write, and what to do if that fails, but not the file's format.
 
 use std::num::NonZeroU64;

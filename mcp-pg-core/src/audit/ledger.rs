@@ -1,8 +1,6 @@
 //! Assigns records of the audit table to chains. Several processes and concurrent transactions write to the table.
 //!
-//!
 //! Knows text and hashes, but not the table, nor how a transaction ends until it is told.
-//!
 //!
 //! Each running transaction holds a chain of its own; another one continues or begins a different chain. So no
 //! transaction waits for another, and one that is rolled back leaves its chain unchanged. If all records of a chain
@@ -52,7 +50,6 @@ struct Chain {
 }
 
 /// The records of a transaction, at the end of a chain that is held until the transaction has ended.
-///
 ///
 /// If this is dropped, because the connection was lost during the commit, the chain is not continued: it may end with
 /// these records or before them.

@@ -1,6 +1,5 @@
 //! The audit file: locked, continued, appended to in batches, and rotated.
 //!
-//!
 //! Knows files and the chain, but not events or queues.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};

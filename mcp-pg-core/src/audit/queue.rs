@@ -1,6 +1,5 @@
 //! The queue of a sink: records that callers wait for, and posted ones, which are retried while the writer fails.
 //!
-//!
 //! Knows who is notified and when, but not where records are written.
 
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! The names of rotated parts of an audit file: the file's name with the number of the part's last record.
 //!
-//!
 //! Knows only names. `audit.jsonl.000000000042` ends with record 42, and the part that continues it begins with
 //! record 43. So the part before any part can be found by name.
 

@@ -1,6 +1,5 @@
 //! The audit table: its definition, and the SQL of its statements.
 //!
-//!
 //! Knows the SQL of this table, but not who runs it.
 
 use crate::name::{TableName, quoted};

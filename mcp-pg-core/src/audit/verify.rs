@@ -1,6 +1,5 @@
 //! Verifies the chain of an audit log.
 //!
-//!
 //! Knows the chain, but not the content of records.
 
 mod table;

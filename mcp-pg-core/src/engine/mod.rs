@@ -1,9 +1,7 @@
 //! The engine: answers the requests of authenticated callers, and records them in the audit log.
 //!
-//!
 //! The only module that uses all the others. It makes no decisions of its own: rights come from the view, meaning
 //! from the plan, SQL text from the statement. The path of a call:
-//!
 //!
 //! 1. [`call`] or [`canned_query`] takes the arguments, with the current [`catalogue`], and opens a [`record`].
 //!

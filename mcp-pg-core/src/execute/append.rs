@@ -1,6 +1,5 @@
 //! Rows that the server itself adds and reads, always as the login, whatever the transaction's role.
 //!
-//!
 //! Knows how they get into a transaction, but not what they mean.
 
 use deadpool_postgres::Object;

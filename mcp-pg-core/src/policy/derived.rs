@@ -1,4 +1,4 @@
-//! A table that only one query has: the groups and measures of an aggregate, to be selected from like any other.
+//! Derived tables: the groups and measures of an aggregate, from which a query selects as from any table.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,8 +7,8 @@ use super::{Marks, TableView};
 use crate::schema::{Column, DataType, Key, Privileges, RowSecurity, Table, TableKind};
 
 impl TableView {
-    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
-    /// apart. It goes by the name of the table that it is made from.
+    /// A derived table with columns by name, type and marks, of which the first `keys` identify its rows. It has the
+    /// name of the table that it is made from.
     pub fn derived(
         from: &TableView,
         columns: impl IntoIterator<Item = (String, Arc<DataType>, Marks)>,
@@ -53,28 +53,28 @@ impl TableView {
     }
 }
 
-/// How many rows are related to one, as a column of a table that only its condition has.
+/// The number of related rows, as a column for a condition on it.
 pub fn counted() -> &'static Column {
     static COUNTED: LazyLock<Column> =
         LazyLock::new(|| column(0, "count".to_owned(), Arc::clone(DataType::bigint())));
     &COUNTED
 }
 
-/// A number that is computed from a row, as a column that only its condition has.
+/// A computed number, as a column for a condition on it.
 pub fn computed() -> &'static Column {
     static COMPUTED: LazyLock<Column> =
         LazyLock::new(|| column(0, "compute".to_owned(), Arc::clone(DataType::numeric())));
     &COMPUTED
 }
 
-/// The same of a number on the calendar or clock of a point in time.
+/// A field of a point in time, as a column for a condition on it.
 pub fn part() -> &'static Column {
     static PART: LazyLock<Column> =
         LazyLock::new(|| column(0, "part".to_owned(), Arc::clone(DataType::numeric())));
     &PART
 }
 
-/// A column that can only be read; statements call it by its place.
+/// A read-only column, whose name in SQL text is its position.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
     let identifier = "c".to_owned() + &index.to_string();
     Column::computed(name, identifier, data_type)

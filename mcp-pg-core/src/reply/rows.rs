@@ -1,6 +1,5 @@
 //! The rows of a reply: their values, and once for all rows the names of these.
 //!
-//!
 //! Objects, which repeat the names in every row, are only made when the reply becomes JSON.
 
 use std::borrow::Cow;

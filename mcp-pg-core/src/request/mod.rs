@@ -1,6 +1,5 @@
 //! The requests that callers can make, as data: no rules, no schema, no rights.
 //!
-//!
 //! Each type derives both its JSON Schema and its parser, so they cannot differ. Conditions, rows and relations are
 //! JSON values here, because their meaning depends on the table. The plan interprets them.
 

@@ -40,7 +40,6 @@ impl Schema {
     /// The schema with these relations added, and the faults found: declarations that do not fit the tables, which
     /// are left out, and names that are already taken.
     ///
-    ///
     /// The faults are messages for the operator. Each begins with the declaration's place in the list.
     pub fn declaring(mut self, declared: &[DeclaredRelation]) -> (Self, Vec<String>) {
         let mut faults = Vec::new();

@@ -1,6 +1,5 @@
 //! Directives: a last line `@mcp {…}` in a COMMENT, with instructions for this server about the object.
 //!
-//!
 //! Whoever owns an object can write its comment. So directives are first read as text, and take effect only if the
 //! configuration trusts the object's owner: see [`Schema::obeying`].
 

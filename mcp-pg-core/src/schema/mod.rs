@@ -1,6 +1,5 @@
 //! The schema of a database: typed models of its catalogue, read in one snapshot and never changed.
 //!
-//!
 //! Knows nothing of roles or requests, and no SQL but its own catalogue queries.
 
 mod column;

@@ -1,6 +1,5 @@
 //! Builds the relations of all tables from their keys, and names them.
 //!
-//!
 //! A short name may be shared by several relations of a table; its unambiguous name belongs to one. Names are chosen
 //! among the given tables only: the relations that a role sees are named separately, so that no name reveals a hidden
 //! table.
@@ -15,11 +14,9 @@ use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
 ///
-///
 /// Follows foreign keys and logical keys. A key to a table also leads to each view that shows the referenced columns:
 /// to one row if the view has a key there, otherwise to many. Relations from logical keys and to views never take a
 /// name from those of foreign keys.
-///
 ///
 /// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at either end,
 /// or if an earlier key pairs the same columns.

@@ -85,7 +85,6 @@ impl RowSecurity {
 
 /// What the login may do with a table: its privileges, as far as the table's kind allows.
 ///
-///
 /// A privilege on some columns counts; which columns, is told by their `can_…` fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Privileges {

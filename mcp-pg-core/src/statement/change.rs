@@ -13,7 +13,6 @@ use crate::value::Decoder;
 
 /// The statement that locks and reads the rows of a change before they are changed.
 ///
-///
 /// Its rows contain the columns at the positions `looked_at`; the version, if the plan asks for it; for a table
 /// without a key, the values that identify the row, if the user is `asked` to confirm; and the position in the
 /// request's list of rows, if it has one. It reads one row more than the plan allows.
@@ -92,7 +91,6 @@ fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> V
 }
 
 /// The statements that write: one, or one for each batch of the request's list of rows.
-///
 ///
 /// Their rows contain the `returned` columns and the position in the request's list, if it has one. For rows that
 /// were not read before they are deleted, these follow: the version, if the plan asks for it, and for a table without

@@ -1,7 +1,6 @@
 //! Checks values before any row is read that PostgreSQL would otherwise refuse only when it reads a row. So no error
 //! reveals whether there is a row that the caller does not see.
 //!
-//!
 //! PostgreSQL evaluates a condition without columns once, before reading rows, as a One-Time Filter in every plan.
 //! The condition must be in the outermost query, because subqueries may not be executed at all.
 

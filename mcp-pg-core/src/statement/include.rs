@@ -131,7 +131,6 @@ impl Conditions {
 
     /// A column of the row under `alias`, or of the row that hops lead to.
     ///
-    ///
     /// If a key guarantees that there is at most one such row, its table is joined: see [`Conditions::join`].
     pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
         match hops {

@@ -21,7 +21,6 @@ pub const INSERT_PARAMETERS: usize = 32_000;
 
 /// The statement that inserts the plan's rows in `range`.
 ///
-///
 /// Its rows contain the columns at the `returned` positions. For an upsert, two flags may follow: whether the row
 /// existed, if the table can tell ([`tells_new`]), and whether [`existing`] may have missed it, if that is possible
 /// ([`may_overlook`]). Last comes whether the row meets the plan's check.
@@ -225,7 +224,6 @@ fn in_columns(
 }
 
 /// The statement that locks and reads the existing rows that an upsert would change; `None` if it would change none.
-///
 ///
 /// Its rows contain all readable columns, and for a table without a key the values that identify the row, if the user
 /// is `asked` to confirm.

@@ -1,6 +1,5 @@
 //! Plans → SQL text and parameters: the only module that uses sea-query.
 //!
-//!
 //! Identifiers come from the plan's catalogue entries and are quoted by sea-query. Every value is a parameter.
 
 mod aggregate;

@@ -18,7 +18,6 @@ const POSITION: &str = "n";
 
 /// Builds the derived table: a column for the position, the columns of a key, and others.
 ///
-///
 /// Each column is one parameter, an array of texts, whatever the number of rows. A text can be cast to any type,
 /// including arrays, which `unnest` would flatten.
 pub(super) struct Named(SelectStatement);
@@ -101,7 +100,6 @@ pub(super) fn position<'v>() -> (Expr, Output<'v>) {
 }
 
 /// The statement that reads the rows related to the rows with these values of the key.
-///
 ///
 /// Its rows contain the included relations, and last the position among the values.
 pub fn related<'v>(

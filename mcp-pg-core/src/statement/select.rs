@@ -21,10 +21,8 @@ const OFFSET_RECURRING: u64 = 100;
 
 /// The statement that reads a page and one row more, which shows whether there is another page.
 ///
-///
 /// Its rows contain the plan's columns, the version if requested, the included relations, and the sort keys that a
 /// cursor needs and that are not among the columns.
-///
 ///
 /// The text is made once for all plans of the same shape, if they are likely to recur.
 pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {

@@ -164,7 +164,6 @@ fn digit(number: i64) -> char {
 
 /// Year, month and day of the days since 1970-01-01, in the proleptic Gregorian calendar.
 ///
-///
 /// Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day comes last.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;

@@ -1,6 +1,5 @@
 //! PostgreSQL values as JSON, and JSON as PostgreSQL values.
 //!
-//!
 //! [`Decoder`] turns the bytes of a result into JSON; [`encode()`] turns JSON into the text of a parameter. Each
 //! accepts what the other produces. Knows types, but no tables, roles, requests or statements.
 //!

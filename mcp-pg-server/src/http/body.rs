@@ -1,6 +1,5 @@
 //! Limits the size of request bodies, the time to receive them, and the memory that they take.
 //!
-//!
 //! A parsed message takes several times its own size. So a large body waits for room, and keeps it until it is
 //! answered. Only received bytes take room, so a slow sender does not delay others.
 

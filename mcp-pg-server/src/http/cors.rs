@@ -1,6 +1,5 @@
 //! Cross-origin requests (CORS): the web pages that may call and read the responses.
 //!
-//!
 //! Only the configured pages get CORS headers. Browsers refuse all others.
 
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! JSON Schemas of requests and replies, in a form that every client and model understands.
 //!
-//!
 //! schemars derives them from the types. Here they are simplified: no references, titles, number formats or unions
 //! with null, and `enum` for alternatives of constants.
 

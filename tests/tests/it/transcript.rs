@@ -1,6 +1,5 @@
 //! The transcripts in the documentation: each call in them gets the documented reply.
 //!
-//!
 //! A call is a block of `js`, its reply the following block of `json`. In a reply, `"…"` matches any value, any
 //! further elements at the end of an array, and as a key any further members. All times match each other.
 

@@ -1,7 +1,6 @@
 //! The excerpt of a request that is shown to the user who is to confirm it. Its effect comes first, and no part can
 //! displace, hide or reorder another.
 //!
-//!
 //! Knows only JSON and characters.
 
 use serde_json::{Map, Value};

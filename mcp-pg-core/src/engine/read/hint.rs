@@ -7,7 +7,6 @@ use crate::schema::{Column, Index};
 
 /// Hints about compared columns without an index, in large tables that are read as a whole.
 ///
-///
 /// `read_whole` are the tables that are read as a whole, each with a flag for partitions: PostgreSQL may have skipped
 /// others.
 pub(super) fn hints(

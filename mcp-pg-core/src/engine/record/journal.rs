@@ -1,7 +1,6 @@
 //! The audit table. Outcomes of writes are inserted in the writes' own transactions, all others shortly afterwards in
 //! separate transactions.
 //!
-//!
 //! Knows when a record is stored, but not its content or the table's SQL.
 
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Redaction: which values of a call the audit log may contain.
 //!
-//!
 //! Arguments are recognised by their names only, because refused and invalid calls are recorded, too.
 
 use std::sync::Arc;

@@ -57,7 +57,6 @@ impl<'t> Retries<'t> {
     /// Whether to try again, after a delay: if PostgreSQL asks for it, and neither the number of attempts nor the
     /// time is exhausted.
     ///
-    ///
     /// After two collisions, a transaction waits for its turn, because otherwise the same ones would collide again.
     pub(in crate::engine) async fn again(&mut self, error: &Error) -> bool {
         let over = self.left == 0 || Instant::now() >= self.until;

@@ -1,6 +1,5 @@
 //! Checks changes within JSON documents against the rows, so that no data is lost.
 //!
-//!
 //! `$merge` adds members to an object, `$append` adds elements to a list, `$set` sets the value at a path, `$remove`
 //! removes members.
 

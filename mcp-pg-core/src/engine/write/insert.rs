@@ -1,4 +1,4 @@
-//! Inserts: as many rows per statement as it can take, all or none.
+//! Inserts: as many rows per statement as possible; all rows or none.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -23,7 +23,7 @@ impl Run<'_, '_> {
     ) -> Result<Done> {
         let total = plan.rows.len();
         let shown = self.operation.dry_run || record.keeps_images();
-        // Which rows the user agrees to have overwritten is known of all of them.
+        // For a confirmation, all overwritten rows must be identified.
         let asked = record.consent.is_some();
         let overwritten = Overwritten::of(plan, shown || asked);
         let returned = self.operation.returned(shown || asked);
@@ -73,8 +73,8 @@ impl Run<'_, '_> {
         Ok(done)
     }
 
-    /// Adds the rows of a range, and returns them with these columns; with none where row-level security hides one of them
-    /// and only the audit would keep them.
+    /// Inserts the rows of a range, and returns them with the `returned` columns. Returns none if only the audit log
+    /// would keep them and row-level security hides one.
     async fn added<'s, 'v>(
         &self,
         transaction: &mut Transaction,
@@ -98,7 +98,8 @@ impl Run<'_, '_> {
         Ok(Added { insert, returned, fetched })
     }
 
-    /// The rows that a statement adds, as the audit keeps them; none, and none added, if row-level security hides one.
+    /// Inserts the rows and returns them for the audit log; `None`, with nothing inserted, if row-level security
+    /// hides one.
     async fn shown(
         &self,
         transaction: &mut Transaction,
@@ -118,7 +119,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Adds the rows of a range; if that is refused, tells which one is at fault.
+    /// Inserts the rows of a range. If they are refused, finds the row at fault.
     async fn add(
         &self,
         transaction: &mut Transaction,
@@ -133,7 +134,7 @@ impl Run<'_, '_> {
         }
     }
 
-    /// Why the rows of a range cannot be added; if it is one row's fault, says which.
+    /// The error of the rows of a range that were refused, at the row at fault if it is one.
     async fn fault(
         &self,
         transaction: &mut Transaction,
@@ -157,8 +158,7 @@ impl Run<'_, '_> {
         self.culprit(transaction, plan, range).await.unwrap_or(error)
     }
 
-    /// The refusal of the first row at fault among those in `rows`, which fail together: half of them is tried at a
-    /// time.
+    /// The error of the first row at fault in `rows`, which fail together. Bisects the range.
     async fn culprit(
         &self,
         transaction: &mut Transaction,
@@ -173,7 +173,7 @@ impl Run<'_, '_> {
             let parameters = texts(&statement.parameters, self.given).ok()?;
             match transaction.run(&statement, &parameters, keep).await {
                 Ok(_) => {
-                    // These stay, for those that come after them.
+                    // These rows stay, because later ones may depend on them.
                     transaction.savepoint().await.ok()?;
                     rows.start = half.end;
                 }
@@ -189,16 +189,17 @@ impl Run<'_, '_> {
     }
 }
 
-/// The rows that a statement added.
+/// The rows that a statement inserted.
 struct Added<'s, 'v> {
     insert: Statement<'v>,
-    /// Positions of the columns that it returned.
+    /// Positions of the returned columns.
     returned: &'s [usize],
     fetched: Fetched,
 }
 
 impl Affected {
-    /// Tells added rows by their keys from overwritten ones; `first` is the place of the first of them.
+    /// Notes which rows are new, by their keys, and which were overwritten. `first` is the index of the first of
+    /// them.
     fn tell(
         &mut self,
         plan: &InsertPlan<'_>,
@@ -218,12 +219,13 @@ impl Affected {
     }
 }
 
-/// Whether the rows may be such as row-level security lets the caller add and not see: PostgreSQL refuses to return those.
+/// Whether row-level security may let the caller insert these rows but not see them, in which case PostgreSQL refuses
+/// to return them.
 fn may_be_hidden(plan: &InsertPlan<'_>) -> bool {
     plan.table.table.row_security.applies() && plan.arbiter.is_none() && !plan.is_checked()
 }
 
-/// What to say of `on_conflict` where no existing row could have been met: each key has a number that the database gives.
+/// The note on an `on_conflict` that no existing row can meet, because the database numbers the rows of each key.
 fn meets_none(plan: &InsertPlan<'_>) -> Option<String> {
     let arbiter = plan.arbiter.as_ref()?;
     let table = &plan.table.table;
@@ -244,7 +246,7 @@ fn meets_none(plan: &InsertPlan<'_>) -> Option<String> {
     })
 }
 
-/// Why some rows were not added.
+/// The note on rows that were not inserted.
 fn left_out(plan: &InsertPlan<'_>) -> String {
     let trigger = "that a database trigger skipped or redirected";
     let why = match &plan.arbiter {
@@ -261,21 +263,21 @@ fn left_out(plan: &InsertPlan<'_>) -> String {
     }
 }
 
-/// Which rows an upsert overwrites, and that nobody overlooks one; of rows that are read with all readable columns.
+/// Determines which rows an upsert overwrites, and that none was missed. Rows are read with all readable columns.
 struct Overwritten<'p, 'v> {
     plan: &'p InsertPlan<'v>,
     columns: Vec<usize>,
 }
 
 impl<'p, 'v> Overwritten<'p, 'v> {
-    /// Where the rows are looked at, and existing ones may be changed.
+    /// For an upsert that may change existing rows, which were read before.
     fn of(plan: &'p InsertPlan<'v>, looked_at: bool) -> Option<Self> {
         let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
         (looked_at && changes)
             .then(|| Self { plan, columns: plan.table.readable_columns().collect() })
     }
 
-    /// Those of the found rows that were overwritten.
+    /// The rows among `found` that were overwritten.
     fn rows(&self, found: Fetched, inserted: &Fetched) -> Result<Vec<Vec<Value>>> {
         let (tells, overlooks) =
             (statement::tells_new(self.plan), statement::may_overlook(self.plan));
@@ -294,24 +296,24 @@ impl<'p, 'v> Overwritten<'p, 'v> {
         let is_met =
             |row: &&Vec<Value>| keys.contains(&self.key(row)) && seen.insert(self.key(row));
         let those: Vec<Vec<Value>> = rows.iter().filter(is_met).cloned().collect();
-        // A key that is spelled in another way now tells nothing.
+        // Values of a key that are now written differently identify nothing.
         if those.len() == keys.len() {
             rows = those;
         }
         Ok(rows)
     }
 
-    /// Whether a row is new that the upsert gave, if it tells.
+    /// Whether a row of the upsert is new; `None` if that is unknown.
     fn is_new(&self, row: &[Value]) -> Option<bool> {
         statement::tells_new(self.plan).then(|| !self.says(row, 0))
     }
 
-    /// What follows the columns of a row that the upsert gave.
+    /// The flag at an index after the columns of a row.
     fn says(&self, row: &[Value], place: usize) -> bool {
         row.get(self.columns.len() + place) == Some(&Value::Bool(true))
     }
 
-    /// The values of the key that existing rows are met by.
+    /// The values of the key on which rows conflict.
     fn key(&self, row: &[Value]) -> String {
         let key = self.plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
         let columns = &self.plan.table.table.columns;
@@ -321,7 +323,7 @@ impl<'p, 'v> Overwritten<'p, 'v> {
     }
 }
 
-/// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.
+/// The error of an upsert that changed rows which were not read before, because its values do not identify them.
 fn unseen() -> Error {
     let message = "an existing row conflicts through a value that a default or a trigger gives, so its previous state is not known";
     Error::new(Code::Conflict, message)

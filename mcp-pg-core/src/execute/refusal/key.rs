@@ -1,6 +1,5 @@
 //! Violations of keys: unique constraints, foreign keys and exclusion constraints.
 //!
-//!
 //! Partitions have constraints with names of their own. Errors contain the name of the table's constraint.
 
 use tokio_postgres::error::DbError;

@@ -1,6 +1,5 @@
 //! Translates PostgreSQL's errors.
 //!
-//!
 //! PostgreSQL's messages may contain tables, columns or values that the caller must not see, so they are passed on
 //! only if they are about the caller's own input. One table maps SQLSTATE to [`Code`].
 

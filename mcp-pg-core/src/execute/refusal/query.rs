@@ -1,6 +1,5 @@
 //! Translates PostgreSQL's errors in canned queries.
 //!
-//!
 //! The query's text is not the caller's, so messages may contain any names and values. Only those about a parameter,
 //! and those that a function raises, are passed on.
 

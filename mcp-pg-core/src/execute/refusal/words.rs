@@ -1,6 +1,5 @@
 //! Reads PostgreSQL's messages, whose language the database chooses by `lc_messages`.
 //!
-//!
 //! Only used for what is in none of the answer's fields.
 
 use serde_json::{Map, Value};

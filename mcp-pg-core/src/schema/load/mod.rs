@@ -1,6 +1,5 @@
 //! Reads the catalogue: runs the queries and builds a [`Schema`] from their rows.
 //!
-//!
 //! The query of each kind of object is a file in `sql/`, whose comments say why it leaves rows out. The rows of each
 //! kind are read by a file here. Rows are matched to tables by OID and to columns by number, never by name.
 
@@ -69,7 +68,6 @@ impl Schema {
 
     /// Reads what the current role sees of these schemas, in a transaction that the caller has opened as REPEATABLE
     /// READ READ ONLY, optionally under `SET LOCAL ROLE`.
-    ///
     ///
     /// Leaves the transaction with an empty `search_path`, so that types and expressions are printed with their
     /// schemas, and with `jit` off. Fails with `database_unavailable` or `database_error`. The SQLSTATE `XX000` means

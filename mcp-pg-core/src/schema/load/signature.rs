@@ -89,7 +89,6 @@ impl Watch {
     /// The current signature of these schemas, comparable with the `earlier` one if given. `client` must be the
     /// connection on which the query was prepared.
     ///
-    ///
     /// Takes some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
     pub async fn poll(
         &self,

@@ -1,7 +1,6 @@
 //! Reads what a view selects from the text of PostgreSQL's query tree: the columns that it shows unchanged, the
 //! relations that it reads, and the columns that it groups by.
 //!
-//!
 //! The text consists of nested `{NODE :field value …}` and `(…)`, with backslashes as escapes. Only fields of the
 //! outermost query, its target list, range table and FROM are read; they are the same in every supported version.
 

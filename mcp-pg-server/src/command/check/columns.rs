@@ -5,7 +5,7 @@ use mcp_pg_core::schema::{Schema, TableKind};
 
 use crate::command::posture::some_of;
 
-/// The columns of views that show an encrypted one.
+/// The columns of views that show an encrypted column.
 pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<String> {
     let columns =
         schema.tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
@@ -15,7 +15,7 @@ pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<Strin
     shown.map(|(table, column)| format!("{}.{}", table.name, column.name)).collect()
 }
 
-/// The columns that inserts have to give, since the login may not take numbers from their default's sequence.
+/// The columns that inserts must give, because the login may not use the sequence of their default.
 pub(super) fn without_sequence(schema: &Schema) -> impl Iterator<Item = String> {
     let tables = schema.tables.iter().filter(|table| table.privileges.insert);
     let columns = tables.flat_map(|table| table.columns.iter().map(move |column| (table, column)));
@@ -28,7 +28,7 @@ pub(super) fn without_sequence(schema: &Schema) -> impl Iterator<Item = String> 
     })
 }
 
-/// The columns for want of which a role can add no row to a table, though it is granted to.
+/// The columns because of which a role can insert no rows into a table, although its grants allow it.
 pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Item = String> {
     settings.roles.iter().flat_map(move |role| {
         schema.tables.iter().filter_map(move |table| {
@@ -41,7 +41,7 @@ pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Ite
     })
 }
 
-/// That the configured version column is nowhere: as it may be, unless its name is misspelt.
+/// The note that no table has the configured version column, whose name may be misspelt.
 pub(super) fn uncounted(settings: &Settings, schema: &Schema) -> Option<String> {
     let name = settings.concurrency.version_column.as_ref().filter(|name| !name.is_empty())?;
     let absent = schema.tables.iter().all(|table| table.column(name).is_none());
@@ -52,7 +52,7 @@ pub(super) fn uncounted(settings: &Settings, schema: &Schema) -> Option<String> 
     })
 }
 
-/// The columns that count changes since nothing is configured, if any: they may mean something else.
+/// The version columns that were found by default, which may have another meaning.
 pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Option<String> {
     let unsaid = settings.concurrency.version_column.is_none();
     let tables = schema.tables.iter().filter(|table| unsaid && table.kind != TableKind::View);

@@ -1,10 +1,10 @@
-//! Notes on canned queries whose confirmations cannot name rows.
+//! Notes on canned queries whose confirmations cannot identify rows.
 
 use mcp_pg_core::policy::Settings;
 use mcp_pg_core::schema::Schema;
 use mcp_pg_core::{Engine, Principal};
 
-/// Notes on those that are confirmed, and change or remove rows without telling which.
+/// Notes on queries with a confirmation that change or delete rows without returning the key.
 pub(super) fn untold(engine: &Engine, settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut notes = Vec::new();
     for role in &settings.roles {

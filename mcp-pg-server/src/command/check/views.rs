@@ -1,4 +1,4 @@
-//! Notes on views, and on child tables, that reveal more than the tables whose columns they show, which may be intended.
+//! Notes on views and child tables that reveal more than the tables whose columns they show, which may be intended.
 
 use std::collections::HashSet;
 
@@ -6,8 +6,8 @@ use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
 use mcp_pg_core::schema::{Schema, TableKind};
 use mcp_pg_core::{Engine, Posture, Principal, TableName};
 
-/// The notes on the views and child tables that roles read; `leaky` are the views that leave rows out without being a
-/// fence.
+/// The notes on views and child tables that roles read. `leaky` are the views that leave out rows without being
+/// `security_barrier`.
 pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
     let whole = View::everything(schema, settings);
     let mut notes = Vec::new();
@@ -29,8 +29,8 @@ pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -
     notes
 }
 
-/// The notes on views that roles read, as their database roles see them, and that the policies beneath do not bind; and on
-/// tables that inherit from one whose rules do not hold for them.
+/// The notes on views without the row-level security of the tables beneath, as each role's database role sees them,
+/// and on inheriting tables without that of their parents.
 pub(super) fn unbound(engine: &Engine, settings: &Settings, posture: &Posture) -> Vec<String> {
     let views = settings.roles.iter().filter_map(|role| {
         let caller = Principal::new("check", &role.name);
@@ -65,16 +65,16 @@ fn is_view(table: &TableView) -> bool {
     matches!(table.table.kind, TableKind::View | TableKind::MaterializedView)
 }
 
-/// A column that the role reads, and the one of another table whose values it shows.
+/// A column that the role reads, and the column of another table that it shows.
 struct Shown<'t> {
     position: usize,
     table: &'t TableName,
     column: &'t str,
-    /// Both, as a sentence begins.
+    /// Both, as the beginning of a sentence.
     told: String,
 }
 
-/// The columns of a view that show others.
+/// The columns of a view that show columns of tables.
 fn shown(view: &TableView) -> Vec<Shown<'_>> {
     let columns = view.readable_columns().filter_map(|position| {
         let column = &view.table.columns[position];
@@ -109,7 +109,7 @@ fn ancestors<'s>(schema: &'s Schema, child: &TableView) -> &'s [TableName] {
     schema.table(child.name()).map_or(&[], |child| &child.ancestors)
 }
 
-/// A child table whose rows the role reads all of, though not by its parent.
+/// The note on a child table whose rows the role can read although not through the parent.
 fn open_heir(role: &Role, view: &View, schema: &Schema, child: &TableView) -> Option<String> {
     let parents = ancestors(schema, child).iter().filter_map(|parent| view.named(parent));
     let mut bound = parents.filter(|parent| parent.row_rule(Action::Select).is_some());
@@ -122,7 +122,7 @@ fn open_heir(role: &Role, view: &View, schema: &Schema, child: &TableView) -> Op
     ))
 }
 
-/// A view that keeps rows from the role, which could tell of them by conditions that fail on them.
+/// The note on a view that hides rows but evaluates the caller's conditions on them, whose errors may reveal them.
 fn unfenced(view: &View, table: &TableView, leaky: &[String]) -> Option<String> {
     let name = table.name().to_string();
     let shown = shown(table);
@@ -140,7 +140,7 @@ fn reads(table: &TableView) -> bool {
     table.actions.contains(Action::Select)
 }
 
-/// The columns that show a marked one, and lack the mark.
+/// The columns that show a marked column without having the mark.
 fn unmarked(
     settings: &Settings,
     whole: &View,
@@ -166,7 +166,7 @@ fn unmarked(
     notes
 }
 
-/// The columns that show one which the role's own grant on the table beneath hides or masks.
+/// The columns that show a column which the role's grant on the table beneath hides or masks.
 fn unhidden(
     role: &Role,
     view: &View,
@@ -186,7 +186,7 @@ fn unhidden(
     notes.collect()
 }
 
-/// How the column is kept from the role where its table is read, if it is.
+/// How the role's grant on the table beneath hides the column, if it does.
 fn kept(beneath: &TableView, whole: &View, shown: &Shown<'_>) -> Option<&'static str> {
     whole.named(shown.table)?.table.column(shown.column)?;
     match beneath.table.column(shown.column) {

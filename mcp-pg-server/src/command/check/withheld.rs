@@ -1,4 +1,4 @@
-//! Notes on archive and version columns that PostgreSQL keeps from a role.
+//! Notes on archive and version columns that a database role may not use.
 
 use std::sync::Arc;
 
@@ -6,8 +6,9 @@ use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
 use mcp_pg_core::schema::{Schema, Table};
 use mcp_pg_core::{Engine, Principal};
 
-/// The notes on tables where a role reads archived rows like others, or changes rows without counting the change, because its
-/// database role may not use the column. That there is such a column is known from what another role or the login sees.
+/// The notes on tables in which a role reads archived rows like others, or changes rows without incrementing the
+/// version, because its database role may not use the column. What another role or the login sees tells that the
+/// column exists.
 pub(super) fn of_roles(
     engine: &Engine,
     settings: &Settings,
@@ -46,7 +47,7 @@ pub(super) fn of_roles(
     notes
 }
 
-/// The archive column of a table that the role reads without it.
+/// The archive column of a table that the role reads without seeing it.
 fn unread(
     table: &TableView,
     others: &[&TableView],
@@ -61,7 +62,7 @@ fn unread(
     Some(column.name.clone())
 }
 
-/// The version column of a table that the role changes without it.
+/// The version column of a table that the role changes without incrementing it.
 fn uncounted(
     table: &TableView,
     others: &[&TableView],

@@ -1,4 +1,4 @@
-//! The audit table: the login adds and reads records, and can neither change nor remove one.
+//! The audit table. The login inserts and reads records, but can neither change nor delete them.
 
 use std::io::{self, Write};
 

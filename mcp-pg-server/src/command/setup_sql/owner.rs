@@ -1,4 +1,5 @@
-//! Objects with the names of those that are made: whoever owns one could change it, and with it what superusers run.
+//! Checks the owners of existing objects with the names of those that are created. An owner could change such an
+//! object, and with it what superusers run.
 
 use std::io::{self, Write};
 
@@ -7,14 +8,14 @@ use mcp_pg_core::Settings;
 use super::quote::{block, literal};
 use super::trigger::{ROWS_CHANGED, ROWS_TRIGGER, SCHEMA, SCHEMA_CHANGED, SCHEMA_TRIGGER};
 
-/// Prints a check that refuses all that follows if somebody else has made such objects already.
+/// Prints a check that stops the script if somebody else already owns such objects.
 pub(super) fn print_before(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
     let what = "What is there already must belong to whoever runs this, or to a superuser.";
     print(settings, what, &[], out)
 }
 
-/// Prints a check that refuses all that was done if somebody else has made such objects meanwhile, or taken them away: a lock of
-/// theirs can have held this up anywhere.
+/// Prints a check that undoes the script if somebody else has created or replaced such objects meanwhile, while the
+/// script waited for a lock.
 pub(super) fn print_after(
     settings: &Settings,
     notifies: bool,
@@ -28,8 +29,8 @@ pub(super) fn print_after(
     print(settings, what, &functions, out)
 }
 
-/// Prints a check of owners; of everything that is made, too, if that has `functions`. It is one query, so that it sees everything
-/// at one moment.
+/// Prints a check of owners, with `functions` also that everything exists. It is a single query, so that it sees one
+/// moment.
 fn print(
     settings: &Settings,
     what: &str,
@@ -37,7 +38,7 @@ fn print(
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let audit = settings.audit.table.as_ref();
-    // A schema that the database's own tables are in may be anybody's.
+    // A schema that contains the database's own tables may have any owner.
     let own = audit.filter(|table| !settings.schemas.contains(&table.schema));
     let schemas: Vec<String> =
         [SCHEMA].into_iter().chain(own.map(|table| table.schema.as_str())).map(literal).collect();

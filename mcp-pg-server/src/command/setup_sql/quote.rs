@@ -1,12 +1,12 @@
-//! Texts in SQL that a person will run.
+//! Quotes texts for the printed SQL.
 
-/// A text as SQL takes it.
+/// A text as a string literal.
 pub(super) fn literal(text: &str) -> String {
-    // E'' reads backslashes the same whatever standard_conforming_strings is.
+    // E'' does not depend on standard_conforming_strings.
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
-/// A DO statement of this body, between dollar quotes whose tag it does not contain.
+/// A DO statement with this body, in dollar quotes whose tag is not in the body.
 pub(super) fn block(body: &str) -> String {
     let mut tag = String::from("$mcp_pg");
     while body.contains(&tag) {

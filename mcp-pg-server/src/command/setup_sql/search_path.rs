@@ -1,5 +1,5 @@
-//! Schemas of extension types: the login must find their operators, which PostgreSQL takes from its `search_path`, and
-//! skips without a word where it may not use the schema.
+//! The schemas of extension types. PostgreSQL looks up their operators in the login's `search_path`, and silently
+//! ignores schemas for which it has no USAGE.
 
 use std::io::{self, Write};
 
@@ -8,8 +8,8 @@ use mcp_pg_core::policy::Settings;
 use super::login::{LOGIN, name};
 use super::quote::{block, literal};
 
-/// Prints what lets the `grantees` use the schemas of the types that the configured schemas' columns have, and the login
-/// search them after those that the database says.
+/// Prints the statements that let the `grantees` use the schemas of the column types in the configured schemas, and
+/// that append these schemas to the login's `search_path`.
 pub(super) fn print(
     settings: &Settings,
     grantees: &[&str],

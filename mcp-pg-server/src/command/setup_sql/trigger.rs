@@ -1,4 +1,4 @@
-//! Triggers that tell a running server at once what has changed.
+//! Triggers that notify a running server of changes.
 
 use std::io::{self, Write};
 
@@ -6,18 +6,18 @@ use mcp_pg_core::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 
 use super::quote::{block, literal};
 
-/// The schema of what is made for the triggers.
+/// The schema of the triggers' functions.
 pub(super) const SCHEMA: &str = "mcp_pg";
 
-/// The event trigger, and each trigger of `--notify`.
+/// The names of the event trigger and of the row triggers.
 pub(super) const SCHEMA_TRIGGER: &str = "mcp_pg_schema";
 pub(super) const ROWS_TRIGGER: &str = "mcp_pg_rows";
 
-/// Their functions.
+/// The names of their functions.
 pub(super) const SCHEMA_CHANGED: &str = "schema_changed";
 pub(super) const ROWS_CHANGED: &str = "rows_changed";
 
-/// Prints the event trigger that tells of changes to the schema.
+/// Prints the event trigger that notifies of changes to the schema.
 pub(super) fn print_schema(out: &mut (dyn Write + Send)) -> io::Result<()> {
     write!(
         out,
@@ -47,8 +47,8 @@ END $mcp_pg$;
     )
 }
 
-/// Prints triggers that tell when rows of these tables change: which table, and nothing else. Their names are looked up in the
-/// schemas in order when the SQL is run; one that is not found refuses all of it.
+/// Prints triggers that notify when rows of these tables change, with the table's name only. Names are looked up in
+/// the configured schemas in order when the SQL is run. If one is not found, the script fails.
 pub(super) fn print_rows(
     tables: &[String],
     schemas: &[String],

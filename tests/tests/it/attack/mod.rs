@@ -1,7 +1,6 @@
 //! Hundreds of hostile calls, of every tool and argument and as several roles, against a schema full of secrets:
 //! nothing leaks, and nothing changes.
 //!
-//!
 //! The name of everything secret contains `zq`, every secret value contains `QZ`, and no hostile call contains
 //! either. So a reply that contains one of them is a leak.
 

@@ -1,6 +1,5 @@
 //! Random valid requests, each compared with a simple evaluation over all rows.
 //!
-//!
 //! The requests are the same in each run. `PROPTEST_CASES` sets their number, `PROPTEST_RNG_SEED` chooses others.
 
 mod aggregate;
