@@ -105,7 +105,7 @@ impl Pool {
         got
     }
 
-    /// Waits for an existing connection to become idle.
+    /// Waits for an existing connection to become idle. Returns false if none does in time.
     async fn is_idle_before(&self, until: Instant) -> bool {
         loop {
             if self.connections.status().size == 0 || Instant::now() >= until {
