@@ -359,11 +359,12 @@ async fn rows_without_a_key_are_told_apart_by_what_a_mask_covers_too() {
 #[tokio::test]
 async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_it() {
     let database = Database::of(FIXTURE).await;
-    let more = "CREATE TABLE pick (n integer); INSERT INTO pick VALUES (1);
-         CREATE TABLE ticket (k integer PRIMARY KEY, note text);
+    let more = "CREATE TABLE pick (n integer); INSERT INTO pick VALUES (1); CREATE TABLE ticket (k integer PRIMARY KEY, note text);
+         CREATE TABLE old (k integer, n integer, PRIMARY KEY (k, n)); INSERT INTO old VALUES (1, 1), (2, 1);
+         ALTER TABLE old ADD FOREIGN KEY (k) REFERENCES ticket NOT VALID;
          CREATE FUNCTION picked() RETURNS trigger LANGUAGE plpgsql AS
              $$ BEGIN new.k := (SELECT n FROM pick); RETURN new; END $$;
-         CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked();";
+         CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked(); ALTER TABLE ticket DISABLE TRIGGER ALL, ENABLE TRIGGER picked;";
     database.sql(more).await;
     let engine = engine(&database).await;
     let ticket =
@@ -371,6 +372,7 @@ async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_i
     let key = json!({"$ref": "t.k"});
     for met in [
         json!({"operation": "delete", "table": "tag", "where": {"id": key}}),
+        json!({"operation": "delete", "table": "old", "where": {"k": key}}),
         json!({"operation": "insert", "table": "tag", "data": {"id": key, "name": "over"},
             "on_conflict": {"columns": ["id"], "do": "update", "update": ["name"]}}),
     ] {
