@@ -197,7 +197,9 @@ async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_se
 #[tokio::test]
 async fn views_that_nobody_can_write_are_refused_with_the_reason() {
     let database = Database::of(
-        "CREATE TABLE sold (id integer PRIMARY KEY);
+        "CREATE TABLE sold (id integer PRIMARY KEY, code text UNIQUE DEFERRABLE);
+         INSERT INTO sold VALUES (1, 'a');
+         CREATE VIEW shown AS SELECT id, upper(code) AS loud FROM sold;
          CREATE VIEW counted AS SELECT count(*) AS n FROM sold;
          CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM sold;",
     )
@@ -209,6 +211,16 @@ async fn views_that_nobody_can_write_are_refused_with_the_reason() {
         assert_eq!((&told["code"], &told["at"]), (&json!("forbidden"), &json!("/table")));
         assert!(told.to_string().contains(words), "{told}");
     }
+    let loud = json!({"table": "shown", "where": {"id": 1}, "updates": {"loud": "B"}});
+    let told = error(&engine, "admin", "update", loud).await;
+    assert_eq!(told["message"], "loud cannot be written: through this view it can only be read");
+    // No arbiter of ON CONFLICT.
+    let again = json!({"table": "sold", "data": {"id": 2, "code": "a"}});
+    let told = error(&engine, "admin", "insert", again).await;
+    assert_eq!(
+        (&told["code"], &told["hint"]),
+        (&json!("unique_violation"), &json!("change the value"))
+    );
 }
 
 /// Whoever may change a column need not be able to read it, and what archives rows or counts changes is read.

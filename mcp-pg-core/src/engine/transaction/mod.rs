@@ -241,7 +241,10 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
     let mut read: Vec<Step<'_>> = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let at = place(index);
-        let request = step.request().map_err(|error| error.inside(&at))?;
+        let request = step.request().map_err(|error| match error.get_at() {
+            Some("/operation") => error.allowed(operations(scope)).inside(&at),
+            _ => error.inside(&at),
+        })?;
         let table = scope.view.table(request.table().unwrap_or_default());
         let table = table.map_err(|error| error.inside("/table").inside(&at))?;
         let name = step.name.as_deref();
@@ -253,6 +256,15 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
         read.push(Step { name, table, request });
     }
     Ok(read)
+}
+
+/// The operations that the role can use on some table.
+fn operations(scope: &Scope<'_>) -> impl Iterator<Item = &'static str> {
+    let actions = scope.view.actions();
+    request::Step::OPERATIONS.into_iter().filter(move |operation| {
+        let needs = if *operation == "aggregate" { "select" } else { operation };
+        actions.iter().any(|action| action.as_str() == needs)
+    })
 }
 
 fn place(index: usize) -> String {

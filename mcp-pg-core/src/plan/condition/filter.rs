@@ -236,6 +236,12 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         if hop.is_to_one() {
+            let asked = object
+                .keys()
+                .find_map(|key| Some((key, self.scope.not_nullable(subject, &hop, key)?)));
+            if let Some((key, error)) = asked {
+                return Err(error.at(below(at, key)));
+            }
             return self.quantified(hop, Quantifier::Some, object, at);
         }
         let mut all = Vec::with_capacity(object.len());
