@@ -136,11 +136,16 @@ async fn built_in_roles_may_be_named_beside_configured_ones() {
     let files = [
         ("both.sql", "-- @roles analyst, clerk\nSELECT 1 AS one"),
         ("gone.sql", "-- @roles analyst, operator\nSELECT 1 AS one"),
+        ("none.sql", "-- @roles one, two\nSELECT 1 AS one"),
     ];
     let mut settings = settings(directory(files));
     settings.roles = vec![Role::everywhere("clerk", [Action::Select])];
     settings.default_role = "clerk".into();
     let engine = Database::empty().await.engine_with(settings).await;
-    assert_eq!(faults(&engine), ["gone.sql:1:4: no role has it"]);
+    let expected = [
+        "gone.sql:1:4: no role has it",
+        "none.sql:1:4: there is no role \"one\" or \"two\"; there are clerk",
+    ];
+    assert_eq!(faults(&engine), expected);
     assert_eq!(names(&engine, "clerk"), ["both"]);
 }
