@@ -1,4 +1,4 @@
-use super::stem;
+use super::link::stem;
 use crate::name::TableName;
 use crate::schema::{
     Column, DataType, ForeignKey, Found, Key, Privileges, Relation, RelationNames, RowSecurity,
@@ -221,6 +221,45 @@ fn a_table_joined_to_itself_has_a_name_for_each_direction() {
             "person person_via_friend_by_b -> person",
         ]
     );
+}
+
+#[test]
+fn a_composite_key_is_named_by_the_column_that_no_other_key_has() {
+    let project =
+        table("public", "projects", &["tenant_id", "project_id", "owner_id", "lead_id"], 2);
+    let project = references(project, &[0, 2], "members", &["tenant_id", "member_id"]);
+    let project = references(project, &[0, 3], "members", &["tenant_id", "member_id"]);
+    let member = table("public", "members", &["tenant_id", "member_id", "manager_id"], 2);
+    let member = references(member, &[0, 2], "members", &["tenant_id", "member_id"]);
+    // Each column of its keys is in its primary key.
+    let joined = table("public", "joined", &["tenant_id", "project_id", "member_id"], 3);
+    let joined = references(joined, &[0, 1], "projects", &["tenant_id", "project_id"]);
+    let joined = references(joined, &[0, 2], "members", &["tenant_id", "member_id"]);
+    let schema = schema(vec![project, member, joined]);
+    assert_eq!(
+        named(&schema, "projects"),
+        [
+            "owner projects_tenant_id_owner_id_fkey -> members",
+            "lead projects_tenant_id_lead_id_fkey -> members",
+            "joined joined_by_project -> joined",
+            "members members_via_joined -> members",
+        ]
+    );
+    assert_eq!(
+        named(&schema, "members"),
+        [
+            "manager members_tenant_id_manager_id_fkey -> members",
+            "projects projects_by_owner -> projects",
+            "projects projects_by_lead -> projects",
+            "members members_by_manager -> members",
+            "joined joined_by_member -> joined",
+            "projects projects_via_joined -> projects",
+        ]
+    );
+    let members = &schema.relations[schema.position(&TableName::new("public", "members")).unwrap()];
+    for name in ["projects_by_owner", "projects_by_tenant_owner"] {
+        assert!(matches!(Relation::find(members, name), Found::One(_)), "{name}");
+    }
 }
 
 #[test]
