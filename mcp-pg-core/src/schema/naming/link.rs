@@ -139,12 +139,12 @@ fn overflows(here: &Column, far: &Column) -> bool {
     here.is_float() && far.oid == numeric || far.is_float() && here.oid == numeric
 }
 
-/// `customer_id`, `customerId` and `CustomerID` without the suffix. A name that consists of the suffix stays.
+/// `customer_id`, `customerId`, `CustomerID` and `Customer Id` without the suffix. A name that consists of the suffix stays.
 pub(super) fn stem(column: &str) -> Stem<'_> {
     let camel = |rest: &&str| rest.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
-    let short = column
-        .strip_suffix("_id")
-        .or_else(|| column.strip_suffix("_ID"))
+    let short = ["_id", "_Id", "_ID", " id", " Id", " ID"]
+        .into_iter()
+        .find_map(|suffix| column.strip_suffix(suffix))
         .or_else(|| column.strip_suffix("Id").filter(camel))
         .or_else(|| column.strip_suffix("ID").filter(camel))
         .filter(|rest| !rest.is_empty())

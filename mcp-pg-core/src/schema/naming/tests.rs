@@ -249,10 +249,10 @@ fn a_composite_key_is_named_by_the_column_that_no_other_key_has() {
         named(&schema, "members"),
         [
             "manager members_tenant_id_manager_id_fkey -> members",
+            "joined joined_by_member -> joined",
+            "members members_by_manager -> members",
             "projects projects_by_owner -> projects",
             "projects projects_by_lead -> projects",
-            "members members_by_manager -> members",
-            "joined joined_by_member -> joined",
             "projects projects_via_joined -> projects",
         ]
     );
@@ -324,6 +324,9 @@ fn only_a_last_word_that_says_key_is_dropped() {
         ("customerID", "customer"),
         ("GRID", "GRID"),
         ("ID", "ID"),
+        ("Manager Id", "Manager"),
+        ("Manager_Id", "Manager"),
+        ("order id", "order"),
     ] {
         assert_eq!(stem(column).short, short);
     }
