@@ -105,6 +105,7 @@ async fn rows_that_policies_keep_from_changes_are_noted() {
          INSERT INTO seen VALUES (1, 'x');
          ALTER TABLE seen ENABLE ROW LEVEL SECURITY;
          CREATE POLICY reading ON seen FOR SELECT USING (true);
+         CREATE POLICY changing ON seen FOR UPDATE USING (id > 1); CREATE POLICY removing ON seen FOR DELETE USING (id > 1);
          CREATE TABLE lost (id integer PRIMARY KEY);
          ALTER TABLE lost ENABLE ROW LEVEL SECURITY;
          CREATE POLICY round ON lost USING (id IN (SELECT id FROM lost));
@@ -127,6 +128,35 @@ async fn rows_that_policies_keep_from_changes_are_noted() {
     let told = refused(&engine, "select", json!({"table": "lost"})).await;
     assert_eq!((&told["code"], &told["sqlstate"]), (&json!("database_error"), &json!("42P17")));
     assert!(told["message"].as_str().unwrap().contains("policies"), "{told}");
+}
+
+#[tokio::test]
+async fn commands_that_no_policy_permits_are_not_offered() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         DO $$ BEGIN CREATE ROLE rights_other; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE page (id integer PRIMARY KEY, archived_at timestamptz); INSERT INTO page VALUES (1);
+         ALTER TABLE page ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY reading ON page FOR SELECT USING (true);
+         CREATE POLICY adding ON page FOR INSERT TO rights_app WITH CHECK (true);
+         CREATE POLICY changing ON page FOR UPDATE TO rights_other USING (true);
+         CREATE POLICY removing ON page AS RESTRICTIVE FOR DELETE USING (true);
+         GRANT ALL ON page TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    let listed = async |engine: &Engine| {
+        let listed = call_as(engine, &app(), "list_tables", json!({})).await.unwrap();
+        listed["tables"][0]["actions"].clone()
+    };
+    assert_eq!(listed(&engine).await, json!(["select", "insert"]));
+    let update = json!({"table": "page", "where": {"id": 1}, "updates": {"id": 2}});
+    assert_eq!(refused(&engine, "update", update).await["code"], "forbidden");
+    // Each policy that is made is noticed.
+    database.sql("CREATE POLICY everything ON page USING (true)").await;
+    engine.reload().await.unwrap();
+    let all = ["select", "insert", "update", "archive", "restore", "delete"];
+    assert_eq!(listed(&engine).await, json!(all));
 }
 
 #[tokio::test]

@@ -77,11 +77,11 @@ FROM (
            WHERE i.inhparent = c.oid AND home.nspname <> '_timescaledb_internal') AS has_heirs,
          coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
          coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS can_select_whole,
-         (possible.events & 8) <> 0
+         (possible.events & 8) <> 0 AND permitted.commands ~ '[*a]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
-         (possible.events & 4) <> 0
+         (possible.events & 4) <> 0 AND permitted.commands ~ '[*w]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), false) AS can_update,
-         (possible.events & 16) <> 0
+         (possible.events & 16) <> 0 AND permitted.commands ~ '[*d]'
            AND coalesce(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS can_delete
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -101,6 +101,18 @@ FROM (
              ELSE pg_catalog.pg_relation_is_updatable(c.oid, true)
            END AS events
   ) possible
+  -- The commands that some policy permits, as pg_policy has them; no write passes row-level security without one.
+  CROSS JOIN LATERAL (
+    SELECT CASE
+             WHEN pg_catalog.row_security_active(c.oid) THEN (
+               SELECT pg_catalog.concat(pg_catalog.string_agg(p.polcmd::text, ''))
+               FROM pg_catalog.pg_policy p
+               WHERE p.polrelid = c.oid AND p.polpermissive AND EXISTS (
+                 SELECT FROM pg_catalog.unnest(p.polroles) r (oid)
+                 WHERE r.oid = 0 OR pg_catalog.pg_has_role(r.oid, 'USAGE')))
+             ELSE '*'
+           END AS commands
+  ) permitted
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     AND NOT c.relispartition
     AND n.nspname = ANY ($1)
