@@ -53,6 +53,11 @@ impl Canned {
         self.of_name(name).filter(|query| query.is_for(role))
     }
 
+    /// All queries, by name.
+    pub(in crate::engine) fn all(&self) -> impl Iterator<Item = &Arc<Query>> {
+        self.queries.values()
+    }
+
     /// The role's queries, by name.
     pub(in crate::engine) fn of_role<'c>(
         &'c self,
@@ -236,12 +241,11 @@ impl Canned {
             let message = format!("there is no role {}; {rest}", unknown.join(" or "));
             self.faults.push(query.roles_fault(message));
         } else if !settings.roles.iter().any(|role| query.is_for(role)) {
-            let message = match query.roles {
-                _ if settings.roles.iter().any(|role| query.is_meant_for(role)) => {
-                    "no role may use it: GRANT EXECUTE on it, and USAGE on its schema, to a database role"
-                }
-                None => "no role may use it: name roles with @roles",
-                Some(_) => "no role has it",
+            let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+            let message = match (query.barred(meant), &query.roles) {
+                (Some(barred), _) => barred,
+                (None, None) => "no role may use it: name roles with @roles".to_owned(),
+                (None, Some(_)) => "no role has it".to_owned(),
             };
             self.faults.push(query.roles_fault(message));
         }

@@ -91,6 +91,7 @@ fn rights(settings: &Settings, grantee: &str, patterns: &Patterns<'_>) -> Vec<St
     if own().any(|(_, privileges)| privileges.insert) {
         rights.extend(on_sequences(settings, grantee));
     }
+    rights.extend(super::functions::grants(settings, grantee));
     rights
 }
 

@@ -71,6 +71,10 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     });
     let engine = database.engine_with(settings).await;
     assert_eq!(faults(&engine), [] as [&str; 0]);
+    let refused = engine.refused_queries().await.unwrap();
+    let expected =
+        "secret.sql:2:1: roles.viewer may not run it: permission denied for table hidden";
+    assert!(refused.len() == 1 && refused[0].ends_with(expected), "{refused:?}");
     let caller = Principal::new("tester", "viewer");
     let own = caller.clone().claim("types", "2");
     let reply = call_as(&engine, &own, "titles", json!({})).await.unwrap();
