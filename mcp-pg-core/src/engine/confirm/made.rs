@@ -86,7 +86,11 @@ impl Made {
         let Some(key) = key else { return };
         match self.rows.get(&(table.name().clone(), key.clone())) {
             Some(place) => *key = vec![(0, place.clone())],
-            None => key.iter_mut().for_each(|value| self.name_value(table, value)),
+            // With a value that was made, a key of several columns may lead to a row that existed.
+            None if key.len() == 1 => {
+                key.iter_mut().for_each(|value| self.name_value(table, value))
+            }
+            None => {}
         }
     }
 
