@@ -22,7 +22,7 @@ use crate::engine::record::Record;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Earlier, Plan, Reference, Scope, Source};
+use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
@@ -120,13 +120,17 @@ impl Engine {
         let earlier: Vec<Earlier<'_>> = earlier.collect();
         let dry_run = request.dry_run.unwrap_or_default();
         let mut operations = Vec::with_capacity(steps.len());
-        let mut references = Vec::new();
+        let (mut references, mut values) = (Vec::new(), 0);
         for (index, (step, derived)) in steps.iter().zip(&derived).enumerate() {
             let at = place(index);
             let scope = Scope { earlier: &earlier[..index], ..*scope };
             let operation =
                 Operation::new(&scope, &step.request, at.clone(), &self.cursors, derived);
             let mut operation = operation.map_err(|error| error.inside(&at))?;
+            if let Plan::Insert(plan) = &operation.plan {
+                values += plan.values();
+                InsertPlan::few(values).map_err(|error| error.inside(&at))?;
+            }
             let arguments = &request.operations[index].arguments;
             let known = scope.taken_from_earlier(step.table, arguments);
             let before: Vec<&Provenance> =
