@@ -301,6 +301,7 @@ const DOCTOR: &str = r#"default_role = "doctor"
 async fn a_role_that_somebody_gave_rights_to_keeps_them() {
     let database = Database::of(
         "CREATE ROLE setup_base NOLOGIN; CREATE ROLE setup_doctor NOLOGIN IN ROLE setup_base;
+         CREATE ROLE setup_reads_all NOLOGIN; GRANT pg_read_all_data TO setup_reads_all;
          CREATE ROLE setup_default NOLOGIN; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO setup_default;
          CREATE TABLE patients (id integer PRIMARY KEY, name text, ssn text);
          CREATE TABLE payments (id integer PRIMARY KEY);
@@ -308,7 +309,7 @@ async fn a_role_that_somebody_gave_rights_to_keeps_them() {
          REVOKE SELECT ON patients, payments FROM setup_default",
     )
     .await;
-    for role in ["setup_doctor", "setup_default"] {
+    for role in ["setup_doctor", "setup_default", "setup_reads_all"] {
         let config = file(&DOCTOR.replace("setup_doctor", role));
         let config = ["--config", config.to_str().unwrap()];
         let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
@@ -319,6 +320,7 @@ async fn a_role_that_somebody_gave_rights_to_keeps_them() {
         ("has_column_privilege('setup_doctor', 'patients', 'ssn', 'SELECT')", "false"),
         ("has_table_privilege('setup_doctor', 'payments', 'SELECT')", "false"),
         ("has_table_privilege('setup_default', 'payments', 'SELECT')", "false"),
+        ("has_table_privilege('setup_reads_all', 'payments', 'UPDATE')", "false"),
         ("pg_has_role('mcp_pg_doctor', 'setup_doctor', 'MEMBER')", "true"),
     ] {
         let found = database.value(&format!("SELECT ({may})::text")).await;
