@@ -47,6 +47,7 @@ async fn a_condition_that_finds_nothing() {
         (json!({"note": "x_1"}), Some("{\"note\": {\"ilike\": \"x\\\\_1\"}}")),
         (json!({"note": {"contains": "Ä"}}), Some("{\"ilike\": \"%Ä%\"}")),
         (json!({"note": "14"}), None),
+        (json!({"note": "x".repeat(3_000)}), None),
         (json!({"note": {"ilike": "x%"}}), None),
         (json!({"label": "x"}), None),
         (json!({"details": {"path": ["n"], "eq": 1}}), Some("\"1\" in quotes")),
