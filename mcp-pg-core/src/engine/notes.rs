@@ -29,6 +29,7 @@ pub(super) fn of_page(
         None => filter
             .doubt()
             .or_else(|| beside_the_archive(table, filter))
+            .or_else(|| beside_archived_rows(filter))
             .or_else(|| filter.letters_of_any_case()),
     };
     let why = nothing.then(elsewhere).flatten();

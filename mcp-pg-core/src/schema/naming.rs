@@ -176,37 +176,51 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
     let mut taken: HashSet<String> = HashSet::new();
     drafts.sort_by_key(|draft| draft.rank);
     let keys = drafts.partition_point(|draft| draft.rank == Rank::Key);
-    let to_one = |draft: &&mut Draft| draft.relation.kind == RelationKind::ToOne;
-    for draft in drafts.iter_mut().take(keys).filter(to_one) {
+    for draft in drafts.iter_mut().take(keys).filter(|draft| draft.is_to_one()) {
         draft.relation.unambiguous = draft.relation.constraint.clone();
         taken.insert(draft.relation.unambiguous.clone());
     }
-    let mut names: HashSet<String> = HashSet::new();
+    // The names so far, and whether each is that of a relation through a junction.
+    let mut names: HashSet<(String, bool)> = HashSet::new();
     for ranked in drafts.chunk_by_mut(|one, next| one.rank == next.rank) {
         choose(ranked, &mut taken);
         if ranked.first().is_some_and(|draft| draft.rank == Rank::Key) {
             yield_to_columns(ranked);
         }
         for Draft { relation, rank, .. } in &mut *ranked {
-            let known = names.contains(&relation.name) || taken.contains(&relation.name);
+            // What several junctions lead to is ambiguous, whatever else is in their keys.
+            let is_named = |junction: bool| names.contains(&(relation.name.clone(), junction));
+            let known = taken.contains(&relation.name)
+                || is_named(false)
+                || *rank != Rank::Wide && is_named(true);
             if *rank == Rank::Entity || *rank > Rank::Key && known {
                 relation.name.clone_from(&relation.unambiguous);
             }
         }
-        names.extend(ranked.iter().map(|draft| draft.relation.name.clone()));
+        names.extend(ranked.iter().map(|Draft { relation, .. }| {
+            (relation.name.clone(), relation.kind == RelationKind::ManyToMany)
+        }));
     }
     drafts.into_iter().map(|draft| draft.relation).collect()
 }
 
-/// A name that is the column of one key belongs to that key. Other relations with this name keep it only as an alias.
+/// A name that is the column of one key belongs to that key alone. Of several keys to one table, none is named after the table:
+/// its name is an alias of all of them.
 fn yield_to_columns(drafts: &mut [Draft]) {
     let own: HashSet<String> = drafts.iter().filter_map(|draft| draft.own.clone()).collect();
-    for Draft { relation, own: stem, .. } in drafts {
-        let to_one = relation.kind == RelationKind::ToOne;
-        if to_one && own.contains(&relation.name) && stem.as_ref() != Some(&relation.name) {
+    let mut keys: HashMap<usize, usize> = HashMap::new();
+    for Draft { relation, .. } in drafts.iter().filter(|draft| draft.is_to_one()) {
+        *keys.entry(relation.table).or_default() += 1;
+    }
+    for draft in drafts.iter_mut().filter(|draft| draft.is_to_one()) {
+        let Draft { relation, own: stem, .. } = draft;
+        let is_own = stem.as_ref() == Some(&relation.name);
+        let after_table = relation.alias.is_none() && !is_own;
+        if after_table && (own.contains(&relation.name) || keys.get(&relation.table) > Some(&1)) {
             let name = stem.clone().unwrap_or_else(|| relation.unambiguous.clone());
             relation.alias = Some(std::mem::replace(&mut relation.name, name));
         }
+        relation.alias = relation.alias.take().filter(|alias| !own.contains(alias));
     }
 }
 
@@ -239,6 +253,10 @@ fn choose(drafts: &mut [Draft], taken: &mut HashSet<String>) {
 }
 
 impl Draft {
+    fn is_to_one(&self) -> bool {
+        self.relation.kind == RelationKind::ToOne
+    }
+
     /// The name that the draft asks for in this round, if it has none yet.
     fn claim(&self, round: usize) -> Option<&str> {
         let open = self.relation.unambiguous.is_empty();
