@@ -67,6 +67,15 @@ fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<Strin
     })
 }
 
+/// The note on archived related rows, where the caller's condition matched no row.
+fn beside_archived_rows(filter: &Predicate<'_>) -> Option<String> {
+    let hop = filter.wants_some()?;
+    let name = hop.subject.relation_name(hop.relation);
+    Some(format!(
+        "no row matches where; archived rows of {name} were left out: \"archived\": \"include\" includes them"
+    ))
+}
+
 /// The note on a related row that is missing, perhaps because it is archived.
 fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
     let absent =

@@ -96,6 +96,10 @@ async fn rows_may_be_archived() {
     let mut whole = select(json!({"mrn": "3"}));
     whole["archived"] = json!("include");
     assert_eq!(note("select", whole).await, None);
+    let of_patient = |mrn: &str| json!({"table": "admissions", "where": {"patient": {"mrn": mrn}}});
+    let told = note("select", of_patient("A")).await.unwrap();
+    assert!(told.contains("archived rows of patient were left out"), "{told}");
+    assert_eq!(note("select", of_patient("B")).await, None);
 
     let admissions =
         |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});

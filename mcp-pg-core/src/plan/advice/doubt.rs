@@ -10,21 +10,18 @@ use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate
 use crate::schema::{Column, Family, Kind, Operator};
 use crate::value::day_after;
 
-/// Whether a note repeats no long value of the caller's.
-fn is_short(note: &String) -> bool {
-    const LONGEST: usize = 1_000;
-    note.len() <= LONGEST
-}
+/// The maximum length of a note, which may repeat a value of the caller's.
+const LONGEST: usize = 1_000;
 
 impl Predicate<'_> {
     /// The note on the caller's condition, if it matched no row.
     pub(crate) fn doubt(&self) -> Option<String> {
-        self.asked()?.doubtful().filter(is_short)
+        self.asked()?.doubtful().filter(|note| note.len() <= LONGEST)
     }
 
     /// The note on a text that may exist in other letter case.
     pub(crate) fn letters_of_any_case(&self) -> Option<String> {
-        self.asked()?.cased().filter(is_short)
+        self.asked()?.cased().filter(|note| note.len() <= LONGEST)
     }
 
     fn cased(&self) -> Option<String> {
