@@ -103,7 +103,8 @@ fn to_one(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        rank: link.rank(),
+        // By the view's own name, one would expect the view of the same row.
+        rank: if link.within && link.beside { Rank::Entity } else { link.rank() },
         own: link.naming().filter(|_| !link.beside).map(|stem| stem.short.to_owned()),
         // Constraint names are unique within a table. Logical keys of views have none.
         forms: match link.logical {
@@ -135,11 +136,11 @@ fn to_many(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        rank: link.rank(),
+        rank: if link.within { Rank::Entity } else { link.rank() },
         own: None,
         forms: vec![
             format!("{}_by_{by}", table.name),
-            format!("{}_by_{all}", table.name),
+            format!("{}_by_{whole}", table.name),
             format!("{table}_by_{all}"),
         ],
     }

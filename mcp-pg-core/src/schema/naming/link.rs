@@ -19,6 +19,8 @@ pub(super) struct Link<'a> {
     pub(super) beside: bool,
     /// Whether several rows of its target may match: a view without a key there.
     pub(super) several: bool,
+    /// Whether it leads from a table to a view of the same table, or back: to other rows of it.
+    pub(super) within: bool,
     /// The names that a directive gives to its relations.
     pub(super) named: &'a RelationNames,
     pub(super) from_name: &'a TableName,
@@ -104,12 +106,19 @@ fn link<'a>(
         logical,
         beside,
         several: !one,
+        within: logical && (table.name == key.table || shows(table, &key.table)),
         named: &key.relation_names,
         from_name: &table.name,
         to_name: &other.name,
         naming: naming(table, key, &stems),
         stems,
     })
+}
+
+/// Whether a view shows columns of the table.
+fn shows(view: &Table, table: &TableName) -> bool {
+    let mut origins = view.columns.iter().filter_map(|column| column.origin.as_ref());
+    origins.any(|origin| origin.table == *table)
 }
 
 /// The position of the column that names a key: its only one; among several, the only one that is in no other key to another
@@ -169,6 +178,7 @@ impl Link<'_> {
         shorts.join("_")
     }
 
+    /// The rank of the relation to its target, or of the one from there.
     pub(super) fn rank(&self) -> Rank {
         if self.logical { Rank::Logical } else { Rank::Key }
     }
