@@ -64,6 +64,27 @@ async fn a_view_that_reads_as_its_caller_is_offered_to_those_who_may_read_all_th
 }
 
 #[tokio::test]
+async fn a_view_that_writes_as_its_caller_is_offered_to_those_who_may_write_beneath_it() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         CREATE TABLE part (id integer PRIMARY KEY, a text);
+         CREATE VIEW parts WITH (security_invoker) AS SELECT id, a FROM part;
+         CREATE VIEW owners AS SELECT id, a FROM part;
+         GRANT SELECT, UPDATE ON part TO rights_app; GRANT ALL ON parts, owners TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    for (view, expected) in [
+        ("parts", json!(["select", "update"])),
+        ("owners", json!(["select", "insert", "update", "delete"])),
+    ] {
+        let described = json!({"table": view});
+        let described = call_as(&engine, &app(), "describe_table", described).await.unwrap();
+        assert_eq!(described["actions"], expected, "{view}");
+    }
+}
+
+#[tokio::test]
 async fn a_default_that_the_role_may_not_take_has_to_be_given() {
     let database = Database::of(&format!(
         "{ROLE}

@@ -15,6 +15,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         name: TableName::new(schema, name),
         oid: 0,
         kind: TableKind::Table,
+        of_extension: false,
         fills_rows: false,
         has_heirs: false,
         ancestors: Vec::new(),
