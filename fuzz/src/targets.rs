@@ -347,6 +347,7 @@ fn schema() -> Schema {
         owner: String::new(),
         directives: Vec::new(),
         estimated_rows: None,
+        of_extension: false,
         fills_rows: false,
         has_heirs: false,
         ancestors: Vec::new(),

@@ -9,6 +9,9 @@ use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Referen
 
 use crate::{prompts, resources};
 
+/// The maximum size of a sentence that is completed, in bytes: each completion repeats it.
+const SENTENCE_MOST: usize = 4_096;
+
 /// The names that begin with the typed text, then those that contain it.
 ///
 /// # Errors
@@ -20,22 +23,22 @@ pub(crate) fn complete(
 ) -> Result<CompleteResult, Error> {
     let typed = &request.argument.value;
     let arguments = arguments(&request.r#ref)?;
-    let mut values = match &*request.argument.name {
+    let (before, mut values) = match &*request.argument.name {
         name if !arguments.iter().any(|known| known == name) => {
             let names = || arguments.iter().map(String::as_str);
             let error = Error::new(Code::UnknownArgument, format!("there is no argument {name:?}"));
             return Err(error.at("/argument/name").nearest(name, names()).allowed(names()));
         }
         // With a dot, the text may begin with the first schema, which is left out of the usual names.
-        "table" if typed.contains('.') => matching(whole_names(view), typed),
-        "table" => matching(tables(view), typed),
+        "table" if typed.contains('.') => ("", matching(whole_names(view), typed)),
+        "table" => ("", matching(tables(view), typed)),
         _ => last_word(view, typed),
     };
     let mut completion = CompletionInfo::default();
     completion.total = u32::try_from(values.len()).ok();
     completion.has_more = Some(values.len() > CompletionInfo::MAX_VALUES);
     values.truncate(CompletionInfo::MAX_VALUES);
-    completion.values = values;
+    completion.values = values.into_iter().map(|value| format!("{before}{value}")).collect();
     Ok(CompleteResult::new(completion))
 }
 
@@ -80,14 +83,14 @@ fn matching(names: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// The sentence with its last word completed: by tables first, then columns, then enum values.
-fn last_word(view: &View, typed: &str) -> Vec<String> {
+/// The sentence without its last word, and completions of that: tables first, then columns, then enum values.
+fn last_word<'t>(view: &View, typed: &'t str) -> (&'t str, Vec<String>) {
     let start = typed
         .rfind(char::is_whitespace)
         .map_or(0, |space| space + typed[space..].chars().next().map_or(0, char::len_utf8));
     let (before, word) = typed.split_at(start);
-    if word.is_empty() {
-        return Vec::new();
+    if word.is_empty() || typed.len() > SENTENCE_MOST {
+        return (before, Vec::new());
     }
     let columns = || {
         let columns = view.tables().iter().flat_map(|table| &table.table.columns);
@@ -107,15 +110,14 @@ fn last_word(view: &View, typed: &str) -> Vec<String> {
     let whole_names = whole_names(view).filter(|_| word.contains('.'));
     let word = word.to_lowercase();
     let mut known = BTreeSet::new();
-    tables(view)
+    let words = tables(view)
         .chain(names.into_iter().map(str::to_owned))
         .chain(labels.into_iter().map(str::to_owned))
         .chain(of_table)
         .chain(whole_names)
         .filter(|name| name.to_lowercase().starts_with(&word))
-        .filter(|name| known.insert(name.clone()))
-        .map(|name| format!("{before}{name}"))
-        .collect()
+        .filter(|name| known.insert(name.clone()));
+    (before, words.collect())
 }
 
 #[cfg(test)]

@@ -155,7 +155,13 @@ where
                     spell_out_accepted(&mut head.headers);
                     let is_json = is_json(&head.headers);
                     if is_json && let Err(error) = json::check(&body) {
-                        unread::malformed(&body, &error)
+                        match json::without_deep_arguments(&body, &error) {
+                            Some(call) => {
+                                head.headers.remove(header::CONTENT_LENGTH);
+                                service.single(head, call.to_string().into(), is_json).await
+                            }
+                            None => unread::malformed(&body, &error),
+                        }
                     } else if let Some(messages) = batch::messages(&head.headers, &body) {
                         // Each message is counted and recorded.
                         return Ok(service.each(head, sender, messages).await);

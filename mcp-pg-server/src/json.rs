@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Value, json};
 
 /// The most characters of a name in an error.
 const NAME_MOST: usize = 64;
@@ -76,6 +76,40 @@ pub(crate) fn check(json: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Distinct>(json).map(drop)
 }
 
+/// The member of a tool call's parameters that says that its arguments are nested too deeply to be read.
+pub(crate) const TOO_DEEP: &str = "tooDeep";
+
+/// A tool call without its arguments, if their depth is what keeps the message from being read.
+pub(crate) fn without_deep_arguments(json: &[u8], error: &serde_json::Error) -> Option<Value> {
+    #[derive(serde::Deserialize)]
+    struct Call {
+        id: Value,
+        jsonrpc: Value,
+        method: String,
+        params: Parameters,
+    }
+    #[derive(serde::Deserialize)]
+    struct Parameters {
+        name: Value,
+        #[serde(rename = "arguments")]
+        _arguments: IgnoredAny,
+        #[serde(rename = "_meta")]
+        meta: Option<Value>,
+    }
+    // serde_json has no other way to tell.
+    if !error.to_string().starts_with("recursion limit exceeded") {
+        return None;
+    }
+    let Call { id, jsonrpc, method, params } = serde_json::from_slice(json).ok()?;
+    // A text in place of the arguments is not taken for any.
+    let mut given = json!({"name": params.name, "arguments": "", TOO_DEEP: true});
+    if let (Some(meta), Some(given)) = (params.meta, given.as_object_mut()) {
+        given.insert("_meta".to_owned(), meta);
+    }
+    let call = json!({"jsonrpc": jsonrpc, "id": id, "method": method, "params": given});
+    (method == "tools/call").then_some(call)
+}
+
 /// The `id` of a malformed message: that member of the outermost object, as far as it can be found.
 pub(crate) fn id(line: &[u8]) -> Option<Value> {
     let (mut depth, mut at) = (0_usize, 0);
@@ -125,8 +159,6 @@ fn value(rest: &[u8]) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -162,5 +194,25 @@ mod tests {
         ] {
             assert_eq!(id(line.as_bytes()), expected, "{line}");
         }
+    }
+
+    #[test]
+    fn a_call_is_read_however_deep_its_arguments_are() {
+        let call = |method: &str, arguments: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{{"name":"select","_meta":{{"a":1}},"arguments":{arguments}}}}}"#
+            )
+        };
+        let deep = ["[".repeat(50_000), "]".repeat(50_000)].concat();
+        let read = |text: &str| {
+            let error = check(text.as_bytes()).unwrap_err();
+            without_deep_arguments(text.as_bytes(), &error)
+        };
+        let expected = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": "select", "arguments": "", "tooDeep": true, "_meta": {"a": 1}}});
+        assert_eq!(read(&call("tools/call", &deep)), Some(expected));
+        assert_eq!(read(&call("tools/list", &deep)), None);
+        assert_eq!(read(&call("tools/call", &deep[1..])), None);
+        assert_eq!(read(&call("tools/call", r#"{"a":1,"a":2}"#)), None);
     }
 }

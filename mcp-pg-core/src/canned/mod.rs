@@ -12,6 +12,7 @@ mod function;
 mod header;
 mod parameter;
 mod query;
+mod roles;
 mod rules;
 mod shape;
 mod source;

@@ -156,31 +156,6 @@ impl Query {
         untried.collect()
     }
 
-    /// Whether the role has the tool.
-    ///
-    /// If the header names no roles, those have it for which it adds nothing: they may read all tables without restriction and, if
-    /// it writes, also insert and update.
-    pub fn is_for(&self, role: &Role) -> bool {
-        self.is_meant_for(role)
-            && match &self.text {
-                Text::Fixed { .. } => true,
-                Text::Call(call) => call.executable_by().contains(&role.database_role),
-            }
-    }
-
-    /// Whether the role would have the tool if it had EXECUTE on the function.
-    pub(crate) fn is_meant_for(&self, role: &Role) -> bool {
-        match &self.roles {
-            Some(roles) => roles.contains(&role.name),
-            None => {
-                role.is_unrestricted(Action::Select)
-                    && (!self.writes
-                        || role.is_unrestricted(Action::Insert)
-                            && role.is_unrestricted(Action::Update))
-            }
-        }
-    }
-
     /// Whether PostgreSQL reports how many rows it writes. If not, functions may write, only PostgreSQL's statistics count the
     /// rows, and a rollback may not undo everything.
     pub(crate) fn is_counted(&self) -> bool {
@@ -316,6 +291,14 @@ impl Query {
         match &self.text {
             Text::Fixed { sql, .. } => Ok(sql.to_string()),
             Text::Call(call) => self.shown(call).statement(&call.statement(|_| true).0),
+        }
+    }
+
+    /// What explains the statement; nothing explains a function or CALL.
+    pub(crate) fn explained(&self) -> Option<String> {
+        match &self.text {
+            Text::Fixed { sql, verb, .. } if *verb != Verb::Call => Some(format!("EXPLAIN {sql}")),
+            _ => None,
         }
     }
 

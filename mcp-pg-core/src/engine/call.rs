@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Engine;
 use super::canned_query::QueryCall;
 use super::confirm::Consent;
+use super::identity::of_absent_claims;
 use super::record::{Origin, Record};
 use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::is_stale;
@@ -184,7 +185,7 @@ impl Engine {
                     record.late(&view, request);
                     return Err(error);
                 }
-                answer => return answer,
+                answer => return answer.map_err(|error| of_absent_claims(&scope, error)),
             }
         }
     }

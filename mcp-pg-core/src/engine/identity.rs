@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::Engine;
-use crate::error::Result;
-use crate::execute::Identity;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Identity, NO_PARAMETER};
 use crate::plan::Scope;
 use crate::policy::{Setting, claim};
 use crate::value::in_quotes;
@@ -46,6 +46,33 @@ impl Engine {
         }
         Ok(refused)
     }
+}
+
+/// The error for a cast that failed in the database, not for a value of the request: if the caller lacks a claim that the role's
+/// session is to have, policies compare with the empty text in its place.
+pub(super) fn of_absent_claims(scope: &Scope<'_>, error: Error) -> Error {
+    if error.message() != NO_PARAMETER {
+        return error;
+    }
+    let absent = scope.view.role.session.values().filter_map(|setting| match setting {
+        Setting::Claim(name) => {
+            let value = claim(&scope.caller.claims, name);
+            value.is_none_or(|value| value.is_null()).then_some(name.as_str())
+        }
+        Setting::Fixed(_) => None,
+    });
+    let absent: Vec<&str> = absent.collect();
+    if absent.is_empty() {
+        return error;
+    }
+    let message = format!(
+        "the caller's credentials have no claim {}, with which policies of the table compare",
+        absent.join(", ")
+    );
+    let hint = "the maintainer of the credentials has to add it; policies that compare with \
+                nullif(current_setting('…', true), '') show nothing instead";
+    let state = error.get_sqlstate().unwrap_or_default().to_owned();
+    Error::new(Code::Forbidden, message).hint(hint).sqlstate(state).caused_by(error)
 }
 
 /// The caller's identity, from the role's configuration and the caller's claims.

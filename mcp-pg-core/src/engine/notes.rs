@@ -29,6 +29,7 @@ pub(super) fn of_page(
         None => filter
             .doubt()
             .or_else(|| beside_the_archive(table, filter))
+            .or_else(|| beside_archived_rows(filter))
             .or_else(|| filter.letters_of_any_case()),
     };
     let why = nothing.then(elsewhere).flatten();
@@ -64,6 +65,15 @@ fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<Strin
         "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
             .to_owned()
     })
+}
+
+/// The note on archived related rows, where the caller's condition matched no row.
+fn beside_archived_rows(filter: &Predicate<'_>) -> Option<String> {
+    let hop = filter.wants_some()?;
+    let name = hop.subject.relation_name(hop.relation);
+    Some(format!(
+        "no row matches where; archived rows of {name} were left out: \"archived\": \"include\" includes them"
+    ))
 }
 
 /// The note on a related row that is missing, perhaps because it is archived.

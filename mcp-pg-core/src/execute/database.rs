@@ -258,7 +258,9 @@ impl Database {
                     Err(failure) => Err(failure),
                 };
                 lease.done();
-                Ok(vec![fetched.map_err(none)?])
+                let fetched = fetched.map_err(none)?;
+                lease.received(fetched.received);
+                Ok(vec![fetched])
             }
             ([statement], [parameters]) => {
                 let transaction = Transaction::new(lease, identity, None, self.patience);

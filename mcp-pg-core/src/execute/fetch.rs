@@ -39,6 +39,8 @@ pub(crate) struct Fetched {
     pub(crate) too_large: Option<TooLarge>,
     /// The number of rows that the statement read or wrote, as PostgreSQL reports it.
     pub(crate) affected: Option<u64>,
+    /// The size of the largest row as PostgreSQL sent it, in bytes.
+    pub(super) received: usize,
 }
 
 /// A row that is too large.
@@ -142,6 +144,7 @@ pub(super) async fn fetch(
     while let Some(row) = rows.next().await {
         let row = row.map_err(Failure::Database)?;
         fetched.count += 1;
+        fetched.received = fetched.received.max(row.raw_size_bytes());
         if fetched.count > keep.rows || fetched.too_large.is_some() {
             continue;
         }

@@ -21,5 +21,7 @@ pub(crate) use inspect::Refused;
 pub(crate) use listen::Listener;
 pub use listen::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use posture::{Posture, SETUP_COMMENT, UnreachedType};
-pub(crate) use refusal::{Failure, Place, ViolatedKey, is_stale, query_refusal, referred, refusal};
+pub(crate) use refusal::{
+    Failure, NO_PARAMETER, Place, ViolatedKey, is_stale, query_refusal, referred, refusal,
+};
 pub(crate) use transaction::{Identity, Transaction};

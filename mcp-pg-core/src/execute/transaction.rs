@@ -120,6 +120,7 @@ impl Transaction {
         let fetched = fetched.map_err(|_| out_of_time())?;
         lease.open();
         let fetched = fetched?;
+        lease.received(fetched.received);
         *room = room.saturating_sub(fetched.bytes);
         Ok(fetched)
     }
@@ -167,6 +168,7 @@ impl Transaction {
             true => lease.done(),
             false => lease.open(),
         }
+        lease.received(fetched.as_ref().map_or(0, |fetched| fetched.received));
         fetched
     }
 

@@ -33,6 +33,7 @@ impl TableView {
             owner: String::new(),
             directives: Vec::new(),
             estimated_rows: None,
+            of_extension: false,
             fills_rows: false,
             has_heirs: false,
             ancestors: Vec::new(),

@@ -29,6 +29,9 @@ pub(super) fn reduce(
     settings: &Settings,
     unfit: &Unfit,
 ) -> Option<(Table, Extra)> {
+    if table.of_extension && !role.grants.iter().any(|grant| grant.is_about(&table.name)) {
+        return None;
+    }
     let rights = Rights::new(table, role, settings, unfit);
     if rights.actions.is_empty() {
         return None;
@@ -103,6 +106,7 @@ fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Ta
         owner: table.owner.clone(),
         directives: Vec::new(),
         estimated_rows: None,
+        of_extension: table.of_extension,
         fills_rows: table.fills_rows,
         has_heirs: table.has_heirs,
         ancestors: Vec::new(),

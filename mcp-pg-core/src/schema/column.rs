@@ -93,13 +93,13 @@ impl Column {
         self.default.as_ref().is_some_and(random) || defaulted && self.data_type.base().oid == 2950
     }
 
-    /// Whether a new row that gives no value gets null, or always the same constant.
+    /// Whether a new row that gives no value gets null, or a value that is the same throughout a transaction.
     pub(crate) fn has_fixed_default(&self) -> bool {
         let unknown = match &self.origin {
             Some(origin) => origin.defaulted,
             None => matches!(self.data_type.kind, Kind::Domain { .. }) && self.default.is_none(),
         };
-        self.identity.is_none() && !unknown && self.default.as_deref().is_none_or(is_constant)
+        self.identity.is_none() && !unknown && self.default.as_deref().is_none_or(is_fixed)
     }
 
     /// The digits before and behind the decimal point, if the type limits them: (8, 2) for `numeric(10,2)`.
@@ -154,24 +154,50 @@ impl Column {
     }
 }
 
-/// Whether a default is a literal, with or without a cast, as PostgreSQL prints it.
-fn is_constant(default: &str) -> bool {
+/// What a default can consist of, besides literals and casts, if it is the same throughout a transaction.
+const FIXED: [&str; 16] = [
+    "true",
+    "false",
+    "NULL",
+    "CURRENT_DATE",
+    "CURRENT_TIMESTAMP",
+    "LOCALTIMESTAMP",
+    "CURRENT_USER",
+    "SESSION_USER",
+    "NULLIF",
+    "COALESCE",
+    "AT",
+    "TIME",
+    "ZONE",
+    "now",
+    "date_trunc",
+    "current_setting",
+];
+
+/// Whether a default, as PostgreSQL prints it, is the same throughout a transaction.
+fn is_fixed(default: &str) -> bool {
     // Every second part is inside quotes.
     let outside: String = default.split('\'').step_by(2).collect();
-    let literal = outside.trim_start_matches(['(', '-']);
-    let begins = literal.split("::").next().unwrap_or_default().trim_end_matches(')');
-    let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | '+' | '-');
-    let known = begins.chars().all(number) || matches!(begins, "true" | "false" | "NULL");
-    known && !literal.contains(['(', '|', '*', '/', '%'])
+    let in_type = |c: char| c.is_alphanumeric() || matches!(c, '_' | ' ' | '"' | '.' | '[' | ']');
+    let parts = outside.split("::").enumerate();
+    let parts = parts.map(|(place, part)| match place {
+        0 => part,
+        // It begins with the type that the one before is cast to.
+        _ => part.trim_start_matches(in_type),
+    });
+    let mut words = parts.flat_map(|part| {
+        part.split(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '"' | '.'))
+    });
+    words.all(|word| word.is_empty() || word.parse::<f64>().is_ok() || FIXED.contains(&word))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_constant;
+    use super::is_fixed;
 
     #[test]
-    fn a_literal_is_constant() {
-        for (default, constant) in [
+    fn what_is_the_same_throughout_a_transaction() {
+        for (default, fixed) in [
             ("5", true),
             ("'-1'::integer", true),
             ("(-1)", true),
@@ -183,11 +209,21 @@ mod tests {
             ("(nextval('a_id_seq'::regclass) + 0)", false),
             ("('A'::text || lpad((nextval('s'::regclass))::text, 3, '0'::text))", false),
             ("next_id()", false),
-            ("CURRENT_DATE", false),
-            ("CURRENT_USER", false),
-            ("(1 + 1)", false),
+            ("public.now()", false),
+            ("clock_timestamp()", false),
+            ("gen_random_uuid()", false),
+            ("('A'::text || public.next())", false),
+            ("CURRENT_DATE", true),
+            ("(CURRENT_DATE + '1 day'::interval)", true),
+            ("CURRENT_USER", true),
+            ("(now() AT TIME ZONE 'utc'::text)", true),
+            ("date_trunc('day'::text, (now())::timestamp without time zone)", true),
+            ("(NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid", true),
+            ("'{}'::text[]", true),
+            ("0.5e3", true),
+            ("(1 + 1)", true),
         ] {
-            assert_eq!(is_constant(default), constant, "{default}");
+            assert_eq!(is_fixed(default), fixed, "{default}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Column, Family, ForeignKey, Found, Relation, RelationNames, Schema};
+use super::{Column, Family, ForeignKey, Found, Relation, RelationNames, Schema, TableKind};
 use crate::name::{TableName, nearest};
 
 /// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it. If a foreign
@@ -68,9 +68,27 @@ impl Schema {
         let renewed = self.renewed();
         faults.extend(declared.iter().enumerate().flat_map(|(index, relation)| {
             let fault = move |fault: String| format!("relations[{index}].{fault}");
-            renewed.unnamed(relation).into_iter().map(fault)
+            renewed.unkeyed(relation).into_iter().chain(renewed.unnamed(relation)).map(fault)
         }));
         (renewed, faults)
+    }
+
+    /// That no key of the table makes the referenced columns unique, so that a row may refer to several rows. Views have no keys
+    /// of their own.
+    fn unkeyed(&self, declared: &DeclaredRelation) -> Option<String> {
+        let (_, key) = self.key(declared).ok()?;
+        let table = self.table(&key.table)?;
+        let name = |position: &usize| table.columns.get(*position).map(|column| &column.name);
+        let refers = |position| name(position).is_some_and(|name| key.references.contains(name));
+        let unique = table.keys().any(|own| own.columns.iter().all(refers));
+        let stored = matches!(table.kind, TableKind::Table | TableKind::PartitionedTable);
+        (stored && !unique).then(|| {
+            format!(
+                "references: {} has no key of {}: of several rows with the same values, any one is shown",
+                table.name,
+                key.references.join(", ")
+            )
+        })
     }
 
     /// The names in a declaration that are already taken.

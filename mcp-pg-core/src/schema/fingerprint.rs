@@ -39,6 +39,7 @@ pub(super) fn fingerprint(
             indexes,
             row_security,
             privileges,
+            of_extension,
             fills_rows,
             has_heirs,
             ancestors,
@@ -46,7 +47,8 @@ pub(super) fn fingerprint(
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
         (owner, directives, logical_keys).hash(&mut digest);
-        (row_security, privileges, fills_rows, has_heirs, ancestors).hash(&mut digest);
+        (row_security, privileges, of_extension, fills_rows, has_heirs, ancestors)
+            .hash(&mut digest);
     }
     digest.finish()
 }

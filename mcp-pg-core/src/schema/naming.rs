@@ -5,11 +5,13 @@
 //! table.
 
 mod junction;
+mod link;
 
 use std::collections::{HashMap, HashSet};
 
 use self::junction::{Pair, junctions};
-use super::{Column, DataType, ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
+use self::link::{Link, links};
+use super::{Junction, Relation, RelationKind, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -62,33 +64,6 @@ fn views(tables: &[Table]) -> HashMap<&TableName, Vec<usize>> {
     views
 }
 
-/// A key with both of its tables.
-struct Link<'a> {
-    from: usize,
-    to: usize,
-    /// Pairs of column positions: in the referencing table, and in the referenced one.
-    columns: Vec<(usize, usize)>,
-    constraint: &'a str,
-    /// Whether this is a logical key, not a foreign key.
-    logical: bool,
-    /// Whether it leads to a view although the table beneath is in the schema, too.
-    beside: bool,
-    /// Whether several rows of its target may match: a view without a key there.
-    several: bool,
-    /// The names that a directive gives to its relations.
-    named: &'a RelationNames,
-    from_name: &'a TableName,
-    to_name: &'a TableName,
-    /// The key's columns.
-    stems: Vec<Stem<'a>>,
-}
-
-/// A key column's name, and that name without the suffix `_id` or `Id`.
-struct Stem<'a> {
-    short: &'a str,
-    whole: &'a str,
-}
-
 /// A relation whose unambiguous name is not chosen yet. It becomes the first of `forms` that no other relation has.
 struct Draft {
     relation: Relation,
@@ -111,123 +86,10 @@ enum Rank {
     Entity,
 }
 
-fn links<'a>(
-    tables: &'a [Table],
-    by_name: &HashMap<TableName, usize>,
-    views: &HashMap<&TableName, Vec<usize>>,
-    from: usize,
-) -> Vec<Link<'a>> {
-    let Some(table) = tables.get(from) else { return Vec::new() };
-    let mut seen = HashSet::new();
-    let mut links = Vec::new();
-    let mut add = |key: &'a ForeignKey, to: usize, logical: bool, beside: bool| {
-        let link = link(tables, from, key, to, logical, beside);
-        links.extend(link.filter(|link| seen.insert((link.to, link.columns.clone()))));
-    };
-    for key in &table.foreign_keys {
-        by_name.get(&key.table).into_iter().for_each(|to| add(key, *to, false, false));
-    }
-    for key in &table.logical_keys {
-        by_name.get(&key.table).into_iter().for_each(|to| add(key, *to, true, false));
-    }
-    let logical = table.logical_keys.iter().map(|key| (key, true));
-    for (key, logical) in table.foreign_keys.iter().map(|key| (key, false)).chain(logical) {
-        let there = by_name.contains_key(&key.table);
-        // A view leads to a table rather than to all the views of it.
-        if !(logical && there) {
-            let views = views.get(&key.table).into_iter().flatten();
-            views.for_each(|view| add(key, *view, true, there));
-        }
-    }
-    links
-}
-
-/// The link from a key to its table, or to a view that shows the referenced columns.
-fn link<'a>(
-    tables: &'a [Table],
-    from: usize,
-    key: &'a ForeignKey,
-    to: usize,
-    logical: bool,
-    beside: bool,
-) -> Option<Link<'a>> {
-    let (table, other) = (tables.get(from)?, tables.get(to)?);
-    let (mut columns, mut stems) = (Vec::new(), Vec::new());
-    for (position, reference) in key.columns.iter().zip(&key.references) {
-        let here = table.columns.get(*position)?;
-        let (there, far) = match other.name == key.table {
-            true => other.column(reference)?,
-            false => other.columns.iter().enumerate().find(|(_, column)| {
-                let origin = column.origin.as_ref();
-                origin
-                    .is_some_and(|origin| origin.table == key.table && origin.column == *reference)
-            })?,
-        };
-        if !here.can_select || !far.can_select || overflows(here, far) {
-            return None;
-        }
-        columns.push((*position, there));
-        stems.push(stem(&here.name));
-    }
-    let refers = |column: &usize| columns.iter().any(|(_, there)| there == column);
-    let one = other.name == key.table || other.row_keys().any(|own| own.columns.iter().all(refers));
-    (!columns.is_empty()).then_some(Link {
-        from,
-        to,
-        columns,
-        constraint: &key.name,
-        logical,
-        beside,
-        several: !one,
-        named: &key.relation_names,
-        from_name: &table.name,
-        to_name: &other.name,
-        stems,
-    })
-}
-
-/// Whether comparing the columns casts a `numeric` to a float, which fails for numbers out of range: a row that the
-/// caller does not see could fail the call.
-fn overflows(here: &Column, far: &Column) -> bool {
-    let [here, far] = [here, far].map(|column| column.data_type.base());
-    let numeric = DataType::numeric().oid;
-    here.is_float() && far.oid == numeric || far.is_float() && here.oid == numeric
-}
-
-/// `customer_id`, `customerId` and `CustomerID` without the suffix. A name that consists of the suffix stays.
-fn stem(column: &str) -> Stem<'_> {
-    let camel = |rest: &&str| rest.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
-    let short = column
-        .strip_suffix("_id")
-        .or_else(|| column.strip_suffix("_ID"))
-        .or_else(|| column.strip_suffix("Id").filter(camel))
-        .or_else(|| column.strip_suffix("ID").filter(camel))
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(column);
-    Stem { short, whole: column }
-}
-
-impl Link<'_> {
-    /// The key's columns as one name: `tenant_order` for `(tenant_id, order_id)`.
-    fn stem(&self) -> String {
-        let shorts: Vec<&str> = self.stems.iter().map(|stem| stem.short).collect();
-        shorts.join("_")
-    }
-
-    fn rank(&self) -> Rank {
-        if self.logical { Rank::Logical } else { Rank::Key }
-    }
-
-    /// The same pairs from the side of the referenced table.
-    fn reversed(&self) -> Vec<(usize, usize)> {
-        self.columns.iter().map(|(here, there)| (*there, *here)).collect()
-    }
-}
-
 fn to_one(link: &Link<'_>) -> Draft {
-    let name = match (&link.named.to_one, link.stems.as_slice()) {
+    let name = match (&link.named.to_one, link.naming()) {
         (Some(name), _) if !link.beside => name,
-        (_, [stem]) if !link.beside && stem.short != stem.whole => stem.short,
+        (_, Some(stem)) if !link.beside && stem.short != stem.whole => stem.short,
         _ => &link.to_name.name,
     };
     Draft {
@@ -241,26 +103,28 @@ fn to_one(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        rank: link.rank(),
-        own: match link.stems.as_slice() {
-            [stem] if !link.beside => Some(stem.short.to_owned()),
-            _ => None,
-        },
+        // By the view's own name, one would expect the view of the same row.
+        rank: if link.within && link.beside { Rank::Entity } else { link.rank() },
+        own: link.naming().filter(|_| !link.beside).map(|stem| stem.short.to_owned()),
         // Constraint names are unique within a table. Logical keys of views have none.
         forms: match link.logical {
             false => Vec::new(),
             true => {
-                let (to, by) = (link.to_name, link.stem());
-                vec![format!("{}_by_{by}", to.name), format!("{to}_by_{by}")]
+                let (to, by, all) = (link.to_name, link.by(), link.stem());
+                vec![
+                    format!("{}_by_{by}", to.name),
+                    format!("{}_by_{all}", to.name),
+                    format!("{to}_by_{all}"),
+                ]
             }
         },
     }
 }
 
 fn to_many(link: &Link<'_>) -> Draft {
-    let (table, by) = (link.from_name, link.stem());
+    let (table, by, all) = (link.from_name, link.by(), link.stem());
     let wholes: Vec<&str> = link.stems.iter().map(|stem| stem.whole).collect();
-    let whole = wholes.join("_");
+    let whole = if by == all { wholes.join("_") } else { all.clone() };
     Draft {
         relation: Relation {
             name: link.named.to_many.as_ref().unwrap_or(&table.name).clone(),
@@ -272,15 +136,19 @@ fn to_many(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        rank: link.rank(),
+        rank: if link.within { Rank::Entity } else { link.rank() },
         own: None,
-        forms: vec![format!("{}_by_{by}", table.name), format!("{table}_by_{by}")],
+        forms: vec![
+            format!("{}_by_{by}", table.name),
+            format!("{}_by_{whole}", table.name),
+            format!("{table}_by_{all}"),
+        ],
     }
 }
 
 /// The relation from `near`'s referenced table to `far`'s, through the table that has both keys.
 fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> Draft {
-    let (table, junction, by) = (far.to_name, near.from_name, near.stem());
+    let (table, junction, all) = (far.to_name, near.from_name, near.stem());
     Draft {
         relation: Relation {
             name: table.name.clone(),
@@ -296,8 +164,9 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> D
         own: None,
         forms: vec![
             format!("{}_via_{}", table.name, junction.name),
-            format!("{}_via_{}_by_{by}", table.name, junction.name),
-            format!("{table}_via_{junction}_by_{by}"),
+            format!("{}_via_{}_by_{}", table.name, junction.name, near.by()),
+            format!("{}_via_{}_by_{all}", table.name, junction.name),
+            format!("{table}_via_{junction}_by_{all}"),
         ],
     }
 }
@@ -308,37 +177,51 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
     let mut taken: HashSet<String> = HashSet::new();
     drafts.sort_by_key(|draft| draft.rank);
     let keys = drafts.partition_point(|draft| draft.rank == Rank::Key);
-    let to_one = |draft: &&mut Draft| draft.relation.kind == RelationKind::ToOne;
-    for draft in drafts.iter_mut().take(keys).filter(to_one) {
+    for draft in drafts.iter_mut().take(keys).filter(|draft| draft.is_to_one()) {
         draft.relation.unambiguous = draft.relation.constraint.clone();
         taken.insert(draft.relation.unambiguous.clone());
     }
-    let mut names: HashSet<String> = HashSet::new();
+    // The names so far, and whether each is that of a relation through a junction.
+    let mut names: HashSet<(String, bool)> = HashSet::new();
     for ranked in drafts.chunk_by_mut(|one, next| one.rank == next.rank) {
         choose(ranked, &mut taken);
         if ranked.first().is_some_and(|draft| draft.rank == Rank::Key) {
             yield_to_columns(ranked);
         }
         for Draft { relation, rank, .. } in &mut *ranked {
-            let known = names.contains(&relation.name) || taken.contains(&relation.name);
+            // What several junctions lead to is ambiguous, whatever else is in their keys.
+            let is_named = |junction: bool| names.contains(&(relation.name.clone(), junction));
+            let known = taken.contains(&relation.name)
+                || is_named(false)
+                || *rank != Rank::Wide && is_named(true);
             if *rank == Rank::Entity || *rank > Rank::Key && known {
                 relation.name.clone_from(&relation.unambiguous);
             }
         }
-        names.extend(ranked.iter().map(|draft| draft.relation.name.clone()));
+        names.extend(ranked.iter().map(|Draft { relation, .. }| {
+            (relation.name.clone(), relation.kind == RelationKind::ManyToMany)
+        }));
     }
     drafts.into_iter().map(|draft| draft.relation).collect()
 }
 
-/// A name that is the column of one key belongs to that key. Other relations with this name keep it only as an alias.
+/// A name that is the column of one key belongs to that key alone. Of several keys to one table, none is named after the table:
+/// its name is an alias of all of them.
 fn yield_to_columns(drafts: &mut [Draft]) {
     let own: HashSet<String> = drafts.iter().filter_map(|draft| draft.own.clone()).collect();
-    for Draft { relation, own: stem, .. } in drafts {
-        let to_one = relation.kind == RelationKind::ToOne;
-        if to_one && own.contains(&relation.name) && stem.as_ref() != Some(&relation.name) {
+    let mut keys: HashMap<usize, usize> = HashMap::new();
+    for Draft { relation, .. } in drafts.iter().filter(|draft| draft.is_to_one()) {
+        *keys.entry(relation.table).or_default() += 1;
+    }
+    for draft in drafts.iter_mut().filter(|draft| draft.is_to_one()) {
+        let Draft { relation, own: stem, .. } = draft;
+        let is_own = stem.as_ref() == Some(&relation.name);
+        let after_table = relation.alias.is_none() && !is_own;
+        if after_table && (own.contains(&relation.name) || keys.get(&relation.table) > Some(&1)) {
             let name = stem.clone().unwrap_or_else(|| relation.unambiguous.clone());
             relation.alias = Some(std::mem::replace(&mut relation.name, name));
         }
+        relation.alias = relation.alias.take().filter(|alias| !own.contains(alias));
     }
 }
 
@@ -371,6 +254,10 @@ fn choose(drafts: &mut [Draft], taken: &mut HashSet<String>) {
 }
 
 impl Draft {
+    fn is_to_one(&self) -> bool {
+        self.relation.kind == RelationKind::ToOne
+    }
+
     /// The name that the draft asks for in this round, if it has none yet.
     fn claim(&self, round: usize) -> Option<&str> {
         let open = self.relation.unambiguous.is_empty();

@@ -73,7 +73,7 @@ impl Relation {
 
     /// Finds a relation by name, among those of one table or those that a role sees of it.
     ///
-    /// Unambiguous names are tried first, then short ones, then aliases.
+    /// Unambiguous names are tried first, then short ones, then aliases. An alias of several relations is as good as a short name.
     ///
     /// ```
     /// use mcp_pg_core::schema::{Found, Relation, RelationKind};
@@ -107,7 +107,11 @@ impl Relation {
                 aliased.push(relation);
             }
         }
-        let meant = if named.is_empty() { aliased } else { named };
+        // What several keys to one table share as an alias means none of them.
+        if named.is_empty() || aliased.len() > 1 {
+            named.extend(aliased);
+        }
+        let meant = named;
         match meant.as_slice() {
             [] => Found::Unknown,
             [one] => Found::One(one),

@@ -22,6 +22,8 @@ pub struct Table {
     pub directives: Vec<Directive>,
     /// The planner's estimate of the number of rows; `None` if the table was never analysed.
     pub estimated_rows: Option<u64>,
+    /// Whether it belongs to an extension. Roles see it only if a grant names it.
+    pub of_extension: bool,
     /// Whether a trigger may fill in columns that an insert leaves out.
     pub fills_rows: bool,
     /// Whether other tables inherit from it. Their rows are read with its own, but its keys do not cover them.

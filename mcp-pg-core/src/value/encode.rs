@@ -12,6 +12,7 @@ use serde_json::Value;
 
 pub use self::compound::text_array;
 pub(super) use self::example::quoted;
+pub(crate) use self::moment::is_posix_zone;
 pub(crate) use self::pairs::in_quotes;
 use self::scalar::Reason;
 pub(crate) use self::scalar::{bytes, is_point};

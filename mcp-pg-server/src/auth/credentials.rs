@@ -61,6 +61,12 @@ impl Credentials {
         }
     }
 
+    /// A number that changes with the issuer's keys, which are read again if they are old; `None` before the first read, or without
+    /// an issuer.
+    pub(crate) async fn generation(&self) -> Option<u64> {
+        self.issuer.as_ref()?.jwt.renewed_generation().await
+    }
+
     /// Whether the issuer's keys, if they have been read, include private or symmetric ones.
     pub fn has_private_keys(&self) -> bool {
         self.issuer.as_ref().is_some_and(|issuer| issuer.jwt.has_private_keys())

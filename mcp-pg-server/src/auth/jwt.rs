@@ -97,6 +97,14 @@ impl Jwt {
         self.keys.generation()
     }
 
+    /// The generation of the keys, which are read again if they are old; `None` before the first read.
+    pub(super) async fn renewed_generation(&self) -> Option<u64> {
+        match self.keys.is_read() {
+            true => self.keys.keys().await.ok().map(|keys| keys.generation),
+            false => None,
+        }
+    }
+
     /// Verifies a token.
     ///
     /// # Errors

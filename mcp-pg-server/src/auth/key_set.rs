@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{StatusCode, Uri};
@@ -15,7 +17,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use mcp_pg_core::{Code, Error};
 use serde_json::Value;
@@ -142,6 +146,11 @@ impl KeySet {
         (!self.is_old(&current)).then_some(current.generation)
     }
 
+    /// Whether the keys were ever read.
+    pub(super) fn is_read(&self) -> bool {
+        self.current.load().due.is_some()
+    }
+
     fn is_old(&self, keys: &Keys) -> bool {
         let ages = !matches!(self.source, KeySource::PublicKeyFile(_));
         ages && keys.due.is_none_or(|due| Instant::now() > due)
@@ -263,7 +272,7 @@ fn of_jwks(text: &[u8]) -> Result<(Vec<Key>, bool), String> {
 fn of_jwk(value: &Value) -> Option<Key> {
     let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
     let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::RSA(key) if is_long(&key.n) => Algorithm::RS256,
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             Algorithm::ES256
         }
@@ -273,8 +282,50 @@ fn of_jwk(value: &Value) -> Option<Key> {
         _ => return None,
     };
     let named = jwk.common.key_algorithm;
+    let operations = jwk.common.key_operations.as_ref();
     let for_signatures = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature))
+        && operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify))
         && named.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     for_signatures.then_some(Key { id: jwk.common.key_id, algorithm, key })
+}
+
+/// Whether an RSA modulus has the 2,048 bits that RFC 7518 (3.3) requires.
+fn is_long(modulus: &str) -> bool {
+    let bytes = URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let bits = |first: &u8| (bytes.len() - zeros) * 8 - first.leading_zeros() as usize;
+    bytes.get(zeros).is_some_and(|first| bits(first) >= 2_048)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_that_are_short_or_not_for_signatures_are_not_taken() {
+        let rsa = |bits: usize, zeros: usize| {
+            let mut modulus = vec![0; zeros];
+            modulus.extend(vec![0xff; bits / 8]);
+            json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(modulus)})
+        };
+        let with = |more: Value| {
+            let mut key = rsa(2_048, 0);
+            key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            key
+        };
+        for (key, taken) in [
+            (rsa(2_048, 0), true),
+            (rsa(2_048, 1), true),
+            (rsa(1_024, 0), false),
+            (rsa(1_024, 200), false),
+            (with(json!({"key_ops": ["verify"]})), true),
+            (with(json!({"key_ops": ["encrypt"]})), false),
+            (with(json!({"use": "enc"})), false),
+        ] {
+            assert_eq!(of_jwk(&key).is_some(), taken, "{key}");
+        }
+    }
 }

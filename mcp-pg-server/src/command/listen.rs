@@ -1,7 +1,9 @@
 //! `http`: serves MCP over HTTP, if the login is safe enough for that.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mcp_pg_core::Engine;
@@ -18,6 +20,9 @@ use crate::http::{self, ServiceOptions};
 use crate::limits::Limiter;
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
+
+/// How often to look whether the issuer's keys have changed.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Serves until a signal ends it.
 pub(super) async fn serve(
@@ -59,9 +64,11 @@ pub(super) async fn serve(
         hang_up: options.hang_up.clone(),
         limiter: options.limiter.clone(),
     };
+    let renewing = end_streams_with_keys(replaced.credentials.clone(), replaced.hang_up.clone());
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
         () = serving => {}
+        never = renewing => match never {},
         never = source.follow(&session.engine, |config| replaced.prepare(config)) => match never {},
     }
     Ok(session)
@@ -99,6 +106,24 @@ fn credentials(config: &Config) -> Result<Option<Accepted>, ConfigError> {
     let first = accepted.load_full();
     tokio::spawn(async move { first.prepare().await });
     Ok(Some(accepted))
+}
+
+/// Has all streams end when the issuer's keys are others: the token that opened one may be of a key that was withdrawn.
+async fn end_streams_with_keys(
+    credentials: Option<Accepted>,
+    hang_up: watch::Sender<()>,
+) -> Infallible {
+    let mut known = None;
+    loop {
+        if let Some(credentials) = &credentials {
+            let generation = credentials.load_full().generation().await;
+            if known.is_some() && generation.is_some() && generation != known {
+                hang_up.send_replace(());
+            }
+            known = generation.or(known);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// What a new configuration replaces in a running server, besides the engine's settings.

@@ -3,6 +3,7 @@
 //! One file for each thing that is made. Knows the settings; connects to nothing.
 
 mod audit;
+mod functions;
 mod login;
 mod owner;
 mod quote;
@@ -28,6 +29,12 @@ pub(super) fn print(
     )?;
     owner::print_before(settings, out)?;
     login::print(settings, out)?;
+    if settings.queries.directory.is_some() {
+        writeln!(
+            out,
+            "-- Canned queries need the rights that their own text needs; check reports those that are missing."
+        )?;
+    }
     trigger::print_schema(out)?;
     trigger::print_rows(notify, &settings.schemas, out)?;
     audit::print(settings, out)?;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Handler, Parts, members};
+use crate::json::TOO_DEEP;
 
 /// The name of these requests in records and metrics.
 pub(super) const READ: &str = "resources/read";
@@ -94,6 +95,9 @@ impl Handler {
             UNREADABLE => misfit(text("message").unwrap_or_default().to_owned()),
             LISTEN => {
                 misfit(format!("the parameters are not those of {method}: {}", no_filter(&given)))
+            }
+            CALL if calls_a_tool(request) && given.contains_key(TOO_DEEP) => {
+                Error::new(Code::LimitExceeded, "arguments are nested too deeply to be read").at("")
             }
             CALL if calls_a_tool(request) => misfit("arguments must be an object".to_owned())
                 .at("")

@@ -47,6 +47,8 @@ pub(super) struct Input<R> {
     passed: BytesMut,
     /// Whether the session has begun, which it does with a valid message.
     begun: bool,
+    /// The `_meta` of a request, since revision 2026-07-28: no request is answered without it.
+    meta: Option<Value>,
     /// Whether the session's revision has batches.
     batches: bool,
     ended: bool,
@@ -60,6 +62,7 @@ impl<R> Input<R> {
             line: vec![],
             passed: BytesMut::new(),
             begun: false,
+            meta: None,
             batches: false,
             ended: false,
         }
@@ -87,8 +90,12 @@ impl<R> Input<R> {
             return;
         }
         tracing::warn!("a line of the input is not a message: {error}");
-        if let Some(id) = json::id(&line).filter(|_| self.begun) {
-            let params = json!({"message": format!("this cannot be read as JSON: {error}")});
+        if let Some(call) = json::without_deep_arguments(&line, &error) {
+            self.pass(call.to_string().as_bytes());
+            self.end_message();
+        } else if let Some(id) = json::id(&line).filter(|_| self.begun) {
+            let message = format!("this cannot be read as JSON: {error}");
+            let params = json!({"message": message, "_meta": self.meta});
             self.report(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
@@ -102,6 +109,9 @@ impl<R> Input<R> {
             // serde would parse an array as the members of a message, in order.
             Ok(_) if line.trim_ascii_start().starts_with(b"{") => {
                 self.begun = true;
+                if self.meta.is_none() {
+                    self.meta = meta(line);
+                }
                 return;
             }
             Ok(_) => "a list".to_owned(),
@@ -162,4 +172,20 @@ fn begins_with(message: &Value, revision: &str) -> bool {
     let version = message.pointer("/params/protocolVersion");
     message.get("method").is_some_and(|method| method == "initialize")
         && version.is_some_and(|version| version == revision)
+}
+
+/// The `_meta` of a request of revision 2026-07-28 or later.
+fn meta(request: &[u8]) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Request {
+        params: Parameters,
+    }
+    #[derive(Deserialize)]
+    struct Parameters {
+        #[serde(rename = "_meta")]
+        meta: Value,
+    }
+    let Request { params } = serde_json::from_slice(request).ok()?;
+    let named = params.meta.get("io.modelcontextprotocol/protocolVersion").is_some();
+    named.then_some(params.meta)
 }

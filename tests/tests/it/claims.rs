@@ -1,7 +1,7 @@
 //! Claims in row conditions. An empty claim matches no rows.
 
-use mcp_pg_core::Principal;
-use mcp_pg_core::policy::{Action, Grant};
+use mcp_pg_core::policy::{Action, Grant, Role, Setting};
+use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, object, rows};
 use serde_json::{Value, json};
 
@@ -106,4 +106,42 @@ async fn a_claim_that_holds_nothing_shows_nothing() {
         let reply = call_as(&engine, &caller, "select", json!({"table": "lab"})).await.unwrap();
         assert_eq!(rows(&reply).len(), expected, "{claim}");
     }
+}
+
+/// PostgreSQL's settings hold texts: without the claim, the policy casts the empty one.
+#[tokio::test]
+async fn a_policy_that_cannot_do_without_the_claim_is_told_of_it() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE claims_reader; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE account (id integer PRIMARY KEY, tenant integer); INSERT INTO account VALUES (1, 7);
+         ALTER TABLE account ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON account USING (tenant = current_setting('app.tenant', true)::integer);
+         CREATE TABLE note (id integer PRIMARY KEY, tenant integer); INSERT INTO note VALUES (1, 7);
+         ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON note USING (tenant = nullif(current_setting('app.tenant', true), '')::integer);
+         GRANT SELECT, UPDATE ON account, note TO claims_reader;",
+    )
+    .await;
+    let mut reader = Role::everywhere("reader", [Action::Select, Action::Update]);
+    reader.database_role = Some("claims_reader".into());
+    reader.session = [("app.tenant".into(), Setting::Claim("tenant".into()))].into();
+    let settings = Settings { roles: vec![reader], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("x", "reader");
+    for (tool, more) in [("select", json!({})), ("update", json!({"updates": {"tenant": 8}}))] {
+        let of = |table: &str| {
+            let mut arguments = json!({"table": table, "where": {"id": 1}});
+            arguments.as_object_mut().unwrap().extend(object(more.clone()));
+            arguments
+        };
+        let told = call_as(&engine, &caller, tool, of("account")).await.unwrap_err();
+        assert_eq!((told.code().as_str(), told.get_sqlstate()), ("forbidden", Some("22P02")));
+        assert!(told.message().contains("no claim tenant"), "{told}");
+        assert_eq!(call_as(&engine, &caller, tool, of("note")).await.unwrap()["row_count"], 0);
+    }
+    // Whatever else a text is that is no number is the claim's own fault.
+    let other = caller.claim("tenant", "seven");
+    let select = json!({"table": "account"});
+    let told = call_as(&engine, &other, "select", select).await.unwrap_err();
+    assert_eq!(told.code().as_str(), "invalid_value");
 }

@@ -64,6 +64,27 @@ async fn a_view_that_reads_as_its_caller_is_offered_to_those_who_may_read_all_th
 }
 
 #[tokio::test]
+async fn a_view_that_writes_as_its_caller_is_offered_to_those_who_may_write_beneath_it() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         CREATE TABLE part (id integer PRIMARY KEY, a text);
+         CREATE VIEW parts WITH (security_invoker) AS SELECT id, a FROM part;
+         CREATE VIEW owners AS SELECT id, a FROM part;
+         GRANT SELECT, UPDATE ON part TO rights_app; GRANT ALL ON parts, owners TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    for (view, expected) in [
+        ("parts", json!(["select", "update"])),
+        ("owners", json!(["select", "insert", "update", "delete"])),
+    ] {
+        let described = json!({"table": view});
+        let described = call_as(&engine, &app(), "describe_table", described).await.unwrap();
+        assert_eq!(described["actions"], expected, "{view}");
+    }
+}
+
+#[tokio::test]
 async fn a_default_that_the_role_may_not_take_has_to_be_given() {
     let database = Database::of(&format!(
         "{ROLE}
@@ -105,6 +126,7 @@ async fn rows_that_policies_keep_from_changes_are_noted() {
          INSERT INTO seen VALUES (1, 'x');
          ALTER TABLE seen ENABLE ROW LEVEL SECURITY;
          CREATE POLICY reading ON seen FOR SELECT USING (true);
+         CREATE POLICY changing ON seen FOR UPDATE USING (id > 1); CREATE POLICY removing ON seen FOR DELETE USING (id > 1);
          CREATE TABLE lost (id integer PRIMARY KEY);
          ALTER TABLE lost ENABLE ROW LEVEL SECURITY;
          CREATE POLICY round ON lost USING (id IN (SELECT id FROM lost));
@@ -127,6 +149,35 @@ async fn rows_that_policies_keep_from_changes_are_noted() {
     let told = refused(&engine, "select", json!({"table": "lost"})).await;
     assert_eq!((&told["code"], &told["sqlstate"]), (&json!("database_error"), &json!("42P17")));
     assert!(told["message"].as_str().unwrap().contains("policies"), "{told}");
+}
+
+#[tokio::test]
+async fn commands_that_no_policy_permits_are_not_offered() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         DO $$ BEGIN CREATE ROLE rights_other; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE page (id integer PRIMARY KEY, archived_at timestamptz); INSERT INTO page VALUES (1);
+         ALTER TABLE page ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY reading ON page FOR SELECT USING (true);
+         CREATE POLICY adding ON page FOR INSERT TO rights_app WITH CHECK (true);
+         CREATE POLICY changing ON page FOR UPDATE TO rights_other USING (true);
+         CREATE POLICY removing ON page AS RESTRICTIVE FOR DELETE USING (true);
+         GRANT ALL ON page TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    let listed = async |engine: &Engine| {
+        let listed = call_as(engine, &app(), "list_tables", json!({})).await.unwrap();
+        listed["tables"][0]["actions"].clone()
+    };
+    assert_eq!(listed(&engine).await, json!(["select", "insert"]));
+    let update = json!({"table": "page", "where": {"id": 1}, "updates": {"id": 2}});
+    assert_eq!(refused(&engine, "update", update).await["code"], "forbidden");
+    // Each policy that is made is noticed.
+    database.sql("CREATE POLICY everything ON page USING (true)").await;
+    engine.reload().await.unwrap();
+    let all = ["select", "insert", "update", "archive", "restore", "delete"];
+    assert_eq!(listed(&engine).await, json!(all));
 }
 
 #[tokio::test]
@@ -197,7 +248,9 @@ async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_se
 #[tokio::test]
 async fn views_that_nobody_can_write_are_refused_with_the_reason() {
     let database = Database::of(
-        "CREATE TABLE sold (id integer PRIMARY KEY);
+        "CREATE TABLE sold (id integer PRIMARY KEY, code text UNIQUE DEFERRABLE);
+         INSERT INTO sold VALUES (1, 'a');
+         CREATE VIEW shown AS SELECT id, upper(code) AS loud FROM sold;
          CREATE VIEW counted AS SELECT count(*) AS n FROM sold;
          CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM sold;",
     )
@@ -209,6 +262,16 @@ async fn views_that_nobody_can_write_are_refused_with_the_reason() {
         assert_eq!((&told["code"], &told["at"]), (&json!("forbidden"), &json!("/table")));
         assert!(told.to_string().contains(words), "{told}");
     }
+    let loud = json!({"table": "shown", "where": {"id": 1}, "updates": {"loud": "B"}});
+    let told = error(&engine, "admin", "update", loud).await;
+    assert_eq!(told["message"], "loud cannot be written: through this view it can only be read");
+    // No arbiter of ON CONFLICT.
+    let again = json!({"table": "sold", "data": {"id": 2, "code": "a"}});
+    let told = error(&engine, "admin", "insert", again).await;
+    assert_eq!(
+        (&told["code"], &told["hint"]),
+        (&json!("unique_violation"), &json!("change the value"))
+    );
 }
 
 /// Whoever may change a column need not be able to read it, and what archives rows or counts changes is read.

@@ -153,3 +153,14 @@ async fn keys_of_a_request_are_bounded() {
         assert!(told["message"].as_str().unwrap().contains("limits.max_keys"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn a_plan_that_is_too_long_is_refused() {
+    let database = Database::of("CREATE TABLE part (id integer PRIMARY KEY)").await;
+    let mut settings = Settings::default();
+    settings.limits.max_reply_bytes = 100;
+    let engine = database.engine_with(settings).await;
+    let explain = json!({"operation": "select", "table": "part"});
+    let told = error(&engine, "analyst", "explain", explain).await;
+    assert_eq!(told["code"], "limit_exceeded", "{told}");
+}

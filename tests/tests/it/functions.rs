@@ -122,9 +122,13 @@ async fn arguments_and_results_of_every_kind() {
         faults,
         [
             "api.any(x anyelement): anyelement is no type that JSON can give",
-            "api.locked():2:1: no role may use it: GRANT EXECUTE on it, and USAGE on its schema, to a database role",
+            "api.locked():2:1: roles.clerk may not call it: GRANT EXECUTE ON ROUTINE api.locked() TO function_clerk, and USAGE on its schema",
         ]
     );
+    // The analyst may call it.
+    let secret = "api.secret():2:1: roles.clerk may not call it: GRANT EXECUTE ON ROUTINE api.secret() TO function_clerk";
+    let refused = engine.refused_queries().await.unwrap();
+    assert!(refused.len() == 1 && refused[0].starts_with(secret), "{refused:?}");
     let rows = async |tool: &str, arguments: Value| -> Value {
         let reply = call(&engine, "admin", tool, arguments).await;
         reply.unwrap_or_else(|error| panic!("{tool}: {error}"))["rows"].clone()

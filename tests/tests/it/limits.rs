@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_pg_core::policy::{Action, Role, RoleLimits};
+use mcp_pg_core::policy::{Action, Role, RoleLimits, Setting};
 use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error};
 use serde_json::{Value, json};
@@ -298,7 +298,33 @@ async fn a_request_is_bounded_in_bytes_and_depth() {
         ("MCP-Protocol-Version", "2025-11-25"),
     ];
     let (status, answer) = server.send("POST", "/mcp", &headers, &deep).await;
-    assert!((400..500).contains(&status), "{status}: {answer}");
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer.contains("\"code\":\"limit_exceeded\""), "{answer}");
     let sound = json!({"name": "select", "arguments": {"table": "users", "limit": 1}});
     assert_eq!(server.request(Era::Initialize, "tools/call", sound, &[]).await.0, 200);
+}
+
+/// A connection keeps a buffer as large as the largest row that it received.
+#[tokio::test]
+async fn a_connection_that_received_a_huge_row_is_not_kept() {
+    let database =
+        Database::of("CREATE TABLE page (id integer PRIMARY KEY, body text); INSERT INTO page VALUES (1, repeat('x', 17 << 20))")
+            .await;
+    let settings = |session: &str| {
+        let mut role = Role::everywhere("reader", [Action::Select]);
+        if !session.is_empty() {
+            role.session = [("app.x".into(), Setting::Fixed(session.into()))].into();
+        }
+        Settings { roles: vec![role], ..Settings::default() }
+    };
+    // Alone, and in a transaction.
+    for session in ["", "set"] {
+        let engine = database.engine_with(settings(session)).await;
+        let small = json!({"table": "page", "columns": ["id"]});
+        call(&engine, "reader", "select", small).await.unwrap();
+        let idle = engine.health().connections.idle;
+        let large = error(&engine, "reader", "select", json!({"table": "page"})).await;
+        assert_eq!(large["code"], "limit_exceeded");
+        assert_eq!(engine.health().connections.idle, idle - 1, "{session}");
+    }
 }

@@ -47,6 +47,7 @@ async fn a_condition_that_finds_nothing() {
         (json!({"note": "x_1"}), Some("{\"note\": {\"ilike\": \"x\\\\_1\"}}")),
         (json!({"note": {"contains": "Ä"}}), Some("{\"ilike\": \"%Ä%\"}")),
         (json!({"note": "14"}), None),
+        (json!({"note": "x".repeat(3_000)}), None),
         (json!({"note": {"ilike": "x%"}}), None),
         (json!({"label": "x"}), None),
         (json!({"details": {"path": ["n"], "eq": 1}}), Some("\"1\" in quotes")),
@@ -95,6 +96,10 @@ async fn rows_may_be_archived() {
     let mut whole = select(json!({"mrn": "3"}));
     whole["archived"] = json!("include");
     assert_eq!(note("select", whole).await, None);
+    let of_patient = |mrn: &str| json!({"table": "admissions", "where": {"patient": {"mrn": mrn}}});
+    let told = note("select", of_patient("A")).await.unwrap();
+    assert!(told.contains("archived rows of patient were left out"), "{told}");
+    assert_eq!(note("select", of_patient("B")).await, None);
 
     let admissions =
         |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});

@@ -98,6 +98,10 @@ async fn words_are_completed_from_what_the_role_sees() {
     let question = |typed: &'static str| {
         completed(&session, Reference::for_prompt("answer_question"), "question", typed)
     };
+    // Each name that fits would repeat the sentence.
+    let long = format!("{} or", "x".repeat(5_000));
+    let whole = completed(&session, Reference::for_prompt("answer_question"), "question", &long);
+    assert_eq!(whole.await, Vec::<String>::new());
     assert_eq!(question("How many or").await, ["How many orders", "How many order_id"]);
     assert_eq!(question("What is pen").await, ["What is pending"]);
     assert_eq!(question("Sum of orders.to").await, ["Sum of orders.total"]);

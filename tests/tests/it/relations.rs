@@ -57,10 +57,10 @@ async fn a_view_has_the_relations_of_the_columns_that_it_shows() {
         json!({"customer_id": 1, "spent": 12, "customer": {"name": "Ada"}})
     );
     let totals = json!({"table": "totals", "where": {"id": 11}, "include": {
-        "tag": {"columns": ["label"]}, "order_tag": {"count": true}, "orders": {"columns": ["order_id"]}}});
+        "tag": {"columns": ["label"]}, "order_tag": {"count": true}, "orders_by_parent": {"columns": ["order_id"]}}});
     assert_eq!(
         first(&engine, totals).await,
-        json!({"id": 11, "total": 7, "tag": [{"label": "new"}], "order_tag": 1, "orders": []})
+        json!({"id": 11, "total": 7, "tag": [{"label": "new"}], "order_tag": 1, "orders_by_parent": []})
     );
     // Tables have the views, under the views' names; what they had keeps its names.
     let order = json!({"table": "orders", "columns": ["order_id"], "where": {"order_id": 10}, "include": {
@@ -313,7 +313,11 @@ async fn a_declared_to_one_relation_always_leads_to_the_same_row() {
             name: Some("price".into()),
             inverse: None,
         }];
-        let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+        let settings = Settings { relations: relations.clone(), ..Settings::default() };
+        let engine = database.engine_with(settings).await;
+        let (_, faults) = engine.schema().as_ref().clone().declaring(&relations);
+        let told = "relations[0].references: public.rate has no key of code";
+        assert_eq!(faults.iter().any(|fault| fault.starts_with(told)), to == "rate", "{faults:?}");
         let arguments = json!({"table": "sale", "columns": ["id"], "order_by": ["price.value"],
             "include": {"price": {"columns": ["value"]}}});
         let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
@@ -359,4 +363,24 @@ async fn declared_keys_make_a_junction() {
     assert_eq!(first(&engine, people).await, json!({"title": "news", "person": [{"name": "Bob"}]}));
     let channels = json!({"table": "person", "columns": ["name"], "where": {"channel_via_member": {"some": {"title": "news"}}}});
     assert_eq!(first(&engine, channels).await, json!({"name": "Bob"}));
+}
+
+/// The view's own name would be taken for the view of the same row.
+#[tokio::test]
+async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
+    let database = Database::of(
+        "CREATE TABLE emp (id integer PRIMARY KEY, name text, boss_id integer REFERENCES emp);
+         CREATE VIEW emp_stats AS SELECT e.id, count(*) AS n FROM emp e JOIN emp r ON r.boss_id = e.id GROUP BY e.id;
+         INSERT INTO emp VALUES (1, 'boss', NULL), (2, 'ann', 1), (3, 'bob', 2);",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (table, name, of_key) in
+        [("emp", "emp_stats", "emp_stats_by_boss"), ("emp_stats", "emp", "emp_by_boss")]
+    {
+        let select = |name: &str| json!({"table": table, "include": {name: true}});
+        let refused = refused(&engine, "select", select(name)).await;
+        assert_eq!(refused.0, "unknown_relation", "{table}");
+        call(&engine, "admin", "select", select(of_key)).await.unwrap();
+    }
 }

@@ -19,6 +19,7 @@ async fn the_policies_for_delete_decide_what_is_deleted() {
          CREATE POLICY own_go ON liked FOR DELETE USING (person = 'ada');
          CREATE POLICY all_are_seen ON held FOR SELECT USING (true);
          CREATE POLICY all_change ON held FOR UPDATE USING (true);
+         CREATE POLICY none_goes ON held FOR DELETE USING (false);
          GRANT ALL ON liked, held TO liker;",
     )
     .await;

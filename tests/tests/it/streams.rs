@@ -15,7 +15,7 @@ use crate::program::{Era, Served, file, program};
 use crate::subscribe::{ORDERS, USERS};
 
 /// The stream of `subscriptions/listen` over HTTP.
-struct Stream(tokio::io::Lines<BufReader<TcpStream>>);
+pub(crate) struct Stream(tokio::io::Lines<BufReader<TcpStream>>);
 
 impl Stream {
     async fn open(server: &Served, filter: Value) -> Self {
@@ -23,7 +23,7 @@ impl Stream {
     }
 
     /// The same for a caller with a key.
-    async fn open_by(server: &Served, key: Option<&str>, filter: Value) -> Self {
+    pub(crate) async fn open_by(server: &Served, key: Option<&str>, filter: Value) -> Self {
         let (stream, body) = Self::ask(server, key, filter).await;
         stream.send(&body).await
     }
@@ -60,12 +60,12 @@ impl Stream {
     }
 
     /// The next message.
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         self.next_if_any().await.expect("a message")
     }
 
     /// The next message, unless the stream ends.
-    async fn next_if_any(&mut self) -> Option<Value> {
+    pub(crate) async fn next_if_any(&mut self) -> Option<Value> {
         let message = async {
             // A connection that is reset has ended, too.
             while let Ok(Some(line)) = self.0.next_line().await {

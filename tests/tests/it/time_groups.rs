@@ -50,6 +50,29 @@ async fn a_time_bucket_is_shown_in_its_zone_and_accepted_in_conditions() {
     }
 }
 
+/// An offset is that of ISO 8601: east of UTC where it is positive. PostgreSQL counts them west.
+#[tokio::test]
+async fn an_offset_is_ahead_of_utc() {
+    let engine = Database::of("CREATE TABLE tick (id integer PRIMARY KEY, at timestamptz); INSERT INTO tick VALUES (1, '2024-05-01T20:10:00Z')")
+        .await
+        .engine()
+        .await;
+    for (zone, hour) in [
+        ("+05:30", "2024-05-02T01:00:00+05:30"),
+        ("+0530", "2024-05-02T01:00:00+05:30"),
+        ("-3", "2024-05-01T17:00:00-03:00"),
+        ("Etc/GMT+3", "2024-05-01T17:00:00-03:00"),
+    ] {
+        let group = json!({"column": "at", "bucket": "hour", "time_zone": zone, "as": "it"});
+        let of = json!({"table": "tick", "group_by": [group], "measures": {"n": {"count": "*"}}});
+        let reply = call(&engine, "analyst", "aggregate", of).await.unwrap();
+        assert_eq!(rows(&reply)[0]["it"], hour, "{zone}");
+    }
+    let hour = json!({"at": {"part": "hour", "time_zone": "+05:30", "eq": 1}});
+    let found = call(&engine, "analyst", "select", json!({"table": "tick", "where": hour})).await;
+    assert_eq!(found.unwrap()["row_count"], 1);
+}
+
 #[tokio::test]
 async fn no_moment_is_too_far_away_to_be_told() {
     let engine = Database::of(FIXTURE).await.engine().await;
@@ -237,6 +260,7 @@ async fn invalid_buckets_and_parts_are_refused_with_their_place() {
             json!({"column": "at", "part": "hour", "time_zone": "Mars/Olympus"}),
             "/group_by/0/time_zone",
         ),
+        (json!({"column": "at", "part": "hour", "time_zone": "UTC+2"}), "/group_by/0/time_zone"),
     ] {
         let mut arguments = by(cut.clone());
         arguments["order_by"] = json!(["n"]);

@@ -6,7 +6,7 @@ use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::program::{file, program};
+use crate::program::{Served, file, program};
 
 #[tokio::test]
 async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
@@ -69,7 +69,11 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     }
     assert_eq!(nobody, [-32600; 7]);
     assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7, 8, 10]);
-    for id in [2, 3, 4, 5, 6, 8, 10] {
+    assert_eq!(
+        answers[&4].pointer("/result/structuredContent/error/code"),
+        Some(&json!("limit_exceeded"))
+    );
+    for id in [2, 3, 5, 6, 8, 10] {
         let error = &answers[&id]["error"];
         assert_eq!(error["code"], -32700, "{error}");
         assert!(
@@ -80,7 +84,8 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();
     let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
-    assert_eq!(told, 14, "{records}");
+    assert_eq!(told, 13, "{records}");
+    assert_eq!(records.matches("\"code\":\"limit_exceeded\"").count(), 1, "{records}");
 }
 
 /// Some clients send the text of the object, as the model wrote it: the model learns of that, not the client alone.
@@ -127,4 +132,71 @@ async fn arguments_that_are_no_object_are_an_error_of_the_tool() {
             assert_eq!(error["message"], "arguments must be an object");
         }
     }
+}
+
+/// In the newer protocol, no request is answered without its `_meta`, which cannot be read here.
+#[tokio::test]
+async fn what_cannot_be_read_is_told_in_both_eras() {
+    let database = Database::shop().await;
+    for revision in ["2025-11-25", "2026-07-28"] {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": revision,
+            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        let call = |id: u32, condition: &str| {
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"select","_meta":{meta},"arguments":{{"table":"users","where":{condition}}}}}}}"#
+            )
+        };
+        let mut lines = vec![];
+        if revision == "2025-11-25" {
+            let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+                "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}});
+            lines.push(begin.to_string());
+            let begun = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+            lines.push(begun.to_string());
+        }
+        let deep = ["[".repeat(200), "]".repeat(200)].concat();
+        for (id, condition) in [(1, "{\"user_id\": 1}"), (2, "{\"user_id\": 1e400}"), (3, &deep)] {
+            lines.push(call(id, condition));
+        }
+        let mut server = program(&["stdio", "--database-url", &database.url])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = server.stdin.take().unwrap();
+        let output = tokio::spawn(server.wait_with_output());
+        for line in &lines {
+            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+        drop(input);
+        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let told = |id: u32, place: &str| {
+            let mut answers =
+                output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            answers.find(|answer| answer["id"] == id)?.pointer(place).cloned()
+        };
+        assert_eq!(told(1, "/result/structuredContent/row_count"), Some(json!(1)), "{output}");
+        assert_eq!(told(2, "/error/code"), Some(json!(-32700)), "{revision}: {output}");
+        let code = told(3, "/result/structuredContent/error/code");
+        assert_eq!(code, Some(json!("limit_exceeded")), "{revision}: {output}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_are_too_deep_are_an_error_of_the_tool_over_http() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("MCP-Protocol-Version", "2025-11-25"),
+        ("Accept", "*/*"),
+    ];
+    let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    let call = format!(
+        r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"select","arguments":{{"table":"users","where":{deep}}}}}}}"#
+    );
+    let (status, answer) = server.send("POST", "/mcp", &headers, &call).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((status, &answer["id"]), (200, &json!(3)), "{answer}");
+    assert_eq!(answer["result"]["structuredContent"]["error"]["code"], "limit_exceeded");
 }

@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::{Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, object};
+use mcp_pg_tests::{Database, call, call_as, error, object, refused};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -257,4 +257,25 @@ async fn a_key_that_is_checked_later_is_told() {
     );
     let reply = error(&engine, "admin", "select", json!({"table": "never"})).await;
     assert!(reply["message"].as_str().unwrap().contains("never been refreshed"), "{reply}");
+}
+
+/// The default of a key says which row is meant, unless it is another at each call.
+#[tokio::test]
+async fn a_key_may_be_the_same_default_throughout_the_transaction() {
+    let database = Database::of(
+        "CREATE TABLE visits (page text, day date DEFAULT CURRENT_DATE, n integer, UNIQUE (page, day));
+         CREATE TABLE picked (page text, at timestamptz DEFAULT clock_timestamp(), n integer, UNIQUE (page, at));",
+    )
+    .await;
+    let engine = database.engine().await;
+    let count = |table: &str, second: &str| {
+        json!({"table": table, "data": {"page": "home", "n": {"$increment": 1}},
+            "on_conflict": {"columns": ["page", second], "do": "update"}})
+    };
+    for n in 1..=2 {
+        let reply = call(&engine, "operator", "insert", count("visits", "day")).await.unwrap();
+        assert_eq!(reply["rows"][0]["n"], n);
+    }
+    let refused = refused(&engine, "insert", count("picked", "at")).await;
+    assert_eq!(refused, ("missing_value".into(), "/data/at".into()));
 }

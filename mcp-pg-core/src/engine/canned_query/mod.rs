@@ -1,5 +1,6 @@
 //! Calls of canned queries: reads in a read-only transaction, and writes that are guarded and recorded.
 
+mod right;
 mod write;
 
 use serde_json::{Map, Value};

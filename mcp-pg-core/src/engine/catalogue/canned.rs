@@ -53,6 +53,11 @@ impl Canned {
         self.of_name(name).filter(|query| query.is_for(role))
     }
 
+    /// All queries, by name.
+    pub(in crate::engine) fn all(&self) -> impl Iterator<Item = &Arc<Query>> {
+        self.queries.values()
+    }
+
     /// The role's queries, by name.
     pub(in crate::engine) fn of_role<'c>(
         &'c self,
@@ -220,24 +225,27 @@ impl Canned {
     fn check_roles(&mut self, query: &Query, settings: &Settings) {
         let known: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
         let built_in = Role::built_in();
-        for name in query.roles.iter().flatten() {
-            // A query for the built-in roles may exist although roles are configured.
-            let named = |role: &Role| role.name == *name;
-            if !known.contains(&name.as_str()) && !built_in.iter().any(named) {
-                let message = match nearest(name, known.iter().copied()) {
-                    Some(near) => format!("there is no role {name:?}; did you mean {near}?"),
-                    None => format!("there is no role {name:?}; there are {}", known.join(", ")),
-                };
-                self.faults.push(query.roles_fault(message));
-            }
-        }
-        if !settings.roles.iter().any(|role| query.is_for(role)) {
-            let message = match query.roles {
-                _ if settings.roles.iter().any(|role| query.is_meant_for(role)) => {
-                    "no role may use it: GRANT EXECUTE on it, and USAGE on its schema, to a database role"
-                }
-                None => "no role may use it: name roles with @roles",
-                Some(_) => "no role has it",
+        // A query for the built-in roles may exist although roles are configured.
+        let is_known = |name: &String| {
+            known.contains(&name.as_str()) || built_in.iter().any(|role| role.name == *name)
+        };
+        let unknown: Vec<&String> =
+            query.roles.iter().flatten().filter(|name| !is_known(name)).collect();
+        if let Some(first) = unknown.first() {
+            let near = nearest(first, known.iter().copied()).filter(|_| unknown.len() == 1);
+            let rest = match near {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("there are {}", known.join(", ")),
+            };
+            let unknown: Vec<String> = unknown.iter().map(|name| format!("{name:?}")).collect();
+            let message = format!("there is no role {}; {rest}", unknown.join(" or "));
+            self.faults.push(query.roles_fault(message));
+        } else if !settings.roles.iter().any(|role| query.is_for(role)) {
+            let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+            let message = match (query.barred(meant), &query.roles) {
+                (Some(barred), _) => barred,
+                (None, None) => "no role may use it: name roles with @roles".to_owned(),
+                (None, Some(_)) => "no role has it".to_owned(),
             };
             self.faults.push(query.roles_fault(message));
         }

@@ -50,7 +50,7 @@ impl Made {
                 let text = value.to_string();
                 let known = match anew.is(table, position, is_new) {
                     true => Some(format!("$ref {index}.{place}.{name}")),
-                    false => self.place(table, position, &text).cloned(),
+                    false => self.place(table.name(), name, &text).cloned(),
                 };
                 if let Some(known) = known {
                     self.values.entry((table.name().clone(), name.clone(), text)).or_insert(known);
@@ -67,8 +67,7 @@ impl Made {
         value: &Value,
     ) {
         let text = value.to_string();
-        let Some((position, _)) = source.table.column(of) else { return };
-        if let Some(place) = self.place(source, position, &text).cloned() {
+        if let Some(place) = self.place(source.name(), of, &text).cloned() {
             self.values.entry((table.name().clone(), column.to_owned(), text)).or_insert(place);
         }
     }
@@ -87,30 +86,25 @@ impl Made {
         let Some(key) = key else { return };
         match self.rows.get(&(table.name().clone(), key.clone())) {
             Some(place) => *key = vec![(0, place.clone())],
-            None => key.iter_mut().for_each(|value| self.name_value(table, value)),
+            // With a value that was made, a key of several columns may lead to a row that existed.
+            None if key.len() == 1 => {
+                key.iter_mut().for_each(|value| self.name_value(table, value))
+            }
+            None => {}
         }
     }
 
     fn name_value(&self, table: &TableView, (position, text): &mut (usize, String)) {
-        if let Some(place) = self.place(table, *position, text) {
+        let column = table.table.columns.get(*position);
+        if let Some(place) = column.and_then(|column| self.place(table.name(), &column.name, text))
+        {
             text.clone_from(place);
         }
     }
 
-    /// The place of a value in the column: its own, or that of the row to which the column refers.
-    fn place(&self, table: &TableView, position: usize, text: &str) -> Option<&String> {
-        let of = |table: &TableName, column: &str| {
-            self.values.get(&(table.clone(), column.to_owned(), text.to_owned()))
-        };
-        let own =
-            table.table.columns.get(position).and_then(|column| of(table.name(), &column.name));
-        // No older row can refer to a new one by a foreign key, but it may by a declared relation or in a view.
-        own.or_else(|| {
-            table.table.foreign_keys.iter().find_map(|key| {
-                let at = key.columns.iter().position(|column| *column == position)?;
-                of(&key.table, key.references.get(at)?)
-            })
-        })
+    /// The place of a value in a column.
+    fn place(&self, table: &TableName, column: &str, text: &str) -> Option<&String> {
+        self.values.get(&(table.clone(), column.to_owned(), text.to_owned()))
     }
 }
 

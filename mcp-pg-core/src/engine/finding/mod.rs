@@ -17,7 +17,7 @@ impl Engine {
     ///
     /// What does not fit is not offered to callers. It is not an error of [`Engine::connect`], since the schema may change while the
     /// server runs. For missing schemas see [`Engine::posture`], for canned queries [`Engine::faults`], for session settings
-    /// [`Engine::refused_settings`].
+    /// [`Engine::refused_settings`] and [`Engine::refused_queries`].
     ///
     /// ```no_run
     /// use mcp_pg_core::policy::{Action, Grant, Role};

@@ -53,6 +53,10 @@ impl Engine {
         let (table, _) = plan.source();
         let explain = statement::explain(&plan, request.analyze.unwrap_or_default());
         let fetched = self.fetch(scope, &plan, &[&explain], record).await?;
+        if fetched.first().is_some_and(|fetched| fetched.too_large.is_some()) {
+            return Err(Error::exceeded("max_reply_bytes", "the plan is too long for a reply")
+                .hint("a condition on the partition key, for example, makes it shorter"));
+        }
         let lines = fetched.first().map(joined_lines).unwrap_or_default();
         let told: Value = serde_json::from_str(&lines).map_err(|error| {
             Error::new(Code::Internal, "the plan cannot be read").caused_by(error)

@@ -22,7 +22,7 @@ use crate::engine::record::Record;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Earlier, Plan, Reference, Scope, Source};
+use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
@@ -120,13 +120,17 @@ impl Engine {
         let earlier: Vec<Earlier<'_>> = earlier.collect();
         let dry_run = request.dry_run.unwrap_or_default();
         let mut operations = Vec::with_capacity(steps.len());
-        let mut references = Vec::new();
+        let (mut references, mut values) = (Vec::new(), 0);
         for (index, (step, derived)) in steps.iter().zip(&derived).enumerate() {
             let at = place(index);
             let scope = Scope { earlier: &earlier[..index], ..*scope };
             let operation =
                 Operation::new(&scope, &step.request, at.clone(), &self.cursors, derived);
             let mut operation = operation.map_err(|error| error.inside(&at))?;
+            if let Plan::Insert(plan) = &operation.plan {
+                values += plan.values();
+                InsertPlan::few(values).map_err(|error| error.inside(&at))?;
+            }
             let arguments = &request.operations[index].arguments;
             let known = scope.taken_from_earlier(step.table, arguments);
             let before: Vec<&Provenance> =
@@ -241,7 +245,10 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
     let mut read: Vec<Step<'_>> = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let at = place(index);
-        let request = step.request().map_err(|error| error.inside(&at))?;
+        let request = step.request().map_err(|error| match error.get_at() {
+            Some("/operation") => error.allowed(operations(scope)).inside(&at),
+            _ => error.inside(&at),
+        })?;
         let table = scope.view.table(request.table().unwrap_or_default());
         let table = table.map_err(|error| error.inside("/table").inside(&at))?;
         let name = step.name.as_deref();
@@ -253,6 +260,15 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
         read.push(Step { name, table, request });
     }
     Ok(read)
+}
+
+/// The operations that the role can use on some table.
+fn operations(scope: &Scope<'_>) -> impl Iterator<Item = &'static str> {
+    let actions = scope.view.actions();
+    request::Step::OPERATIONS.into_iter().filter(move |operation| {
+        let needs = if *operation == "aggregate" { "select" } else { operation };
+        actions.iter().any(|action| action.as_str() == needs)
+    })
 }
 
 fn place(index: usize) -> String {

@@ -11,6 +11,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::session::SessionSettings;
 use crate::error::{Code, Error, Result};
 
+/// The size of a row, in bytes, from which on the connection that received it is closed after use: its buffer keeps that size.
+const RECEIVED_MOST: usize = 16 << 20;
+
 /// A connection taken from the pool. If it is dropped during a statement, the statement is cancelled and the
 /// connection is not used again. If it is dropped in a transaction, that is rolled back. The session is reset before
 /// its next use if statements may have changed it.
@@ -20,6 +23,8 @@ pub(in crate::execute) struct Lease {
     state: State,
     /// Whether code of the database may have changed the session.
     changed: bool,
+    /// Whether its buffer has become too large to be kept.
+    swollen: bool,
     /// For the connection of a cancellation.
     tls: Arc<ClientConfig>,
     session: Arc<SessionSettings>,
@@ -42,7 +47,8 @@ impl Lease {
         session: Arc<SessionSettings>,
         under_way: TaskTrackerToken,
     ) -> Self {
-        Self { object: Some(object), state: State::Idle, changed: false, tls, session, under_way }
+        let (state, changed, swollen) = (State::Idle, false, false);
+        Self { object: Some(object), state, changed, swollen, tls, session, under_way }
     }
 
     /// The connection, which is then counted as running a statement.
@@ -63,6 +69,11 @@ impl Lease {
         self.state = State::Idle;
     }
 
+    /// Notes the size of a row that was received, in bytes.
+    pub(in crate::execute) fn received(&mut self, bytes: usize) {
+        self.swollen |= bytes > RECEIVED_MOST;
+    }
+
     /// Code is about to run that may change the session, which a rollback does not undo.
     pub(in crate::execute) fn change(&mut self) {
         self.changed = true;
@@ -73,6 +84,10 @@ impl Drop for Lease {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let Some(object) = self.object.take() else { return };
+        if self.swollen && !matches!(self.state, State::Statement) {
+            drop(Object::take(object));
+            return;
+        }
         let changed = self.changed.then(|| self.session.clone());
         let open = match (self.state, &changed) {
             (State::Idle, None) => return,

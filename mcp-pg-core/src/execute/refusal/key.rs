@@ -81,12 +81,13 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         [column] => format!("{}{}", place.written(), step(column)),
         _ => place.written(),
     };
-    let hint = match place.table.actions.contains(Action::Restore) {
-        true => {
-            "change the value, or insert with on_conflict on this key; if that row is archived, restore it"
-        }
-        false => "change the value, or insert with on_conflict on this key",
-    };
+    let mut hint = String::from("change the value");
+    if key.arbiter {
+        hint.push_str(", or insert with on_conflict on this key");
+    }
+    if place.table.actions.contains(Action::Restore) {
+        hint.push_str("; if that row is archived, restore it");
+    }
     named(Error::new(Code::UniqueViolation, message).at(at).hint(hint), &key.name, table)
 }
 

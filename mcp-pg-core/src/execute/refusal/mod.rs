@@ -227,7 +227,7 @@ pub(in crate::execute) fn raised(answer: &DbError, code: Code) -> Error {
 const UNREADABLE: &str = "22P02";
 
 /// For a parameter, PostgreSQL would say which one it is.
-const NO_PARAMETER: &str = "a policy, default, trigger or view of the table casts a text to a type that it does not fit: perhaps a claim of the caller, or a stored value";
+pub(crate) const NO_PARAMETER: &str = "a policy, default, trigger or view of the table casts a text to a type that it does not fit: perhaps a claim of the caller, or a stored value";
 
 /// A value does not fit its type. PostgreSQL's message is only about the value, but it says whose value it is for
 /// parameters only: any other quoted value may come from a row, through a view or a trigger.

@@ -77,9 +77,9 @@ fn suffixed<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> 
 fn foreign_word(name: &str, error: Error) -> Error {
     match name.to_ascii_lowercase().trim_start_matches(['$', '_']) {
         meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
-        "is_null" | "is_not_null" => error.hint(
-            "null means that there is no related row: {\"customer\": null}, {\"not\": {\"customer\": null}}",
-        ),
+        "is_null" | "is_not_null" => {
+            error.hint("the column is the key: {\"shipped_at\": {\"is_null\": true}}")
+        }
         "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
         "some" | "none" | "every" => error.hint(
             "some, none and every follow the name of a to-many relation; a to-one relation takes the condition itself",

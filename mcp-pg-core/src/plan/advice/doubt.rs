@@ -10,15 +10,18 @@ use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate
 use crate::schema::{Column, Family, Kind, Operator};
 use crate::value::day_after;
 
+/// The maximum length of a note, which may repeat a value of the caller's.
+const LONGEST: usize = 1_000;
+
 impl Predicate<'_> {
     /// The note on the caller's condition, if it matched no row.
     pub(crate) fn doubt(&self) -> Option<String> {
-        self.asked()?.doubtful()
+        self.asked()?.doubtful().filter(|note| note.len() <= LONGEST)
     }
 
     /// The note on a text that may exist in other letter case.
     pub(crate) fn letters_of_any_case(&self) -> Option<String> {
-        self.asked()?.cased()
+        self.asked()?.cased().filter(|note| note.len() <= LONGEST)
     }
 
     fn cased(&self) -> Option<String> {

@@ -33,6 +33,22 @@ impl<'v> Scope<'v> {
         })
     }
 
+    /// The error for a to-one relation that is asked whether it is null, as a column is.
+    pub(in crate::plan) fn not_nullable(
+        &self,
+        subject: &TableView,
+        hop: &Hop<'_>,
+        key: &str,
+    ) -> Option<Error> {
+        let asked = matches!(key, "is_null" | "is_not_null") && hop.table.column(key).is_none();
+        let name = subject.relation_name(hop.relation);
+        asked.then(|| {
+            Error::new(Code::UnknownOperator, format!("a to-one relation takes no {key:?}")).hint(
+                format!("null means that there is no related row: {{{name:?}: null}}, {{\"not\": {{{name:?}: null}}}}"),
+            )
+        })
+    }
+
     /// The error for a to-many relation without `some`, `none` or `every`.
     pub(in crate::plan) fn unquantified(
         &self,

@@ -43,6 +43,7 @@ impl<'v> Parser<'_, 'v> {
             return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
         }
         let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
+        self.totals = of.totals().iter().map(|total| total.depth).fold(self.totals, usize::max);
         // Each operator tests the whole expression.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;

@@ -22,7 +22,32 @@ pub fn filter<'v>(
     object: &Map<String, Value>,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    Parser { scope, nodes: 0, depth: 0, ways: 0 }.object(table, object, at)
+    measured(scope, table, object, at).map(|(condition, _)| condition)
+}
+
+/// How large a condition is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::plan) struct Size {
+    /// Its parts, including those of the conditions of totals in it.
+    pub(in crate::plan) parts: usize,
+    /// How deeply totals are nested in it.
+    pub(in crate::plan) totals: usize,
+}
+
+/// As [`filter`], with the size of the condition.
+///
+/// # Errors
+///
+/// As [`filter`].
+pub(in crate::plan) fn measured<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    object: &Map<String, Value>,
+    at: &str,
+) -> Result<(Predicate<'v>, Size)> {
+    let mut parser = Parser { scope, nodes: 0, depth: 0, ways: 0, totals: 0 };
+    let condition = parser.object(table, object, at)?;
+    Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
 }
 
 /// Parses conditions, and counts their parts.
@@ -33,6 +58,8 @@ pub(super) struct Parser<'s, 'v> {
     depth: usize,
     /// The number of relations to the row that the condition is about.
     pub(super) ways: usize,
+    /// How deeply totals are nested.
+    pub(super) totals: usize,
 }
 
 impl<'v> Parser<'_, 'v> {
@@ -236,6 +263,12 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         if hop.is_to_one() {
+            let asked = object
+                .keys()
+                .find_map(|key| Some((key, self.scope.not_nullable(subject, &hop, key)?)));
+            if let Some((key, error)) = asked {
+                return Err(error.at(below(at, key)));
+            }
             return self.quantified(hop, Quantifier::Some, object, at);
         }
         let mut all = Vec::with_capacity(object.len());

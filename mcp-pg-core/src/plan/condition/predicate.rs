@@ -151,6 +151,24 @@ impl Predicate<'_> {
         self.asked()?.lacks()
     }
 
+    /// The first relation of which the caller's part of a request's condition wants some row, although archived ones are left out.
+    pub(crate) fn wants_some(&self) -> Option<&Hop<'_>> {
+        self.asked()?.leads()
+    }
+
+    fn leads(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::leads)
+            }
+            Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
+                let archived = hop.leaves_out_archived();
+                Some(&**hop).filter(|_| archived).or_else(|| filter.leads())
+            }
+            _ => None,
+        }
+    }
+
     fn lacks(&self) -> Option<&Hop<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {

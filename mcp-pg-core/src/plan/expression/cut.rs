@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, step};
 use crate::plan::{Operand, Reached};
+use crate::policy::shown;
 use crate::schema::DataType;
+use crate::value::is_posix_zone;
 
 /// A truncation or a field of points in time.
 #[derive(Debug, Clone)]
@@ -85,7 +87,8 @@ impl Cut {
             ));
         }
         let at = || format!("{place}/time_zone");
-        let zone = zone.map(|zone| Operand::text(Some(zone.to_owned()), at()));
+        let zone = zone.map(time_zone).transpose()?;
+        let zone = zone.map(|zone| Operand::text(Some(zone), at()));
         let naive = data_type.is_timestamp() && !data_type.is_zoned();
         Ok(cut.map(|(part, times, unit)| Self { part, times, unit, zone, naive }))
     }
@@ -99,6 +102,27 @@ impl Cut {
             false => of.shared_base(),
         }
     }
+}
+
+/// A time zone as PostgreSQL reads it: that counts offsets west of UTC, ISO 8601 east.
+fn time_zone(zone: &str) -> Result<String> {
+    if is_posix_zone(zone) {
+        let message = format!("{} is a name with an offset", shown(zone));
+        return Err(Error::new(Code::InvalidValue, message)
+            .at("/time_zone")
+            .hint("\"+02:00\" is two hours ahead of UTC; or a name: \"Europe/Berlin\""));
+    }
+    let is_digit = |c: char| c.is_ascii_digit();
+    let turned = |from: char, to: char| {
+        let offset = zone.strip_prefix(from)?;
+        match offset.split_at_checked(2) {
+            Some((hours, minutes)) if minutes.len() == 2 && offset.chars().all(is_digit) => {
+                Some(format!("{to}{hours}:{minutes}"))
+            }
+            _ => Some(format!("{to}{offset}")),
+        }
+    };
+    Ok(turned('+', '-').or_else(|| turned('-', '+')).unwrap_or_else(|| zone.to_owned()))
 }
 
 /// A text member of a group's object.

@@ -8,7 +8,8 @@ use super::arithmetic::{Arithmetic, Expression, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::aggregate::measure::has;
-use crate::plan::{Counted, Function, Predicate, Reached, Scope, filter};
+use crate::plan::condition::filter::{self, Size};
+use crate::plan::{Counted, Function, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
 
@@ -25,6 +26,10 @@ pub struct Total<'v> {
     pub of: Option<Expression<'v>>,
     /// The columns of that value, as the row itself reaches them.
     pub(in crate::plan) columns: Vec<Reached<'v>>,
+    /// The number of parts of the condition.
+    pub(in crate::plan) conditions: usize,
+    /// How deeply totals are nested: 1 for one without others in it.
+    pub(in crate::plan) depth: usize,
 }
 
 /// The functions, by the names that requests have for them.
@@ -70,9 +75,9 @@ impl<'v> Total<'v> {
         !matches!(self.function, Function::Count | Function::Sum)
     }
 
-    /// How many parts it has, the condition aside.
+    /// How many parts it has.
     pub(in crate::plan) fn parts(&self) -> usize {
-        1 + self.of.as_ref().map_or(0, Expression::parts)
+        1 + self.conditions + self.of.as_ref().map_or(0, Expression::parts)
     }
 
     /// The column whose type it has: a point in time is the first or the last of several. All else is a number.
@@ -121,14 +126,19 @@ impl<'v> Parser<'_, 'v> {
                 .at(at)
                 .hint(format!("the column itself: \"{relation}.…\"")));
         }
-        let met = match object.get(WHERE) {
-            None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => filter(scope, hop.table, inner, &below(outside, WHERE))?,
+        let (met, size) = match object.get(WHERE) {
+            None | Some(Value::Null) => (Predicate::always(), Size::default()),
+            Some(Value::Object(inner)) => {
+                filter::measured(scope, hop.table, inner, &below(outside, WHERE))?
+            }
             Some(_) => {
                 let error = Error::new(Code::InvalidValue, "where is a condition object");
                 return Err(error.at(below(outside, WHERE)));
             }
         };
+        for _ in 0..size.parts {
+            self.count(outside, depth)?;
+        }
         let of = match function {
             Function::Count => None,
             _ => {
@@ -153,8 +163,16 @@ impl<'v> Parser<'_, 'v> {
             Reached { hops, ..of.clone() }
         };
         let columns = of.iter().flat_map(Expression::columns).map(along).collect();
-        let rows = Counted { hop, filter: met };
-        Ok(Expression::Total(Box::new(Total { function, rows, of, columns })))
+        let inner = of.iter().flat_map(Expression::totals).map(|total| total.depth);
+        let nested = 1 + inner.fold(size.totals, usize::max);
+        let most = scope.view.limits.max_depth;
+        if nested > most {
+            let message = format!("totals may be nested at most {most} levels deep");
+            return Err(Error::exceeded("max_depth", message).at(outside));
+        }
+        let (rows, conditions) = (Counted { hop, filter: met }, size.parts);
+        let total = Total { function, rows, of, columns, conditions, depth: nested };
+        Ok(Expression::Total(Box::new(total)))
     }
 
     /// Refuses a value that a function does not apply to.

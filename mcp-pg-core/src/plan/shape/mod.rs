@@ -322,7 +322,7 @@ impl Shaped for Expression<'_> {
 impl Shaped for Total<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         // Its columns are those of what it is a total of.
-        let Self { function, rows, of, columns: _ } = self;
+        let Self { function, rows, of, columns: _, conditions: _, depth: _ } = self;
         shape.tag(*function as u8);
         rows.add_to(shape);
         shape.maybe(of.as_ref());

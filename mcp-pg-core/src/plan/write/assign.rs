@@ -9,7 +9,7 @@ use crate::plan::advice;
 use crate::plan::expression::period;
 use crate::plan::{Expression, Operand, Period, Scope, Source};
 use crate::policy::{Action, Mask, Sealed, TableView};
-use crate::schema::{Column, Family, Identity};
+use crate::schema::{Column, Family, Identity, TableKind};
 use crate::value::Decimal;
 
 /// An assignment to a column.
@@ -157,6 +157,8 @@ impl<'v> Scope<'v> {
             "the server counts changes in it"
         } else if table.is_preset(&column.name, written.action()) {
             "the server sets it: leave it out"
+        } else if table.table.kind == TableKind::View {
+            "through this view it can only be read"
         } else {
             "the caller's role may only read it"
         };

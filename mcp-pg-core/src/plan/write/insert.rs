@@ -35,6 +35,9 @@ pub struct InsertPlan<'v> {
     pub list: bool,
 }
 
+/// The maximum number of values that a request may insert.
+const VALUES_MOST: usize = 1_000_000;
+
 impl<'v> InsertPlan<'v> {
     /// The plan of an insert.
     ///
@@ -52,6 +55,7 @@ impl<'v> InsertPlan<'v> {
 
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
         let mut columns = given_columns(scope, table, &rows, &at)?;
+        Self::few(rows.len() * columns.len())?;
         let presets = scope.presets(table, Action::Insert)?;
         let given = columns.len();
         // Blind indexes of what is given, in the order of their columns.
@@ -111,6 +115,27 @@ impl InsertPlan<'_> {
             !row.is_some_and(|row| matches!(row.get(*place), Some(Assign::Default)))
         });
         given.map(|(_, column)| *column).collect()
+    }
+
+    /// Refuses too many values in the inserts of a request. Each row of an insert has one for every column that any of its rows
+    /// gives.
+    ///
+    /// # Errors
+    ///
+    /// `limit_exceeded`
+    pub(crate) fn few(values: usize) -> Result<()> {
+        if values <= VALUES_MOST {
+            return Ok(());
+        }
+        let message = format!("a request may insert at most {VALUES_MOST} values, not {values}");
+        Err(Error::new(Code::LimitExceeded, message)
+            .at("/data")
+            .hint("each row counts with all columns that any row of its insert gives: insert rows with the same columns together"))
+    }
+
+    /// The number of its values.
+    pub(crate) fn values(&self) -> usize {
+        self.rows.len() * self.columns.len()
     }
 
     /// Whether there is a condition that its rows must meet.

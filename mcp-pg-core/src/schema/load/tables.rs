@@ -39,6 +39,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
         estimated_rows: row
             .try_get::<_, Option<f64>>("estimated_rows")?
             .map(|rows| rows.round() as u64),
+        of_extension: row.try_get("of_extension")?,
         fills_rows: row.try_get("fills_rows")?,
         has_heirs: row.try_get("has_heirs")?,
         ancestors: Vec::new(),

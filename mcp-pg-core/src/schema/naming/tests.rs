@@ -1,4 +1,4 @@
-use super::stem;
+use super::link::stem;
 use crate::name::TableName;
 use crate::schema::{
     Column, DataType, ForeignKey, Found, Key, Privileges, Relation, RelationNames, RowSecurity,
@@ -15,6 +15,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         name: TableName::new(schema, name),
         oid: 0,
         kind: TableKind::Table,
+        of_extension: false,
         fills_rows: false,
         has_heirs: false,
         ancestors: Vec::new(),
@@ -68,6 +69,16 @@ fn named(schema: &Schema, table: &str) -> Vec<String> {
     schema.relations[position].iter().map(line).collect()
 }
 
+/// The unambiguous names of the table's relations that a name may mean.
+fn found<'s>(schema: &'s Schema, table: &str, name: &str) -> Vec<&'s str> {
+    let position = schema.position(&TableName::new("public", table)).unwrap();
+    match Relation::find(&schema.relations[position], name) {
+        Found::One(relation) => vec![relation.unambiguous.as_str()],
+        Found::Ambiguous(names) => names,
+        Found::Unknown => vec![],
+    }
+}
+
 #[test]
 fn two_keys_to_one_table_are_told_apart_by_their_columns() {
     let film = table("public", "film", &["id", "language_id", "original_language_id", "dubbed"], 1);
@@ -109,6 +120,29 @@ fn a_name_that_is_a_keys_own_column_is_that_key() {
         let artist = schema.position(&TableName::new("public", "artist")).unwrap();
         let found = Relation::find(&schema.relations[artist], name);
         assert!(matches!(found, Found::One(one) if one.columns == [(column, 0)]), "{name}");
+    }
+}
+
+#[test]
+fn what_several_lead_to_is_ambiguous() {
+    let order = table("public", "order", &["id", "customer_id", "created_by"], 1);
+    let order = references(order, &[1], "users", &["id"]);
+    let order = references(order, &[2], "users", &["id"]);
+    let joined = |name: &str, columns: &[&str], key: usize| {
+        let junction = references(table("public", name, columns, key), &[0], "film", &["id"]);
+        references(junction, &[1], "person", &["id"])
+    };
+    let casting = joined("casting", &["film_id", "person_id", "role"], 3);
+    let director = joined("director", &["film_id", "person_id"], 2);
+    let others = ["users", "film", "person"].map(|name| table("public", name, &["id"], 1));
+    let schema = schema([vec![order, casting, director], others.into()].concat());
+    for (table, name, expected) in [
+        ("order", "users", vec!["order_customer_id_fkey", "order_created_by_fkey"]),
+        ("order", "customer", vec!["order_customer_id_fkey"]),
+        ("order", "created_by", vec!["order_created_by_fkey"]),
+        ("film", "person", vec!["person_via_director", "person_via_casting"]),
+    ] {
+        assert_eq!(found(&schema, table, name), expected, "{table}.{name}");
     }
 }
 
@@ -224,6 +258,33 @@ fn a_table_joined_to_itself_has_a_name_for_each_direction() {
 }
 
 #[test]
+fn a_composite_key_is_named_by_the_column_that_no_other_key_has() {
+    let project =
+        table("public", "projects", &["tenant_id", "project_id", "owner_id", "lead_id"], 2);
+    let project = references(project, &[0, 2], "members", &["tenant_id", "member_id"]);
+    let project = references(project, &[0, 3], "members", &["tenant_id", "member_id"]);
+    let member = table("public", "members", &["tenant_id", "member_id", "manager_id"], 2);
+    let member = references(member, &[0, 2], "members", &["tenant_id", "member_id"]);
+    // Each column of its keys is in its primary key.
+    let joined = table("public", "joined", &["tenant_id", "project_id", "member_id"], 3);
+    let joined = references(joined, &[0, 1], "projects", &["tenant_id", "project_id"]);
+    let joined = references(joined, &[0, 2], "members", &["tenant_id", "member_id"]);
+    let schema = schema(vec![project, member, joined]);
+    for (table, name, expected) in [
+        ("projects", "owner", "projects_tenant_id_owner_id_fkey"),
+        ("projects", "lead", "projects_tenant_id_lead_id_fkey"),
+        ("projects", "joined_by_project", "joined_by_project"),
+        ("members", "manager", "members_tenant_id_manager_id_fkey"),
+        ("members", "projects_by_owner", "projects_by_owner"),
+        ("members", "projects_by_tenant_owner", "projects_by_owner"),
+        ("members", "members_by_manager", "members_by_manager"),
+        ("members", "joined_by_member", "joined_by_member"),
+    ] {
+        assert_eq!(found(&schema, table, name), [expected], "{table}.{name}");
+    }
+}
+
+#[test]
 fn a_composite_key_is_named_by_all_of_its_columns() {
     let line = table("public", "line", &["id", "number", "tenant_id"], 1);
     let line = references(line, &[1, 2], "order", &["number", "tenant_id"]);
@@ -285,6 +346,9 @@ fn only_a_last_word_that_says_key_is_dropped() {
         ("customerID", "customer"),
         ("GRID", "GRID"),
         ("ID", "ID"),
+        ("Manager Id", "Manager"),
+        ("Manager_Id", "Manager"),
+        ("order id", "order"),
     ] {
         assert_eq!(stem(column).short, short);
     }

@@ -56,6 +56,8 @@ FROM (
              WHERE tree.isleaf)
            WHEN c.reltuples >= 0 THEN c.reltuples::float8
          END                     AS estimated_rows,
+         EXISTS (SELECT FROM pg_catalog.pg_depend e
+                 WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e') AS of_extension,
          c.relrowsecurity        AS row_security,
          c.relforcerowsecurity   AS row_security_forced,
          pg_catalog.pg_get_userbyid(c.relowner) AS owned_by,
@@ -77,11 +79,11 @@ FROM (
            WHERE i.inhparent = c.oid AND home.nspname <> '_timescaledb_internal') AS has_heirs,
          coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
          coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS can_select_whole,
-         (possible.events & 8) <> 0
+         (possible.events & beneath.events & 8) <> 0 AND permitted.commands ~ '[*a]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
-         (possible.events & 4) <> 0
+         (possible.events & beneath.events & 4) <> 0 AND permitted.commands ~ '[*w]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), false) AS can_update,
-         (possible.events & 16) <> 0
+         (possible.events & beneath.events & 16) <> 0 AND permitted.commands ~ '[*d]'
            AND coalesce(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS can_delete
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -101,6 +103,36 @@ FROM (
              ELSE pg_catalog.pg_relation_is_updatable(c.oid, true)
            END AS events
   ) possible
+  -- The same bits of the commands that the login may use on what an updatable view writes to as its caller.
+  CROSS JOIN LATERAL (
+    SELECT CASE
+             WHEN c.oid IN (SELECT i.oid FROM invoking i) AND NOT EXISTS (
+               SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 64 = 64) THEN (
+               SELECT coalesce(pg_catalog.bit_or(
+                 CASE WHEN pg_catalog.has_any_column_privilege(b.oid, 'INSERT') THEN 8 ELSE 0 END
+                 | CASE WHEN pg_catalog.has_any_column_privilege(b.oid, 'UPDATE') THEN 4 ELSE 0 END
+                 | CASE WHEN pg_catalog.has_table_privilege(b.oid, 'DELETE') THEN 16 ELSE 0 END), 0)
+               FROM pg_catalog.pg_rewrite r
+               JOIN pg_catalog.pg_depend d
+                 ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid
+               JOIN pg_catalog.pg_class b ON b.oid = d.refobjid AND b.relkind IN ('r', 'p', 'v', 'f')
+               WHERE r.ev_class = c.oid AND r.rulename = '_RETURN')
+             ELSE 28
+           END AS events
+  ) beneath
+  -- The commands that some policy permits, as pg_policy has them; no write passes row-level security without one.
+  CROSS JOIN LATERAL (
+    SELECT CASE
+             WHEN pg_catalog.row_security_active(c.oid) THEN (
+               SELECT pg_catalog.concat(pg_catalog.string_agg(p.polcmd::text, ''))
+               FROM pg_catalog.pg_policy p
+               WHERE p.polrelid = c.oid AND p.polpermissive AND EXISTS (
+                 SELECT FROM pg_catalog.unnest(p.polroles) r (oid)
+                 WHERE r.oid = 0 OR pg_catalog.pg_has_role(r.oid, 'USAGE')))
+             ELSE '*'
+           END AS commands
+  ) permitted
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
     AND NOT c.relispartition
     AND n.nspname = ANY ($1)

@@ -32,6 +32,14 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     if scalar == Scalar::Timestamp && time.is_some_and(is_elsewhere) {
         return Err(lost("a time in a zone", "2024-01-31T13:45:00"));
     }
+    let mut words = time.into_iter().flat_map(str::split_whitespace).map(zone);
+    if words.any(is_posix_zone) {
+        return Err(Reason::Because {
+            message: format!("{text:?} has a zone with an offset, which PostgreSQL counts west of UTC"),
+            hint: "give the offset alone, 2024-01-31T10:00:00+02:00, or a name, 2024-01-31 10:00 Europe/Paris"
+                .to_owned(),
+        });
+    }
     if scalar == Scalar::Date && time.is_some_and(|time| is_elsewhere(time) || !is_midnight(time)) {
         return Err(lost("a date with a time", "2024-01-31"));
     }
@@ -70,6 +78,15 @@ fn lost(what: &str, form: &str) -> Reason {
     }
 }
 
+/// Whether a time zone is a name followed by an offset, which PostgreSQL counts west of UTC: `UTC+2` is two hours behind it.
+pub(crate) fn is_posix_zone(zone: &str) -> bool {
+    zone.split_once(['+', '-']).is_some_and(|(name, offset)| {
+        let digits = offset.starts_with(|first: char| first.is_ascii_digit());
+        let counts = offset.contains(|c| !matches!(c, '0' | ':'));
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphabetic()) && digits && counts
+    })
+}
+
 /// Whether a time is midnight, so that a `date` loses nothing. An era is no time.
 fn is_midnight(time: &str) -> bool {
     let clock = time.trim_start().bytes();
@@ -78,10 +95,14 @@ fn is_midnight(time: &str) -> bool {
         .all(|c| matches!(c, b'0' | b':' | b'.'))
 }
 
+/// What follows the time of day in a word.
+fn zone(time: &str) -> &str {
+    time.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'))
+}
+
 /// Whether a time is followed by a zone other than UTC, which PostgreSQL would ignore.
 fn is_elsewhere(time: &str) -> bool {
-    let zone = time.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'));
-    zone.split_whitespace().any(|word| {
+    zone(time).split_whitespace().any(|word| {
         let known = ["Z", "UTC", "GMT", "AM", "PM", "BC", "AD"];
         let offset = word.strip_prefix(['+', '-']);
         let none = offset.is_some_and(|offset| offset.bytes().all(|c| matches!(c, b'0' | b':')));
@@ -190,6 +211,27 @@ mod tests {
         ] {
             let told = check(scalar, text);
             assert_eq!(!matches!(told, Err(Reason::Because { .. })), fits, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_offset_from_a_name_is_refused() {
+        for (zone, refused) in [
+            ("UTC+2", true),
+            ("GMT-05:30", true),
+            ("CET-1CEST", true),
+            ("UTC+0", false),
+            ("GMT", false),
+            ("+02:00", false),
+            ("Etc/GMT+2", false),
+            ("America/Port-au-Prince", false),
+            ("EST5EDT", false),
+        ] {
+            assert_eq!(is_posix_zone(zone), refused, "{zone}");
+            for text in [format!("2024-01-31 10:00 {zone}"), format!("2024-01-31T10:00{zone}")] {
+                let told = check(Scalar::TimestampTz, &text);
+                assert_eq!(matches!(told, Err(Reason::Because { .. })), refused, "{text}");
+            }
         }
     }
 

@@ -91,6 +91,7 @@ fn rights(settings: &Settings, grantee: &str, patterns: &Patterns<'_>) -> Vec<St
     if own().any(|(_, privileges)| privileges.insert) {
         rights.extend(on_sequences(settings, grantee));
     }
+    rights.extend(super::functions::grants(settings, grantee));
     rights
 }
 
@@ -108,12 +109,13 @@ fn print_unless_decided(
   IF EXISTS (
     SELECT FROM pg_roles r
     JOIN pg_roles m ON pg_has_role(r.oid, m.oid, 'USAGE')
-    JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = m.oid AND d.deptype IN ('a', 'o')
+    LEFT JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = m.oid AND d.deptype IN ('a', 'o')
      AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
     LEFT JOIN pg_default_acl a ON d.classid = 'pg_default_acl'::regclass AND a.oid = d.objid
-    JOIN pg_namespace n ON n.oid IN (c.relnamespace, a.defaclnamespace) OR a.defaclnamespace = 0
-    WHERE n.nspname IN ({schemas}) AND r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
+    LEFT JOIN pg_namespace n ON n.oid IN (c.relnamespace, a.defaclnamespace) OR a.defaclnamespace = 0
+    WHERE (n.nspname IN ({schemas}) OR m.rolname IN ('pg_read_all_data', 'pg_write_all_data'))
+      AND r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
   ) THEN
     RAISE NOTICE 'role % keeps the rights that it has on tables here, and is granted no others. Grant it yourself what it needs; check reports what is missing', {role};
     RETURN;

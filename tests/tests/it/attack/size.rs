@@ -153,3 +153,30 @@ async fn a_name_of_any_number_of_parts_is_no_work() {
         }
     }
 }
+
+/// Each total is a query of its own, and so is each one in its condition.
+#[tokio::test]
+async fn totals_within_totals_share_the_bounds_of_one_request() {
+    let engine = Database::of(
+        "CREATE TABLE node (id integer PRIMARY KEY, a integer REFERENCES node, b integer REFERENCES node);
+         INSERT INTO node VALUES (1, NULL, NULL), (2, 1, 1);",
+    )
+    .await
+    .engine()
+    .await;
+    let total = |inner: Value| json!({"compute": {"count": "node_by_a", "where": inner, "gte": 0}});
+    let nested = |times: usize| (0..times).fold(json!({"id": {"gt": 0}}), |inner, _| total(inner));
+    let beside = |times: usize, inner: &Value| json!({"or": vec![total(inner.clone()); times]});
+    for (condition, fits) in [
+        (nested(4), true),
+        (nested(17), false),
+        (beside(5, &beside(3, &json!({}))), true),
+        (beside(20, &beside(20, &json!({}))), false),
+    ] {
+        let select = json!({"table": "node", "where": condition});
+        match call(&engine, "analyst", "select", select).await {
+            Ok(reply) => assert!(fits && reply["row_count"] == 2, "{condition}"),
+            Err(error) => assert!(!fits && error.code().as_str() == "limit_exceeded", "{error}"),
+        }
+    }
+}

@@ -15,6 +15,7 @@ use crate::auth_api_key::tools;
 use crate::canned::directory;
 use crate::issuer::{SIGNERS, claims, ec, jwt};
 use crate::program::{Era, Served, file, run};
+use crate::streams::Stream;
 
 /// An issuer's key set behind a URL, and how often it was read.
 struct Published {
@@ -152,4 +153,22 @@ async fn check_notes_keys_that_make_tokens() {
                 .await;
         assert_eq!(ended.out.contains("which make tokens"), noted, "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn streams_end_when_the_issuer_changes_its_keys() {
+    let database = Database::shop().await;
+    let (old, new) = (ec(), ec());
+    let published = publish(json!({"keys": [old.jwk("1")]})).await;
+    let server = start(&database, &jwt(&format!("jwks_url = {:?}", published.url))).await;
+    let token = old.sign(Some("1"), &claims(json!({})));
+    let filter = json!({"toolsListChanged": true});
+    let mut stream = Stream::open_by(&server, Some(&token), filter).await;
+    stream.next().await;
+    // Once the server has noted the keys.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    *published.keys.lock().await = json!({"keys": [new.jwk("2")]});
+    assert_eq!(status(&server, &new.sign(Some("2"), &claims(json!({})))).await, 200);
+    let ended = async { while stream.next_if_any().await.is_some() {} };
+    tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the stream goes on");
 }

@@ -71,6 +71,10 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     });
     let engine = database.engine_with(settings).await;
     assert_eq!(faults(&engine), [] as [&str; 0]);
+    let refused = engine.refused_queries().await.unwrap();
+    let expected =
+        "secret.sql:2:1: roles.viewer may not run it: permission denied for table hidden";
+    assert!(refused.len() == 1 && refused[0].ends_with(expected), "{refused:?}");
     let caller = Principal::new("tester", "viewer");
     let own = caller.clone().claim("types", "2");
     let reply = call_as(&engine, &own, "titles", json!({})).await.unwrap();
@@ -136,11 +140,16 @@ async fn built_in_roles_may_be_named_beside_configured_ones() {
     let files = [
         ("both.sql", "-- @roles analyst, clerk\nSELECT 1 AS one"),
         ("gone.sql", "-- @roles analyst, operator\nSELECT 1 AS one"),
+        ("none.sql", "-- @roles one, two\nSELECT 1 AS one"),
     ];
     let mut settings = settings(directory(files));
     settings.roles = vec![Role::everywhere("clerk", [Action::Select])];
     settings.default_role = "clerk".into();
     let engine = Database::empty().await.engine_with(settings).await;
-    assert_eq!(faults(&engine), ["gone.sql:1:4: no role has it"]);
+    let expected = [
+        "gone.sql:1:4: no role has it",
+        "none.sql:1:4: there is no role \"one\" or \"two\"; there are clerk",
+    ];
+    assert_eq!(faults(&engine), expected);
     assert_eq!(names(&engine, "clerk"), ["both"]);
 }

@@ -1,5 +1,6 @@
 //! Writes that need the user's confirmation, in both eras of the protocol.
 
+mod existing_rows;
 mod http;
 mod own_tools;
 mod same_rows;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::canned::directory;
 
-const FIXTURE: &str = r#"
+pub(super) const FIXTURE: &str = r#"
     CREATE TABLE tag (id integer PRIMARY KEY, name text, at timestamptz DEFAULT clock_timestamp(), rate integer DEFAULT 3);
     CREATE TABLE mail (id integer PRIMARY KEY, email text, active boolean, body text);
     CREATE UNIQUE INDEX ON mail (email) WHERE active;
@@ -33,7 +33,7 @@ const FIXTURE: &str = r#"
     CREATE TABLE stay (id serial PRIMARY KEY, span tstzrange, of tstzrange);
     INSERT INTO stay (id) VALUES (900);"#;
 
-async fn engine(database: &Database) -> Engine {
+pub(super) async fn engine(database: &Database) -> Engine {
     let mut role = Role::everywhere("careful", Action::ALL);
     role.confirm = [Action::Update, Action::Delete].into_iter().collect();
     let queries = directory([
@@ -64,7 +64,7 @@ async fn engine(database: &Database) -> Engine {
 }
 
 /// The question that the call must ask, and what it is about.
-async fn asked(
+pub(super) async fn asked(
     engine: &Engine,
     tool: &str,
     arguments: &Value,
@@ -353,35 +353,4 @@ async fn rows_without_a_key_are_told_apart_by_what_a_mask_covers_too() {
     let again = asked(&engine, "update", &update, Some(&agreed)).await;
     let (_, agreed) = again.expect("another question");
     assert!(asked(&engine, "update", &update, Some(&agreed)).await.is_none());
-}
-
-/// A key may be taken from elsewhere by a trigger: an existing row that it meets is another one then.
-#[tokio::test]
-async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_it() {
-    let database = Database::of(FIXTURE).await;
-    let more = "CREATE TABLE pick (n integer); INSERT INTO pick VALUES (1);
-         CREATE TABLE ticket (k integer PRIMARY KEY, note text);
-         CREATE FUNCTION picked() RETURNS trigger LANGUAGE plpgsql AS
-             $$ BEGIN new.k := (SELECT n FROM pick); RETURN new; END $$;
-         CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked();";
-    database.sql(more).await;
-    let engine = engine(&database).await;
-    let ticket =
-        json!({"operation": "insert", "as": "t", "table": "ticket", "data": {"note": "x"}});
-    let key = json!({"$ref": "t.k"});
-    for met in [
-        json!({"operation": "delete", "table": "tag", "where": {"id": key}}),
-        json!({"operation": "insert", "table": "tag", "data": {"id": key, "name": "over"},
-            "on_conflict": {"columns": ["id"], "do": "update", "update": ["name"]}}),
-    ] {
-        database.sql("UPDATE pick SET n = 1; DELETE FROM ticket").await;
-        let operations = json!({"operations": [ticket, met]});
-        let (_, agreed) =
-            asked(&engine, "transaction", &operations, None).await.expect("a question");
-        database.sql("UPDATE pick SET n = 2").await;
-        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
-        let (_, agreed) = again.unwrap_or_else(|| panic!("{operations}: done to another row"));
-        assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
-        database.sql("INSERT INTO tag VALUES (2, 'two') ON CONFLICT DO NOTHING").await;
-    }
 }

@@ -165,3 +165,28 @@ async fn rows_of_defaults_alone_are_written_at_once() {
     let writers = "SELECT count(DISTINCT xmin::text)::text FROM made";
     assert_eq!(database.value(writers).await.as_deref(), Some("1"));
 }
+
+#[tokio::test]
+async fn rows_with_different_columns_do_not_multiply_without_bound() {
+    let columns: Vec<String> = (0..400).map(|n| format!("c{n} integer")).collect();
+    let wide = format!("CREATE TABLE wide (id integer PRIMARY KEY, {})", columns.join(", "));
+    let engine = Database::of(&wide).await.engine().await;
+    let row = |n: usize| json!({"id": n, format!("c{}", n % 400): n});
+    for (count, fits) in [(2_000, true), (4_000, false)] {
+        let data: Vec<Value> = (0..count).map(row).collect();
+        let insert = json!({"table": "wide", "data": data, "dry_run": true, "returning": []});
+        match call(&engine, "operator", "insert", insert).await {
+            Ok(reply) => assert!(fits && reply["row_count"] == count, "{count}"),
+            Err(error) => assert!(!fits && error.code().as_str() == "limit_exceeded", "{error}"),
+        }
+    }
+    // Nor do those of several inserts of one transaction.
+    let data: Vec<Value> = (0..2_000).map(row).collect();
+    let insert = json!({"operation": "insert", "table": "wide", "data": data});
+    let twice = json!({"operations": [insert, insert], "dry_run": true});
+    let told = error(&engine, "operator", "transaction", twice).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("limit_exceeded"), &json!("/operations/1/data"))
+    );
+}

@@ -156,6 +156,59 @@ async fn functions_that_are_tools_may_be_called() {
 }
 
 #[tokio::test]
+async fn functions_that_the_public_may_not_call_are_granted_to_the_roles_that_have_them() {
+    let config = file(
+        r#"default_role = "clerk"
+        [queries]
+        functions = ["api"]
+        [roles.clerk]
+        database_role = "setup_clerk"
+        [[roles.clerk.grants]]
+        tables = ["*"]
+        actions = ["select"]
+        [roles.boss]
+        database_role = "setup_boss"
+        [[roles.boss.grants]]
+        tables = ["*"]
+        actions = ["select", "insert", "update"]"#,
+    );
+    let config = ["--config", config.to_str().unwrap()];
+    let database = Database::of(
+        "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; CREATE SCHEMA api;
+         CREATE FUNCTION api.named(n integer) RETURNS integer LANGUAGE sql STABLE AS 'SELECT n';
+         COMMENT ON FUNCTION api.named IS E'Says n.\\n@tool\\n@roles boss, clerk';
+         CREATE FUNCTION api.reads() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
+         COMMENT ON FUNCTION api.reads IS '@tool';
+         CREATE PROCEDURE api.writes(n integer, INOUT done integer DEFAULT NULL) LANGUAGE sql AS 'SELECT n';
+         COMMENT ON PROCEDURE api.writes IS '@tool';
+         CREATE FUNCTION api.other() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
+         COMMENT ON FUNCTION api.other IS 'No tool.';",
+    )
+    .await;
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    let sql = printed.replace("mcp_pg", "mcp_pg_routines");
+    database.sql(&sql).await;
+    database.sql(&sql).await;
+    for (role, function, expected) in [
+        ("clerk", "named(integer)", "true"),
+        ("clerk", "reads()", "true"),
+        ("clerk", "writes(integer, integer)", "false"),
+        ("clerk", "other()", "false"),
+        ("boss", "named(integer)", "true"),
+        ("boss", "reads()", "true"),
+        ("boss", "writes(integer, integer)", "true"),
+    ] {
+        let may = format!(
+            "SELECT has_function_privilege('setup_{role}', 'api.{function}', 'EXECUTE')::text"
+        );
+        assert_eq!(database.value(&may).await.as_deref(), Some(expected), "{role} {function}");
+    }
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_routines@");
+    let checked = Ended::of(program(&["check", "--database-url", &url]).args(config)).await;
+    assert_eq!(checked.status, Some(0), "{checked:?}");
+}
+
+#[tokio::test]
 async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
     let database = Database::of(
         "CREATE SCHEMA \"the extensions\"; CREATE EXTENSION citext SCHEMA \"the extensions\";
@@ -248,6 +301,7 @@ const DOCTOR: &str = r#"default_role = "doctor"
 async fn a_role_that_somebody_gave_rights_to_keeps_them() {
     let database = Database::of(
         "CREATE ROLE setup_base NOLOGIN; CREATE ROLE setup_doctor NOLOGIN IN ROLE setup_base;
+         CREATE ROLE setup_reads_all NOLOGIN; GRANT pg_read_all_data TO setup_reads_all;
          CREATE ROLE setup_default NOLOGIN; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO setup_default;
          CREATE TABLE patients (id integer PRIMARY KEY, name text, ssn text);
          CREATE TABLE payments (id integer PRIMARY KEY);
@@ -255,7 +309,7 @@ async fn a_role_that_somebody_gave_rights_to_keeps_them() {
          REVOKE SELECT ON patients, payments FROM setup_default",
     )
     .await;
-    for role in ["setup_doctor", "setup_default"] {
+    for role in ["setup_doctor", "setup_default", "setup_reads_all"] {
         let config = file(&DOCTOR.replace("setup_doctor", role));
         let config = ["--config", config.to_str().unwrap()];
         let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
@@ -266,6 +320,7 @@ async fn a_role_that_somebody_gave_rights_to_keeps_them() {
         ("has_column_privilege('setup_doctor', 'patients', 'ssn', 'SELECT')", "false"),
         ("has_table_privilege('setup_doctor', 'payments', 'SELECT')", "false"),
         ("has_table_privilege('setup_default', 'payments', 'SELECT')", "false"),
+        ("has_table_privilege('setup_reads_all', 'payments', 'UPDATE')", "false"),
         ("pg_has_role('mcp_pg_doctor', 'setup_doctor', 'MEMBER')", "true"),
     ] {
         let found = database.value(&format!("SELECT ({may})::text")).await;

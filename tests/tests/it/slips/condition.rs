@@ -156,9 +156,14 @@ async fn a_condition_on_rows_that_are_related() {
                 "{\"none\": {}}",
             ),
             (
-                of("orders", json!({"customer": {"is_null": true}})),
-                "/where/customer/is_null",
-                "{\"customer\": null}",
+                of("orders", json!({"clerk": {"is_null": true}})),
+                "/where/clerk/is_null",
+                "{\"clerk\": null}",
+            ),
+            (
+                of("orders", json!({"is_null": "note"})),
+                "/where/is_null",
+                "{\"shipped_at\": {\"is_null\": true}}",
             ),
             (
                 of("clerk", json!({"orders.customer.name": 1})),

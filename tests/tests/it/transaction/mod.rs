@@ -278,3 +278,16 @@ async fn an_operation_without_rows_fails_only_if_another_depends_on_it() {
     let alone = transact(&engine, json!([take])).await;
     assert_eq!(alone["results"][0]["notes"], json!(["no row matches where"]));
 }
+
+#[tokio::test]
+async fn operations_that_the_role_cannot_use_are_not_named() {
+    let database =
+        Database::of("CREATE TABLE note (id integer PRIMARY KEY); INSERT INTO note VALUES (1)")
+            .await;
+    let engine = database.engine().await;
+    for operation in [json!({"operation": "upsert", "table": "note"}), json!({"table": "note"})] {
+        let operations = json!({"operations": [operation]});
+        let told = error(&engine, "operator", "transaction", operations).await;
+        assert_eq!(told["allowed"], json!(["select", "aggregate", "insert", "update"]), "{told}");
+    }
+}

@@ -100,3 +100,20 @@ async fn the_database_itself_tells_callers_apart() {
     let reply = call(&engine, "analyst", "select", json!({"table": "doc"})).await.unwrap();
     assert_eq!(rows(&reply).len(), 5);
 }
+
+#[tokio::test]
+async fn relations_of_extensions_are_seen_where_a_grant_names_them() {
+    let database =
+        Database::of("CREATE EXTENSION pg_buffercache; CREATE TABLE page (id integer PRIMARY KEY)")
+            .await;
+    let tables = async |grant: &str| {
+        let mut role = Role::everywhere("reader", [Action::Select]);
+        role.grants[0].tables.push(grant.into());
+        let settings = Settings { roles: vec![role], ..Settings::default() };
+        let engine = database.engine_with(settings).await;
+        let listed = json!({"detail": "names"});
+        call(&engine, "reader", "list_tables", listed).await.unwrap()["tables"].clone()
+    };
+    assert_eq!(tables("public.pg_*").await, json!(["page"]));
+    assert_eq!(tables("public.pg_buffercache").await, json!(["page", "pg_buffercache"]));
+}

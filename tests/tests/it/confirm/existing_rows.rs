@@ -1,0 +1,63 @@
+//! Existing rows to which a value leads that the same transaction makes.
+
+use mcp_pg_tests::Database;
+use serde_json::json;
+
+use super::same_rows::{FIXTURE, asked, engine};
+
+/// A key may be taken from elsewhere by a trigger: an existing row that it meets is another one then.
+#[tokio::test]
+async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_it() {
+    let database = Database::of(FIXTURE).await;
+    let more = "CREATE TABLE pick (n integer); INSERT INTO pick VALUES (1); CREATE TABLE ticket (k integer PRIMARY KEY, note text);
+         CREATE TABLE old (k integer, n integer, PRIMARY KEY (k, n)); INSERT INTO old VALUES (1, 1), (2, 1);
+         ALTER TABLE old ADD FOREIGN KEY (k) REFERENCES ticket NOT VALID;
+         CREATE FUNCTION picked() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.k := (SELECT n FROM pick); RETURN new; END $$;
+         CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked(); ALTER TABLE ticket DISABLE TRIGGER ALL, ENABLE TRIGGER picked;";
+    database.sql(more).await;
+    let engine = engine(&database).await;
+    let ticket =
+        json!({"operation": "insert", "as": "t", "table": "ticket", "data": {"note": "x"}});
+    let key = json!({"$ref": "t.k"});
+    for met in [
+        json!({"operation": "delete", "table": "tag", "where": {"id": key}}),
+        json!({"operation": "delete", "table": "old", "where": {"k": key}}),
+        json!({"operation": "insert", "table": "tag", "data": {"id": key, "name": "over"},
+            "on_conflict": {"columns": ["id"], "do": "update", "update": ["name"]}}),
+    ] {
+        database.sql("UPDATE pick SET n = 1; DELETE FROM ticket").await;
+        let operations = json!({"operations": [ticket, met]});
+        let (_, agreed) =
+            asked(&engine, "transaction", &operations, None).await.expect("a question");
+        database.sql("UPDATE pick SET n = 2").await;
+        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        let (_, agreed) = again.unwrap_or_else(|| panic!("{operations}: done to another row"));
+        assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+        database.sql("INSERT INTO tag VALUES (2, 'two') ON CONFLICT DO NOTHING").await;
+    }
+}
+
+/// A key that has a number of a sequence in it is another one at each attempt.
+#[tokio::test]
+async fn an_existing_row_is_known_by_its_whole_key() {
+    let database = Database::of(FIXTURE).await;
+    let more = "CREATE TABLE own (n serial, x integer, v text, PRIMARY KEY (n, x));
+         INSERT INTO own SELECT n, 2, 'old' FROM generate_series(1, 20) n;";
+    database.sql(more).await;
+    let engine = engine(&database).await;
+    let new = json!({"operation": "insert", "as": "t", "table": "own", "data": {"x": 1}});
+    let key = json!({"$ref": "t.n"});
+    for met in [
+        json!({"operation": "delete", "table": "own", "where": {"n": key, "x": 2}}),
+        json!({"operation": "update", "table": "own", "where": {"n": key, "x": 2}, "updates": {"v": "new"}}),
+        json!({"operation": "insert", "table": "own", "data": {"n": key, "x": 2, "v": "over"},
+            "on_conflict": {"columns": ["n", "x"], "do": "update", "update": ["v"]}}),
+    ] {
+        let operations = json!({"operations": [new, met]});
+        let (_, agreed) =
+            asked(&engine, "transaction", &operations, None).await.expect("a question");
+        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        assert!(again.is_some(), "{operations}: done to another row");
+    }
+}
