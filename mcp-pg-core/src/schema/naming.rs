@@ -218,7 +218,9 @@ fn yield_to_columns(drafts: &mut [Draft]) {
         let is_own = stem.as_ref() == Some(&relation.name);
         let after_table = relation.alias.is_none() && !is_own;
         if after_table && (own.contains(&relation.name) || keys.get(&relation.table) > Some(&1)) {
-            let name = stem.clone().unwrap_or_else(|| relation.unambiguous.clone());
+            // A key column's name stands for its relation wherever no column can stand.
+            let name = stem.clone().filter(|_| own.contains(&relation.name));
+            let name = name.unwrap_or_else(|| relation.unambiguous.clone());
             relation.alias = Some(std::mem::replace(&mut relation.name, name));
         }
         relation.alias = relation.alias.take().filter(|alias| !own.contains(alias));

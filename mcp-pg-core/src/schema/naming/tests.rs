@@ -139,7 +139,6 @@ fn what_several_lead_to_is_ambiguous() {
     for (table, name, expected) in [
         ("order", "users", vec!["order_customer_id_fkey", "order_created_by_fkey"]),
         ("order", "customer", vec!["order_customer_id_fkey"]),
-        ("order", "created_by", vec!["order_created_by_fkey"]),
         ("film", "person", vec!["person_via_director", "person_via_casting"]),
     ] {
         assert_eq!(found(&schema, table, name), expected, "{table}.{name}");

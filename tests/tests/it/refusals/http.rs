@@ -105,7 +105,7 @@ fn cases() -> Vec<Case> {
         case(message("tools/call", json!({})), 200, error("tools/call", "invalid_value")),
         case(nested(90), 200, error("select", "limit_exceeded")),
         // What is no message of the protocol.
-        case(nested(2_000), 400, unread("invalid_value")),
+        case(nested(2_000), 200, error("tools/call", "limit_exceeded")),
         case("{\"jsonrpc\": \"2.0\", ".into(), 400, unread("invalid_value")),
         case(nested(1).replace("{\"not\":{}}", "{\"a\":1,\"a\":2}"), 400, unread("invalid_value")),
         case(call("select", json!({"table": "x".repeat(100_000)})), 413, unread("limit_exceeded")),
