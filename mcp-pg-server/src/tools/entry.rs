@@ -49,8 +49,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "list_tables",
         title: "List tables",
-        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, rows, key and \
-            actions. Start here.",
+        description: "The tables you may use, with kind, comment, rows, key and actions. Start here.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<ListTables>,
@@ -73,8 +72,8 @@ pub(super) const TABLE: [Entry; 11] = [
             equals, null is null, else {operator: value}: eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
-            compares columns (or \"customer.b\"), {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
-            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}}, {\"compute\": {\"sum\": \"orders.total\", \"gt\": 100}}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
+            compares columns, {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
+            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}} or {\"sum\": \"orders.total\", \"gt\": 9}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
             {\"count\": {\"gte\": 3}}).",
         needs: Needs::One(Action::Select),
@@ -85,11 +84,11 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "aggregate",
         title: "Totals",
-        description: "Totals of all rows, or of groups: count, \
-            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with a `where` \
-            if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
+        description: "Totals of rows or groups: count, \
+            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with `where`. \
+            Buckets: second minute hour day week month quarter year, with `time_zone`; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
-            function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\".",
+            function, else with measures; times subtracted ({\"$now\": true} too) are days (or \"unit\": \"hours\").",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,
