@@ -58,7 +58,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "describe_table",
         title: "Describe a table",
-        description: "Columns with types, rules and operators, keys, and relations for `where`. Call it \
+        description: "Columns with types, rules and operators, keys and relations. Call it \
             before the first use of a table.",
         needs: Needs::Any,
         effect: Effect::Reads,
@@ -97,7 +97,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "insert",
         title: "Add rows",
-        description: "Adds one row or several, all or none. Leave out columns that have defaults. A value may be \
+        description: "Adds one row or several, all or none. Leave out columns with defaults. A value may be \
             {\"$now\": true}, {\"$now\": \"7 days\"} or {\"$literal\": any}.",
         needs: Needs::One(Action::Insert),
         effect: Effect::Adds,
@@ -107,7 +107,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "update",
         title: "Change rows",
-        description: "Changes the rows that match `where`; none if more than `max_rows` do.",
+        description: "Changes rows that match `where`; none if more than `max_rows` do.",
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
@@ -126,7 +126,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "restore",
         title: "Restore rows",
-        description: "Restores archived rows. Arguments as for update.",
+        description: "Restores archived rows.",
         needs: Needs::One(Action::Restore),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
@@ -135,7 +135,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "delete",
         title: "Delete rows",
-        description: "Deletes rows for good; prefer archive. Arguments as for update.",
+        description: "Deletes rows for good; prefer archive.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Delete>()),
@@ -144,9 +144,9 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "transaction",
         title: "Several operations, all or nothing",
-        description: "Runs the operations in order; any failure undoes all. Arguments \
+        description: "Runs operations in order; any failure undoes all. Arguments \
             are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
-            earlier operation, by its `as` or its index.",
+            earlier operation, by its `as` or index.",
         needs: Needs::Write,
         effect: Effect::Overwrites,
         input: schema::input::<Transaction>,
@@ -155,7 +155,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "explain",
         title: "Explain a read",
-        description: "How PostgreSQL would run a read: rows, cost, indexes, hints.",
+        description: "How PostgreSQL would run a read: cost, indexes, hints.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: shape::explain,
