@@ -115,10 +115,12 @@ impl Entity {
                     let same = |other: &&Relation| {
                         other.name == relation.name && other.table == relation.table
                     };
-                    let label = match references().filter(same).nth(1) {
-                        None => relation.name.clone(),
-                        // Several references to the same table are labelled with their columns.
-                        Some(_) => names(definition, relation),
+                    // Of several references to the same table, each is labelled with its columns.
+                    let shared = relation.name == relation.unambiguous
+                        || references().filter(same).nth(1).is_some();
+                    let label = match shared {
+                        true => names(definition, relation),
+                        false => relation.name.clone(),
                     };
                     Some(Reference {
                         label,

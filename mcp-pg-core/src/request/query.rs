@@ -43,7 +43,7 @@ pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
     /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
-    /// {"multiply": ["price", "quantity"], "as": "total"}, of related rows {"sum": "orders.total", "where": {..}, "as": "spent"}.
+    /// {"multiply": ["price", "quantity"], "as": "total"}, {"sum": "orders.total", "where": {..}, "as": "spent"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
@@ -59,9 +59,9 @@ pub struct Select {
     pub limit: Option<u64>,
     /// Rows to skip; prefer `cursor`.
     pub offset: Option<u64>,
-    /// `next_cursor` of the page before, with the same other arguments.
+    /// `next_cursor` of the page before, with the same arguments.
     pub cursor: Option<String>,
-    /// "exact" also counts all matching rows.
+    /// "exact" also counts all rows.
     pub count: Option<Count>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
@@ -83,7 +83,7 @@ pub struct Aggregate {
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, {"column": "created_at", "part": "weekday"},
+    /// ["status", {"column": "created_at", "bucket": "month"}, {"column": "created_at", "part": "weekday"},
     /// {"column": "tags", "each": true}, "customer.country"].
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
@@ -94,9 +94,9 @@ pub struct Aggregate {
     pub limit: Option<u64>,
     /// Rows to skip; prefer `cursor`.
     pub offset: Option<u64>,
-    /// `next_cursor` of the page before, with the same other arguments.
+    /// `next_cursor` of the page before, with the same arguments.
     pub cursor: Option<String>,
-    /// "exact" also counts all groups.
+    /// "exact" also counts all rows.
     pub count: Option<Count>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,

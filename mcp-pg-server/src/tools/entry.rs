@@ -49,8 +49,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "list_tables",
         title: "List tables",
-        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, rows, key and \
-            actions. Start here.",
+        description: "The tables you may use, with kind, comment, rows, key and actions. Start here.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<ListTables>,
@@ -59,7 +58,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "describe_table",
         title: "Describe a table",
-        description: "Columns with types, rules and operators, keys, and relations for `where`. Call it \
+        description: "Columns with types, rules and operators, keys and relations. Call it \
             before the first use of a table.",
         needs: Needs::Any,
         effect: Effect::Reads,
@@ -73,8 +72,8 @@ pub(super) const TABLE: [Entry; 11] = [
             equals, null is null, else {operator: value}: eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
-            compares columns (or \"customer.b\"), {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
-            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}}, {\"compute\": {\"sum\": \"orders.total\", \"gt\": 100}}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
+            compares columns, {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
+            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}} or {\"sum\": \"orders.total\", \"gt\": 9}; {\"born\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
             {\"count\": {\"gte\": 3}}).",
         needs: Needs::One(Action::Select),
@@ -85,11 +84,11 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "aggregate",
         title: "Totals",
-        description: "Totals of all rows, or of groups: count, \
-            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with a `where` \
-            if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
+        description: "Totals of rows or groups: count, \
+            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with `where`. \
+            Buckets: second minute hour day week month quarter year, with `time_zone`; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
-            function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\".",
+            function, else with measures; times subtracted ({\"$now\": true} too) are days (or \"unit\": \"hours\").",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,
@@ -98,7 +97,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "insert",
         title: "Add rows",
-        description: "Adds one row or several, all or none. Leave out columns that have defaults. A value may be \
+        description: "Adds one row or several, all or none. Leave out columns with defaults. A value may be \
             {\"$now\": true}, {\"$now\": \"7 days\"} or {\"$literal\": any}.",
         needs: Needs::One(Action::Insert),
         effect: Effect::Adds,
@@ -108,7 +107,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "update",
         title: "Change rows",
-        description: "Changes the rows that match `where`; none if more than `max_rows` do.",
+        description: "Changes rows that match `where`; none if more than `max_rows` do.",
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
@@ -127,7 +126,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "restore",
         title: "Restore rows",
-        description: "Restores archived rows. Arguments as for update.",
+        description: "Restores archived rows.",
         needs: Needs::One(Action::Restore),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
@@ -136,7 +135,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "delete",
         title: "Delete rows",
-        description: "Deletes rows for good; prefer archive. Arguments as for update.",
+        description: "Deletes rows for good; prefer archive.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Delete>()),
@@ -145,9 +144,9 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "transaction",
         title: "Several operations, all or nothing",
-        description: "Runs the operations in order; any failure undoes all. Arguments \
+        description: "Runs operations in order; any failure undoes all. Arguments \
             are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
-            earlier operation, by its `as` or its index.",
+            earlier operation, by its `as` or index.",
         needs: Needs::Write,
         effect: Effect::Overwrites,
         input: schema::input::<Transaction>,
@@ -156,7 +155,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "explain",
         title: "Explain a read",
-        description: "How PostgreSQL would run a read: rows, cost, indexes, hints.",
+        description: "How PostgreSQL would run a read: cost, indexes, hints.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: shape::explain,

@@ -102,6 +102,27 @@ fn analysts(keys: &[(String, String)]) -> String {
 }
 
 #[tokio::test]
+async fn statements_are_compiled_only_for_roles_that_ask_for_it() {
+    let database =
+        Database::of("CREATE VIEW compiling AS SELECT current_setting('jit') AS jit").await;
+    let session = [("jit".to_owned(), Setting::Fixed("on".into()))].into();
+    let settings = Settings {
+        roles: vec![
+            Role::everywhere("clerk", Action::ALL),
+            Role { session, ..Role::everywhere("reporter", Action::ALL) },
+        ],
+        ..Settings::default()
+    };
+    let mut config = database.config.clone();
+    config.options("-c jit=on");
+    let engine = mcp_pg_core::Engine::connect(config, settings).await.unwrap();
+    for (role, jit) in [("clerk", "off"), ("reporter", "on"), ("clerk", "off")] {
+        let reply = call(&engine, role, "select", json!({"table": "compiling"})).await.unwrap();
+        assert_eq!(reply["rows"][0]["jit"], jit, "{role}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
     let database = Database::shop().await;
     let keys = [key().await, key().await];

@@ -43,6 +43,8 @@ impl SessionSettings {
             ("lock_timeout", milliseconds(timeouts.lock)),
             ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
             ("default_transaction_read_only", "on".into()),
+            // PostgreSQL compiles for seconds, in which it notices neither a timeout nor a cancellation.
+            ("jit", "off".into()),
             // The formats in which values are read.
             ("TimeZone", "UTC".into()),
             ("DateStyle", "ISO".into()),

@@ -178,7 +178,7 @@ fn forbidden(answer: &DbError, state: &str) -> Error {
     let error = Error::new(Code::Forbidden, message);
     match answer.routine() {
         Some("aclcheck_error") => error.hint(
-            "the role lacks a right to the table, to the schema of a column's type, or to what its defaults, triggers, policies \
+            "the role lacks a right to the table, to the schema that has a column's type, or to what its defaults, triggers, policies \
              or views use: the database's maintainer can grant it",
         ),
         _ => error,
