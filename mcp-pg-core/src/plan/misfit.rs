@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::expression::arithmetic::operations;
+use super::expression::operation;
 use super::{Arithmetic, Scope, Written, filter};
 use crate::error::{Code, Error};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
@@ -106,8 +106,9 @@ fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
     let mut left: Map<String, Value> =
         rows.iter().filter_map(|(name, value)| known(name, value)).collect();
     let tests = |members: &Map<String, Value>| members.keys().any(|name| is_operator(name));
-    let beside =
-        |name: &String| BESIDE.contains(&name.as_str()) || operations().any(|known| known == name);
+    let beside = |name: &String| {
+        BESIDE.contains(&name.as_str()) || operation::names().any(|known| known == name)
+    };
     // Without its operator, a test is replaced by a test for null, which every column has.
     if tests(rows) && !left.is_empty() && left.keys().all(beside) {
         left.insert(Operator::IsNull.as_str().to_owned(), Value::Bool(true));

@@ -11,6 +11,7 @@ use super::joined_lines;
 use crate::engine::Engine;
 use crate::engine::record::Record;
 use crate::error::{Code, Error, Result};
+use crate::execute::Fetched;
 use crate::name::TableName;
 use crate::plan::{Scope, SelectPlan};
 use crate::policy::{Action, TableView, View};
@@ -53,14 +54,7 @@ impl Engine {
         let (table, _) = plan.source();
         let explain = statement::explain(&plan, request.analyze.unwrap_or_default());
         let fetched = self.fetch(scope, &plan, &[&explain], record).await?;
-        if fetched.first().is_some_and(|fetched| fetched.too_large.is_some()) {
-            return Err(Error::exceeded("max_reply_bytes", "the plan is too long for a reply")
-                .hint("a condition on the partition key, for example, makes it shorter"));
-        }
-        let lines = fetched.first().map(joined_lines).unwrap_or_default();
-        let told: Value = serde_json::from_str(&lines).map_err(|error| {
-            Error::new(Code::Internal, "the plan cannot be read").caused_by(error)
-        })?;
+        let told = plan_of(&fetched)?;
         let root = &told[0]["Plan"];
         let tested = indexable::columns(&plan);
         let known = Known::of(scope.view, table, &tested, root);
@@ -86,6 +80,17 @@ impl Engine {
             hints: hints(scope.view, tested, &read_whole),
         })
     }
+}
+
+/// PostgreSQL's plan, which is an answer of many lines.
+fn plan_of(fetched: &[Fetched]) -> Result<Value> {
+    if fetched.first().is_some_and(|fetched| fetched.too_large.is_some()) {
+        return Err(Error::exceeded("max_reply_bytes", "the plan is too long for a reply")
+            .hint("a condition on the partition key, for example, makes it shorter"));
+    }
+    let lines = fetched.first().map(joined_lines).unwrap_or_default();
+    serde_json::from_str(&lines)
+        .map_err(|error| Error::new(Code::Internal, "the plan cannot be read").caused_by(error))
 }
 
 /// What the role may see of PostgreSQL's plan.

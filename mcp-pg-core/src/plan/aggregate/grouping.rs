@@ -9,8 +9,8 @@ use super::element::{self, EACH, Unnested};
 use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::arithmetic;
 use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::operation;
 use crate::plan::expression::reached::steps;
 use crate::plan::read::shown::label;
 use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
@@ -91,7 +91,7 @@ impl<'v> Grouping<'v> {
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
             let at = below("/group_by", &index.to_string());
-            match item.as_object().filter(|object| arithmetic::members(object).is_some()) {
+            match item.as_object().filter(|object| operation::members(object).is_some()) {
                 Some(object) => computed(scope, table, object, &at),
                 None => group(scope, table, item, &at).map_err(|error| error.inside(&at)),
             }

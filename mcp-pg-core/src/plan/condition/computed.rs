@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use super::compared::Left;
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
-use crate::plan::expression::arithmetic;
 use crate::plan::expression::cut::PART;
+use crate::plan::expression::operation;
 use crate::plan::{Compared, Cut, Point, Predicate, Reached};
 use crate::policy::{self, TableView};
 
@@ -20,7 +20,7 @@ pub(in crate::plan) const FORM: &str =
 
 /// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
-    let asks = || value.as_object().is_some_and(|object| arithmetic::members(object).is_some());
+    let asks = || value.as_object().is_some_and(|object| operation::members(object).is_some());
     name == COMPUTE && (asks() || table.column(name).is_none())
 }
 
@@ -33,7 +33,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         let asked =
-            value.as_object().and_then(|object| Some((object, arithmetic::members(object)?)));
+            value.as_object().and_then(|object| Some((object, operation::members(object)?)));
         let Some((members, computing)) = asked else {
             return Err(wrong("expected arithmetic, and an operator beside it", at).hint(FORM));
         };

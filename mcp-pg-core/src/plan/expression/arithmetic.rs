@@ -10,12 +10,13 @@ use serde_json::{Map, Value};
 use super::elapsed::{Point, elapsed};
 use super::moved::{self, Moved};
 use super::now;
-use super::total::{self, Total};
+use super::operation::{self, Operation};
+use super::total::Total;
 use super::unit::UNIT;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice::unknown_arithmetic;
 use crate::plan::aggregate::measure::has;
-use crate::plan::{Function, Operand, Reached, Scope, Unit};
+use crate::plan::{Operand, Reached, Scope, Unit};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -42,35 +43,6 @@ pub enum Expression<'v> {
     Moved(Box<Moved<'v>>),
     /// A total of related rows.
     Total(Box<Total<'v>>),
-}
-
-/// What an object asks to be computed.
-#[derive(Clone, Copy)]
-enum Asked {
-    Arithmetic(Arithmetic),
-    Total(Function),
-}
-
-impl Asked {
-    /// The operation, and its name.
-    fn of(object: &Map<String, Value>) -> Option<(&'static str, Self)> {
-        let arithmetic = Arithmetic::asked(object).map(|(name, of)| (name, Self::Arithmetic(of)));
-        arithmetic.or_else(|| Total::asked(object).map(|(name, of)| (name, Self::Total(of))))
-    }
-}
-
-/// The names of the members of an object that say what is computed: the operation, and what may stand beside it. None if
-/// nothing is.
-pub(in crate::plan) fn members(object: &Map<String, Value>) -> Option<[&'static str; 2]> {
-    Asked::of(object).map(|(name, asked)| match asked {
-        Asked::Arithmetic(_) => [name, UNIT],
-        Asked::Total(_) => [name, total::WHERE],
-    })
-}
-
-/// The names of all operations.
-pub(in crate::plan) fn operations() -> impl Iterator<Item = &'static str> + Clone {
-    Arithmetic::names().chain(Total::names())
 }
 
 /// An arithmetic operation.
@@ -286,9 +258,9 @@ impl<'v> Parser<'_, 'v> {
         depth: usize,
     ) -> Result<Expression<'v>> {
         self.count(at, depth)?;
-        let (name, arithmetic) = match Asked::of(object) {
-            Some((name, Asked::Arithmetic(arithmetic))) => (name, arithmetic),
-            Some((name, Asked::Total(function))) => {
+        let (name, arithmetic) = match Operation::asked(object) {
+            Some((name, Operation::Arithmetic(arithmetic))) => (name, arithmetic),
+            Some((name, Operation::Total(function))) => {
                 return self.total(object, (name, function), at, depth);
             }
             None => return Err(unfit().at(at)),
@@ -403,12 +375,12 @@ impl<'v> Parser<'_, 'v> {
 
 /// Refuses an object with no operation or with several.
 fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
-    let beside = members(object).map(|[_, beside]| beside).unwrap_or(UNIT);
-    let operation = || object.keys().filter(|key| *key != beside);
-    let other = operation().find(|key| operations().all(|name| name != key.as_str()));
+    let beside = operation::members(object).map(|[_, beside]| beside).unwrap_or(UNIT);
+    let named = || object.keys().filter(|key| *key != beside);
+    let other = named().find(|key| operation::names().all(|name| name != key.as_str()));
     match other {
         Some(other) => Err(unknown_arithmetic(other).at(below(at, other))),
-        None if operation().count() == 1 => Ok(()),
+        None if named().count() == 1 => Ok(()),
         None => Err(unfit().at(at)),
     }
 }

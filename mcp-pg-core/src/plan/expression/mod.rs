@@ -5,6 +5,7 @@ pub(super) mod cut;
 pub(super) mod elapsed;
 pub(super) mod moved;
 pub(super) mod now;
+pub(super) mod operation;
 pub(super) mod period;
 pub(super) mod reached;
 pub(super) mod slot;

@@ -9,7 +9,7 @@ use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::aggregate::measure::has;
 use crate::plan::condition::filter::{self, Size};
-use crate::plan::{Counted, Function, Predicate, Reached, Scope};
+use crate::plan::{Counted, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
 
@@ -105,27 +105,11 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Expression<'v>> {
         let at = below(outside, name);
         let argument = object.get(name).unwrap_or(&Value::Null);
-        let relation = match (function, argument) {
-            (Function::Count, Value::String(relation)) => Some(relation.as_str()),
-            (Function::Count, _) => None,
-            _ => first_name(argument)
-                .and_then(|name| first_step(self.table, name))
-                .map(|step| step.0),
-        };
-        let Some(relation) = relation.filter(|relation| *relation != "*") else {
+        let Some(relation) = relation(self.table, function, argument) else {
             return Err(not_related(self.scope, self.table, name, argument).at(at));
         };
         let scope = self.scope;
-        let found = scope.relation_to_many(self.table, relation);
-        let hop = found.and_then(|found| scope.hop(self.table, found));
-        let hop = hop.map_err(|error| error.at(at.as_str()))?;
-        if hop.is_to_one() {
-            let message =
-                format!("{relation:?} is a to-one relation, whose columns need no {name}");
-            return Err(Error::new(Code::InvalidValue, message)
-                .at(at)
-                .hint(format!("the column itself: \"{relation}.…\"")));
-        }
+        let hop = to_many(scope, self.table, name, relation).map_err(|error| error.at(&at))?;
         let (met, size) = match object.get(WHERE) {
             None | Some(Value::Null) => (Predicate::always(), Size::default()),
             Some(Value::Object(inner)) => {
@@ -139,30 +123,18 @@ impl<'v> Parser<'_, 'v> {
         for _ in 0..size.parts {
             self.count(outside, depth)?;
         }
-        let of = match function {
-            Function::Count => None,
-            _ => {
-                let Some(within) = within(argument, &format!("{relation}.")) else {
-                    let message = format!("{name} takes columns of {relation} alone");
-                    return Err(Error::new(Code::InvalidValue, message).at(at).hint(format!(
-                        "{{{name:?}: {{\"multiply\": [\"{relation}.…\", \"{relation}.…\"]}}}}"
-                    )));
-                };
-                let table = std::mem::replace(&mut self.table, hop.table);
-                let of = self.operand(&within, &at, depth + 1);
-                let measured = of.and_then(|of| match self.measured(&of, function) {
-                    Ok(()) => Ok(of),
-                    Err(error) => Err(error.at(at)),
-                });
-                self.table = table;
-                Some(measured?)
+        let of = match (function, within(argument, &format!("{relation}."))) {
+            (Function::Count, _) => None,
+            (_, Some(within)) => {
+                Some(self.totalled(function, &within, hop.table, &at, depth + 1)?)
+            }
+            (_, None) => {
+                let message = format!("{name} takes columns of {relation} alone");
+                return Err(Error::new(Code::InvalidValue, message).at(at).hint(format!(
+                    "{{{name:?}: {{\"multiply\": [\"{relation}.…\", \"{relation}.…\"]}}}}"
+                )));
             }
         };
-        let along = |of: &Reached<'v>| {
-            let hops = std::iter::once(&hop).chain(&of.hops).cloned().collect();
-            Reached { hops, ..of.clone() }
-        };
-        let columns = of.iter().flat_map(Expression::columns).map(along).collect();
         let inner = of.iter().flat_map(Expression::totals).map(|total| total.depth);
         let nested = 1 + inner.fold(size.totals, usize::max);
         let most = scope.view.limits.max_depth;
@@ -170,9 +142,33 @@ impl<'v> Parser<'_, 'v> {
             let message = format!("totals may be nested at most {most} levels deep");
             return Err(Error::exceeded("max_depth", message).at(outside));
         }
+        let along = |of: &Reached<'v>| {
+            let hops = std::iter::once(&hop).chain(&of.hops).cloned().collect();
+            Reached { hops, ..of.clone() }
+        };
+        let columns = of.iter().flat_map(Expression::columns).map(along).collect();
         let (rows, conditions) = (Counted { hop, filter: met }, size.parts);
         let total = Total { function, rows, of, columns, conditions, depth: nested };
         Ok(Expression::Total(Box::new(total)))
+    }
+
+    /// The value of each related row, of which there is to be a total.
+    fn totalled(
+        &mut self,
+        function: Function,
+        of: &Value,
+        table: &'v TableView,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        let outside = std::mem::replace(&mut self.table, table);
+        let of = self.operand(of, at, depth);
+        let measured = of.and_then(|of| match self.measured(&of, function) {
+            Ok(()) => Ok(of),
+            Err(error) => Err(error.at(at)),
+        });
+        self.table = outside;
+        measured
     }
 
     /// Refuses a value that a function does not apply to.
@@ -183,6 +179,32 @@ impl<'v> Parser<'_, 'v> {
             false => self.number(of),
         }
     }
+}
+
+/// The name of the relation in the argument of a total.
+fn relation<'n>(table: &TableView, function: Function, argument: &'n Value) -> Option<&'n str> {
+    let relation = match function {
+        Function::Count => argument.as_str(),
+        _ => first_step(table, first_name(argument)?).map(|(relation, _)| relation),
+    };
+    relation.filter(|relation| *relation != "*")
+}
+
+/// The way to the rows of a to-many relation.
+fn to_many<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    function: &str,
+    relation: &str,
+) -> Result<Hop<'v>> {
+    let found = scope.relation_to_many(table, relation);
+    let hop = found.and_then(|found| scope.hop(table, found))?;
+    if !hop.is_to_one() {
+        return Ok(hop);
+    }
+    let message = format!("{relation:?} is a to-one relation, whose columns need no {function}");
+    let error = Error::new(Code::InvalidValue, message);
+    Err(error.hint(format!("the column itself: \"{relation}.…\"")))
 }
 
 /// The first column's name in what is computed.

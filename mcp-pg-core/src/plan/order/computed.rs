@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::sort::choice;
 use crate::error::Result;
-use crate::plan::expression::arithmetic;
+use crate::plan::expression::operation;
 use crate::plan::{Expression, Scope, Shown, Sort, SortKey};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -18,7 +18,7 @@ impl<'v> Scope<'v> {
         at: &str,
     ) -> Result<Sort<'v>> {
         let of = self.arithmetic(table, object, at)?;
-        let key = directed(of, object, arithmetic::members(object).into_iter().flatten());
+        let key = directed(of, object, operation::members(object).into_iter().flatten());
         key.map_err(|error| error.inside(at))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::aggregate::grouping::named;
-use crate::plan::expression::arithmetic;
+use crate::plan::expression::operation;
 use crate::plan::{Expression, Reached, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
@@ -148,7 +148,7 @@ impl<'v> Scope<'v> {
                 Ok(columns.into_iter().map(Shown::Column).collect())
             }
             Value::Object(object) => {
-                let computed = match arithmetic::members(object) {
+                let computed = match operation::members(object) {
                     Some(_) => Computed {
                         of: self.arithmetic(table, object, at)?,
                         name: label(object, at)?,
@@ -242,7 +242,7 @@ pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String>
 /// The name in `as` of an object that computes something.
 pub(in crate::plan) fn label(object: &Map<String, Value>, at: &str) -> Result<String> {
     let wrong = |code, message: &str| Error::new(code, message).at(below(at, "as")).hint(LABELLED);
-    let known = arithmetic::members(object).into_iter().flatten().chain(["as"]);
+    let known = operation::members(object).into_iter().flatten().chain(["as"]);
     check_members(object, known.collect::<Vec<_>>().into_iter(), "what is computed has no member")
         .map_err(|error| error.inside(at))?;
     match object.get("as") {
