@@ -24,8 +24,7 @@ use crate::schema::DataType;
 /// The form of an operand, for messages.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
-/// The most parts of a computed value, whatever the limits are. With more, a product could overflow `numeric`, and
-/// the error would reveal rows that the caller does not see.
+/// The most parts of a computed value: with more, a product could overflow `numeric`, and tell of rows that are hidden.
 pub const ARITHMETIC_MOST: usize = 256;
 
 /// A value of a row: a column, or computed from columns.
