@@ -8,6 +8,19 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::program::{Served, file, program};
 
+/// What the server writes over stdio for these lines, until it has read them all.
+async fn answered(database: &Database, lines: &[impl std::fmt::Display]) -> String {
+    let mut server =
+        program(&["stdio", "--database-url", &database.url]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let output = tokio::spawn(server.wait_with_output());
+    for line in lines {
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+    drop(input);
+    String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap()
+}
+
 #[tokio::test]
 async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     let database = Database::shop().await;
@@ -108,17 +121,7 @@ async fn arguments_that_are_no_object_are_an_error_of_the_tool() {
                 "name": "select", "arguments": arguments, "_meta": meta}}),
             );
         }
-        let mut server = program(&["stdio", "--database-url", &database.url])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = server.stdin.take().unwrap();
-        let output = tokio::spawn(server.wait_with_output());
-        for line in &lines {
-            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-        }
-        drop(input);
-        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let output = answered(&database, &lines).await;
         let answers = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let told: Vec<Value> =
             answers.filter(|answer| answer.pointer("/result/isError").is_some()).collect();
@@ -159,17 +162,7 @@ async fn what_cannot_be_read_is_told_in_both_eras() {
         for (id, condition) in [(1, "{\"user_id\": 1}"), (2, "{\"user_id\": 1e400}"), (3, &deep)] {
             lines.push(call(id, condition));
         }
-        let mut server = program(&["stdio", "--database-url", &database.url])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut input = server.stdin.take().unwrap();
-        let output = tokio::spawn(server.wait_with_output());
-        for line in &lines {
-            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-        }
-        drop(input);
-        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let output = answered(&database, &lines).await;
         let told = |id: u32, place: &str| {
             let mut answers =
                 output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
