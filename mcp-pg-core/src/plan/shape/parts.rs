@@ -3,9 +3,9 @@
 use super::{Shape, Shaped};
 use crate::plan::{
     After, Arithmetic, Clock, Compared, Comparison, Computed, Counted, Cut, End, Expression,
-    Function, Group, Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Point,
-    Predicate, Quantifier, Reached, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit,
-    Unnested, Words,
+    Function, Group, Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate,
+    Quantifier, Reached, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested,
+    Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Junction, Language, Operator, Part, Relation};
@@ -130,12 +130,12 @@ enums! {
     Expression<'_> {
         Column(reached),
         Number(number),
+        Now(now),
         Computed(arithmetic, operands),
         Elapsed(ends, unit),
         Moved(moved),
         Total(total),
     }
-    Point<'_> { Column(reached), Now(now), Moved(moved), Total(total) }
     Compared<'_> {
         Column(reached),
         Count(counted),
