@@ -22,8 +22,8 @@ mod write;
 pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
 pub use expression::{
-    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Point, Reached,
-    Slot, Total, Unit,
+    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
+    Total, Unit,
 };
 pub use hop::Hop;
 pub use marked::marked;

@@ -268,6 +268,19 @@ impl DataType {
         &NUMERIC
     }
 
+    /// PostgreSQL's `date`.
+    pub fn date() -> &'static Arc<Self> {
+        static DATE: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(1082, "date"));
+        &DATE
+    }
+
+    /// PostgreSQL's `timestamp without time zone`.
+    pub fn timestamp() -> &'static Arc<Self> {
+        static TIMESTAMP: LazyLock<Arc<DataType>> =
+            LazyLock::new(|| built_in(1114, "timestamp without time zone"));
+        &TIMESTAMP
+    }
+
     /// PostgreSQL's `timestamp with time zone`.
     pub fn timestamptz() -> &'static Arc<Self> {
         static TIMESTAMPTZ: LazyLock<Arc<DataType>> =

@@ -4,7 +4,7 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Keyword};
 
 use super::expression::exact;
 use super::predicate::{Conditions, taken};
-use crate::plan::{Clock, Compared, End, Now, Period, Point};
+use crate::plan::{Clock, Compared, End, Now, Period};
 use crate::schema::{DataType, Family, Operator};
 
 impl Conditions {
@@ -56,12 +56,7 @@ impl Conditions {
                 value
             }
             Compared::Part { of, cut } => {
-                let value = match of {
-                    Point::Column(of) => self.looked_up(&of.hops, &of.column, alias),
-                    Point::Now(now) => self.now(now),
-                    Point::Moved(moved) => self.moved(moved, alias),
-                    Point::Total(total) => self.total(total, alias),
-                };
+                let value = self.computed(of, alias);
                 self.part(value, cut)
             }
         }

@@ -4,7 +4,7 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
 
 use super::include::subquery;
 use super::predicate::Conditions;
-use crate::plan::{Arithmetic, Expression, Moved, Point, Reached};
+use crate::plan::{Arithmetic, Expression, Moved, Reached};
 use crate::schema::DataType;
 
 /// The most digits of a number in a computation.
@@ -70,6 +70,7 @@ impl Conditions {
                 });
                 computed.unwrap_or_else(|| Fraction::whole(integer(0)))
             }
+            Expression::Now(now) => Fraction::whole(self.now(now)),
             Expression::Moved(moved) => Fraction::whole(self.moved(moved, alias)),
             Expression::Total(total) => Fraction::whole(self.total(total, alias)),
             Expression::Elapsed(ends, unit) => {
@@ -133,14 +134,9 @@ impl Conditions {
     }
 
     /// The seconds of a point in time since 1970; infinite for infinity. Differences of these cannot fail.
-    fn seconds(&mut self, of: &Point<'_>, alias: &DynIden) -> Expr {
+    fn seconds(&mut self, of: &Expression<'_>, alias: &DynIden) -> Expr {
         let epoch = Expr::Constant("epoch".into());
-        let of = match of {
-            Point::Column(reached) => self.value(reached, alias),
-            Point::Now(now) => self.now(now),
-            Point::Moved(moved) => self.moved(moved, alias),
-            Point::Total(total) => self.total(total, alias),
-        };
+        let of = self.computed(of, alias);
         Func::cust("pg_catalog.extract").args([epoch, of]).into()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Point, Scope};
+use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -187,9 +187,11 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().map(|operand| operand.parts_with(put)).sum::<usize>() + 1
             }
-            Expression::Number(_) => 1,
+            Expression::Number(_) | Expression::Now(_) => 1,
             Expression::Moved(_) => 2,
-            Expression::Elapsed(ends, _) => ends.iter().map(Point::parts).sum::<usize>() + 1,
+            Expression::Elapsed(ends, _) => {
+                ends.iter().map(|end| end.parts_with(put)).sum::<usize>() + 1
+            }
             Expression::Total(total) => total.parts(),
         }
     }

@@ -12,7 +12,7 @@ use crate::plan::advice;
 use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
-use crate::plan::{Counted, Cut, Expression, Period, Point, Predicate, Reached, Slot};
+use crate::plan::{Counted, Cut, Expression, Period, Predicate, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
@@ -30,7 +30,7 @@ pub enum Compared<'v> {
     /// A field of a point in time, such as its month.
     Part {
         /// The point in time.
-        of: Point<'v>,
+        of: Expression<'v>,
         /// The field.
         cut: Cut,
     },
@@ -44,7 +44,7 @@ impl<'v> Compared<'v> {
         match self {
             Compared::Column(reached) => vec![reached],
             Compared::Computed(of) => of.columns(),
-            Compared::Part { of, .. } => of.columns().iter().collect(),
+            Compared::Part { of, .. } => of.columns(),
             Compared::Count(_) | Compared::Now(_) | Compared::Period(_) => Vec::new(),
         }
     }
@@ -283,9 +283,9 @@ impl<'v> Left<'v> {
     }
 
     fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
-        if let Compared::Part { of: Point::Column(of), cut } = &self.value {
+        if let Compared::Part { of: Expression::Column(of), cut } = &self.value {
             let now = Now::beside(&of.data_type(), given, at)?;
-            let of_now = |now| Compared::Part { of: Point::Now(now), cut: cut.clone() };
+            let of_now = |now| Compared::Part { of: Expression::Now(now), cut: cut.clone() };
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
         let data_type = match self.column.data_type.bound() {

@@ -8,7 +8,7 @@ use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::cut::PART;
 use crate::plan::expression::operation;
-use crate::plan::{Compared, Cut, Point, Predicate, Reached};
+use crate::plan::{Compared, Cut, Expression, Predicate, Reached};
 use crate::policy::{self, TableView};
 
 /// The member for conditions on computed values.
@@ -70,7 +70,7 @@ impl<'v> Parser<'_, 'v> {
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
-        let value = Compared::Part { of: Point::Column(of), cut };
+        let value = Compared::Part { of: Expression::Column(of), cut };
         self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
     }
 

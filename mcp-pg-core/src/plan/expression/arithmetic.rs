@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::elapsed::{Point, elapsed};
+use super::elapsed::elapsed;
 use super::moved::{self, Moved};
-use super::now;
+use super::now::{self, Now};
 use super::operation::{self, Operation};
 use super::total::Total;
 use super::unit::UNIT;
@@ -34,10 +34,12 @@ pub enum Expression<'v> {
     Column(Reached<'v>),
     /// A number of the request.
     Number(Operand),
+    /// The current time.
+    Now(Now),
     /// An operation on two or more numbers, from left to right.
     Computed(Arithmetic, Vec<Expression<'v>>),
     /// The time from the second of two points in time to the first.
-    Elapsed(Box<[Point<'v>; 2]>, Unit),
+    Elapsed(Box<[Expression<'v>; 2]>, Unit),
     /// A point in time, moved by an interval.
     Moved(Box<Moved<'v>>),
     /// A total of related rows.
@@ -94,6 +96,7 @@ impl<'v> Expression<'v> {
             Expression::Column(reached) => reached.data_type(),
             Expression::Moved(moved) => moved.of.data_type().shared_base(),
             Expression::Total(total) => total.data_type(),
+            Expression::Now(now) => Arc::clone(now.clock.data_type()),
             Expression::Number(_) | Expression::Computed(..) | Expression::Elapsed(..) => {
                 Arc::clone(DataType::numeric())
             }
@@ -121,11 +124,11 @@ impl<'v> Expression<'v> {
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
             Expression::Column(reached) => vec![reached],
-            Expression::Number(_) => Vec::new(),
+            Expression::Number(_) | Expression::Now(_) => Vec::new(),
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
-            Expression::Elapsed(ends, _) => ends.iter().flat_map(Point::columns).collect(),
+            Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::columns).collect(),
             Expression::Moved(moved) => vec![&moved.of],
             Expression::Total(total) => total.columns().iter().collect(),
         }
@@ -137,9 +140,12 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::totals).collect()
             }
-            Expression::Elapsed(ends, _) => ends.iter().filter_map(Point::total).collect(),
+            Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::totals).collect(),
             Expression::Total(total) => vec![total],
-            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => Vec::new(),
+            Expression::Column(_)
+            | Expression::Number(_)
+            | Expression::Now(_)
+            | Expression::Moved(_) => Vec::new(),
         }
     }
 
@@ -156,8 +162,9 @@ impl<'v> Expression<'v> {
     pub fn moves(&self) -> bool {
         match self {
             Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
+            Expression::Now(_) => true,
             Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
-            Expression::Elapsed(ends, _) => ends.iter().any(Point::moves),
+            Expression::Elapsed(ends, _) => ends.iter().any(Expression::moves),
             Expression::Total(total) => total.of.as_ref().is_some_and(Expression::moves),
         }
     }

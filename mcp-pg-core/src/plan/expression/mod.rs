@@ -14,7 +14,6 @@ pub(super) mod unit;
 
 pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression};
 pub use cut::Cut;
-pub use elapsed::Point;
 pub use moved::Moved;
 pub use now::{Clock, Now};
 pub use period::{End, Period};

@@ -1,5 +1,7 @@
 //! The current time as a value: `{"$now": true}`, or an offset from it, `{"$now": "-7 days"}`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
@@ -25,6 +27,16 @@ pub enum Clock {
     Local,
     /// `timestamptz`.
     Zoned,
+}
+
+impl Clock {
+    pub(super) fn data_type(self) -> &'static Arc<DataType> {
+        match self {
+            Clock::Day => DataType::date(),
+            Clock::Local => DataType::timestamp(),
+            Clock::Zoned => DataType::timestamptz(),
+        }
+    }
 }
 
 /// The member for the current time.

@@ -20,7 +20,7 @@ pub struct After {
     /// Its sort keys.
     pub values: Vec<Operand>,
     /// Its sort keys, as in the cursor.
-    keys: Vec<Value>,
+    pub(in crate::plan) keys: Vec<Value>,
     /// The number of rows after it that are left out, too.
     pub skip: u64,
 }
