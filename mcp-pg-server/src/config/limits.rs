@@ -31,6 +31,7 @@ pub(super) fn apply(
     put(&mut limits.max_list, keys.max_list);
     put(&mut limits.max_pattern, keys.max_pattern);
     put(&mut limits.max_includes, keys.max_includes);
+    put(&mut limits.max_joins, keys.max_joins);
     put(&mut limits.max_related, keys.max_related);
     put(&mut limits.max_keys, keys.max_keys);
     let sizes = [
@@ -42,6 +43,7 @@ pub(super) fn apply(
         ("max_list", limits.max_list),
         ("max_pattern", limits.max_pattern),
         ("max_includes", limits.max_includes),
+        ("max_joins", limits.max_joins),
         ("max_keys", limits.max_keys),
         ("max_request_bytes", keys.max_request_bytes.unwrap_or(1)),
     ];

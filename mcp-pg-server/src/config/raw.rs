@@ -67,6 +67,7 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_joins: usize,
         max_related: u64,
         max_keys: usize,
         requests_per_minute: u32,

@@ -48,6 +48,7 @@ async fn invalid_values_of_keys() {
         "max_nodes",
         "max_list",
         "max_includes",
+        "max_joins",
         "max_keys",
         "max_insert_rows",
         "max_operations",

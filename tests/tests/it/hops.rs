@@ -169,3 +169,68 @@ async fn a_way_is_bounded() {
     let told = error(&engine, "analyst", "select", by("track.sale.amount")).await;
     assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!("/order_by/0")));
 }
+
+/// PostgreSQL plans joins in a time and memory that grow with the square of their number, and hears no timeout then.
+#[tokio::test]
+async fn a_request_joins_a_bounded_number_of_related_rows() {
+    let limits = Limits { max_joins: 3, ..Limits::default() };
+    let database = Database::of(SHOP).await;
+    let engine = database.engine_with(Settings { limits, ..Settings::default() }).await;
+    let artist = "track.album.artist.name";
+    let total = json!({"sum": "sale.amount", "as": "sold"});
+    for (tool, arguments, at) in [
+        // Columns of the same row count once.
+        (
+            "select",
+            json!({"table": "sale", "columns": [artist, "track.album.title"], "order_by": [artist]}),
+            "",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "columns": [artist], "include": {"track": {"columns": ["name"]}}}),
+            "",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "columns": [artist], "include": {"track": {"columns": ["album.title"]}}}),
+            "/include",
+        ),
+        ("select", json!({"table": "track", "columns": ["album.artist.name", total]}), "/columns"),
+        (
+            "select",
+            json!({"table": "track", "columns": ["album.artist.name"], "order_by": [{"count": "sale"}, "track_id"]}),
+            "",
+        ),
+        (
+            "select",
+            json!({"table": "track", "columns": ["album.artist.name", total], "order_by": [{"count": "sale"}]}),
+            "/columns",
+        ),
+        (
+            "select",
+            json!({"table": "album", "columns": ["artist.name", {"count": "track", "as": "n"}],
+                   "order_by": [{"count": "track"}, {"count": "track", "direction": "desc"}]}),
+            "/order_by",
+        ),
+        (
+            "aggregate",
+            json!({"table": "sale", "group_by": [artist], "measures": {"n": {"count": "*"}}}),
+            "",
+        ),
+        (
+            "aggregate",
+            json!({"table": "track", "group_by": ["album.artist.name"], "measures": {"n": {"sum": {"multiply": [
+                {"sum": "sale.amount"}, {"count": "sale"}]}}}}),
+            "/measures",
+        ),
+    ] {
+        match call(&engine, "analyst", tool, arguments.clone()).await {
+            Ok(_) => assert_eq!(at, "", "{arguments}"),
+            Err(error) => {
+                let error = serde_json::to_value(&error).unwrap();
+                let told = (error["code"].as_str(), error["at"].as_str());
+                assert_eq!(told, (Some("limit_exceeded"), Some(at)), "{arguments}: {error}");
+            }
+        }
+    }
+}

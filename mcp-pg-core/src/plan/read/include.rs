@@ -84,7 +84,7 @@ impl<'v> Scope<'v> {
             )
             .at("/include"));
         }
-        Ok(includes)
+        self.few_joined(includes)
     }
 
     fn includes_within(

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod include;
+mod joins;
 pub(super) mod select;
 pub(super) mod shown;
 mod start;

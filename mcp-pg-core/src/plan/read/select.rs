@@ -118,14 +118,15 @@ impl<'v> SelectPlan<'v> {
                 .hint("leave that column out of columns"));
         }
         let plan = plan.page(scope, cursors)?;
-        Ok(Self {
+        let plan = Self {
             includes: scope.includes(table, &names, request.include.as_ref())?,
             columns,
             with_version,
             count: scope.count(request.count, table, &plan.filter),
             format: request.format.unwrap_or_default(),
             ..plan
-        })
+        };
+        plan.few_joins(scope)
     }
 
     /// The plan of a select of distinct rows, which is an aggregate without measures.
@@ -153,12 +154,13 @@ impl<'v> SelectPlan<'v> {
         let plan = Self::of(scope, derived, Predicate::always(), &[], Query::Select(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
-        Ok(Self {
+        let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
             grouping: Some(grouping),
             format: request.format.unwrap_or_default(),
             ..plan
-        })
+        };
+        plan.few_joins(scope)
     }
 
     /// The plan of an aggregate, which is a select from the derived table of its groups. `derived` keeps that table
@@ -182,11 +184,12 @@ impl<'v> SelectPlan<'v> {
         let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
-        Ok(Self {
+        let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
             grouping: Some(grouping),
             ..plan
-        })
+        };
+        plan.few_joins(scope)
     }
 
     /// The plan of a table's rows that meet a condition, with an order that may refer to `shown` values.

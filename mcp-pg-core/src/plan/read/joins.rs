@@ -1,0 +1,133 @@
+//! How many related rows the values of a request are joined from. PostgreSQL plans the joins of a query in a time and
+//! memory that grow with the square of their number, and meanwhile hears no timeout.
+
+use crate::error::{Error, Result};
+use crate::plan::{Expression, Hop, Include, Scope, SelectPlan, Shown, Sort, SortKey};
+use crate::schema::Relation;
+
+/// Counts the joins of a request: each relation on the way from a row counts once for all values beyond it.
+#[derive(Debug)]
+struct Joins {
+    most: usize,
+    count: usize,
+    /// Rows that are joined, each by a relation of an earlier one; `None` for those that a query begins with.
+    rows: Vec<Option<(usize, *const Relation)>>,
+}
+
+impl<'v> SelectPlan<'v> {
+    /// Refuses a plan whose statement would join too many rows.
+    pub(super) fn few_joins(self, scope: &Scope<'v>) -> Result<Self> {
+        let mut joins = Joins { most: scope.view.limits.max_joins, count: 0, rows: Vec::new() };
+        let row = joins.row();
+        match &self.grouping {
+            Some(grouping) => {
+                for group in &grouping.groups {
+                    joins.expression(row, &group.of);
+                }
+                joins.few("/group_by")?;
+                for of in grouping.measures.iter().filter_map(|measure| measure.of.as_ref()) {
+                    joins.expression(row, of);
+                }
+                joins.few("/measures")?;
+            }
+            None => {
+                joins.shown(row, &self.columns);
+                joins.few("/columns")?;
+                joins.sorted(row, &self.order);
+                joins.few("/order_by")?;
+                joins.included(&self.includes);
+                joins.few("/include")?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// Refuses includes whose statement would join too many rows.
+    pub(super) fn few_joined(&self, includes: Vec<Include<'v>>) -> Result<Vec<Include<'v>>> {
+        let mut joins = Joins { most: self.view.limits.max_joins, count: 0, rows: Vec::new() };
+        joins.included(&includes);
+        joins.few("/include")?;
+        Ok(includes)
+    }
+}
+
+impl Joins {
+    /// A row that a query of its own begins with.
+    fn row(&mut self) -> usize {
+        self.rows.push(None);
+        self.rows.len() - 1
+    }
+
+    fn few(&self, at: &str) -> Result<()> {
+        let most = self.most;
+        if self.count <= most {
+            return Ok(());
+        }
+        let message = format!("the values of a request may come from at most {most} related rows");
+        Err(Error::exceeded("max_joins", message)
+            .at(at)
+            .hint("columns of the same related row count once; ask for fewer relations, or in several requests"))
+    }
+
+    fn hops(&mut self, mut row: usize, hops: &[Hop<'_>]) {
+        for hop in hops {
+            let step = Some((row, std::ptr::from_ref(hop.relation)));
+            row = self.rows.iter().position(|known| *known == step).unwrap_or_else(|| {
+                self.count += 1;
+                self.rows.push(step);
+                self.rows.len() - 1
+            });
+            if self.count > self.most {
+                return;
+            }
+        }
+    }
+
+    fn expression(&mut self, row: usize, of: &Expression<'_>) {
+        for reached in of.columns() {
+            self.hops(row, &reached.hops);
+        }
+        // Each total is a query of its own.
+        for total in of.totals() {
+            self.count += 1;
+            if let Some(of) = total.of.as_ref().filter(|_| self.count <= self.most) {
+                let row = self.row();
+                self.expression(row, of);
+            }
+        }
+    }
+
+    fn shown(&mut self, row: usize, shown: &[Shown<'_>]) {
+        for shown in shown {
+            match shown {
+                Shown::Column(_) => {}
+                Shown::Computed(computed) => self.expression(row, &computed.of),
+                Shown::Related { of, .. } => self.hops(row, &of.hops),
+            }
+        }
+    }
+
+    fn sorted(&mut self, row: usize, order: &[Sort<'_>]) {
+        for sort in order {
+            match &sort.key {
+                SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => {
+                    self.hops(row, &of.hops);
+                }
+                SortKey::Computed(of) => self.expression(row, of),
+                SortKey::Count(_) => self.count += 1,
+                SortKey::Place => {}
+            }
+        }
+    }
+
+    fn included(&mut self, includes: &[Include<'_>]) {
+        for include in includes {
+            let row = self.row();
+            self.shown(row, &include.columns);
+            self.sorted(row, &include.order);
+            self.included(&include.includes);
+        }
+    }
+}
