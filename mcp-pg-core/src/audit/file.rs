@@ -157,26 +157,28 @@ impl Writer {
         });
     }
 
-    /// Writes all waiting records at once.
+    /// Writes all waiting records, in portions.
     fn write(&mut self) {
-        let count = self.waiting.len();
-        if !self.waiting.has_records(count) {
-            return self.waiting.settle(count, || Ok(()));
-        }
-        let records = self.waiting.records(count).map(Encoded::as_bytes);
-        match self.log.append(records) {
-            Ok(()) => {
-                if self.waiting.mend() {
-                    tracing::warn!(file = %self.log.path().display(), "the audit file can be written again");
+        // After a failure, a single record shows whether the file can be written again.
+        let mut most = if self.waiting.is_failing() { 1 } else { BATCH };
+        let mut wrote = false;
+        while self.waiting.len() > 0 {
+            let count = self.waiting.fitting(most);
+            if self.waiting.has_records(count) {
+                let records = self.waiting.records(count).map(Encoded::as_bytes);
+                if let Err(error) = self.log.append(records) {
+                    if self.waiting.fail() {
+                        tracing::error!(file = %self.log.path().display(), %error, "the audit file cannot be written");
+                    }
+                    return self.waiting.put_off(&error.to_string());
                 }
-                self.waiting.settle(count, || Ok(()));
+                wrote = true;
             }
-            Err(error) => {
-                if self.waiting.fail() {
-                    tracing::error!(file = %self.log.path().display(), %error, "the audit file cannot be written");
-                }
-                self.waiting.put_off(&error.to_string());
+            if wrote && count == self.waiting.len() && self.waiting.mend() {
+                tracing::warn!(file = %self.log.path().display(), "the audit file can be written again");
             }
+            self.waiting.settle(count, || Ok(()));
+            most = BATCH.min(2 * most);
         }
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::poll_immediate;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::queue::LENGTH as QUEUE;
+use crate::audit::queue::{BYTES_MOST, LENGTH as QUEUE, RETRY};
 use crate::audit::rotation;
 use crate::audit::{Actor, Client, Phase, Reason, Verified, snapshot, verify, verify_file};
 
@@ -329,6 +329,55 @@ async fn a_full_queue_gives_up_what_is_posted_and_lets_others_wait() {
     let (kept, ()) = tokio::join!(keeping, writing);
     kept.unwrap();
     assert_eq!(queue.lost(), 1);
+}
+
+#[tokio::test]
+async fn posted_records_are_retried_without_further_records() {
+    let directory = Directory::new();
+    let away = directory.0.with_extension("away");
+    let sink = FileSink::open(directory.log()).unwrap();
+    fs::rename(&directory.0, &away).unwrap();
+    sink.post(event("first")).unwrap();
+    while !sink.is_failing() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    sink.post(event("second")).unwrap_err();
+    fs::rename(&away, &directory.0).unwrap();
+    let written = async {
+        while sink.is_failing() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(10 * RETRY, written).await.unwrap();
+    assert_eq!((directory.verified().records, sink.lost()), (2, 0));
+}
+
+#[tokio::test]
+async fn waiting_records_are_bounded_in_bytes() {
+    let large = || Event { before: Some("x".repeat(1_000_000).into()), ..event("large") };
+    let (queue, mut waiting) = queue();
+    let posted = (0..QUEUE).take_while(|_| queue.post(large()).is_ok()).count();
+    assert_eq!((posted, queue.lost()), (BYTES_MOST / 1_000_600, 1));
+    let mut keeping = Box::pin(queue.keep(large()));
+    assert!(poll_immediate(&mut keeping).await.is_none(), "there is no room yet");
+    waiting.gather(QUEUE, Duration::ZERO).await;
+    // One write takes only a part.
+    assert_eq!((waiting.len(), waiting.fitting(QUEUE)), (posted, 16));
+
+    // What is put off leaves room to others, but has a limit of its own.
+    waiting.fail();
+    waiting.put_off("it fails");
+    assert!(poll_immediate(&mut keeping).await.is_none(), "it waits to be written");
+    for _ in 1..posted {
+        assert_eq!(code(queue.post(large())), Code::AuditUnavailable);
+    }
+    assert_eq!(queue.lost(), 1);
+    waiting.gather(QUEUE, Duration::ZERO).await;
+    assert_eq!(waiting.len(), 2 * posted);
+    waiting.put_off("it fails");
+    assert_eq!(code(keeping.await), Code::AuditUnavailable);
+    // The record of the caller who was refused is lost, too.
+    assert_eq!((waiting.len(), queue.lost()), (posted, 1 + posted as u64));
 }
 
 #[tokio::test]

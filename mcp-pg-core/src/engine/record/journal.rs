@@ -141,9 +141,11 @@ impl Writer {
         }
     }
 
-    /// Writes all waiting records.
+    /// Writes all waiting records, in portions.
     async fn write(&mut self) {
-        let mut most = BATCH;
+        // After a failure, a single record shows whether the table can be written again.
+        let mut most = if self.waiting.is_failing() { 1 } else { BATCH };
+        let mut wrote = false;
         while self.waiting.len() > 0 {
             let count = self.waiting.fitting(most);
             let writes = self.waiting.has_records(count);
@@ -151,26 +153,33 @@ impl Writer {
                 true => self.add(self.ledger.entry(self.waiting.records(count))).await,
                 false => Ok(()),
             };
-            match added {
-                Ok(()) => {
-                    if writes && self.waiting.mend() {
-                        tracing::warn!("the audit table can be written again");
-                    }
-                    self.waiting.settle(count, || Ok(()));
+            let refused = match added {
+                Ok(()) => None,
+                // One of the records is faulty. Written in smaller portions, the others are stored.
+                Err(failure) if failure.is_of_the_rows() && count > 1 => {
+                    most = count / 2;
+                    continue;
                 }
-                // One of the records is faulty. Written one by one, the others are stored.
-                Err(failure) if failure.is_of_the_rows() && count > 1 => most = 1,
-                Err(failure) if failure.is_of_the_rows() => {
-                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
-                    self.waiting.refuse(count, "the table refuses the record");
-                }
+                Err(failure) if failure.is_of_the_rows() => Some(failure),
                 Err(failure) => {
                     if self.waiting.fail() {
                         tracing::error!(%failure, "the audit table cannot be written");
                     }
                     return self.waiting.put_off("the table could not be written");
                 }
+            };
+            wrote |= writes;
+            if wrote && count == self.waiting.len() && self.waiting.mend() {
+                tracing::warn!("the audit table can be written again");
             }
+            match refused {
+                None => self.waiting.settle(count, || Ok(())),
+                Some(failure) => {
+                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
+                    self.waiting.refuse(count, "the table refuses the record");
+                }
+            }
+            most = BATCH.min(2 * most);
         }
     }
 
