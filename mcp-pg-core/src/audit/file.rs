@@ -62,7 +62,7 @@ const GATHER: Duration = Duration::from_millis(2);
 /// # let path = std::env::temp_dir().join(format!("audit-example-{}.jsonl", std::process::id()));
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let sink = FileSink::open(&path)?;
-/// sink.keep(event).await?;
+/// sink.write(event).await?;
 /// assert_eq!(verify(snapshot(&path)?)?.records, 1);
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -117,16 +117,16 @@ impl FileSink {
 
 #[async_trait]
 impl AuditSink for FileSink {
-    async fn keep(&self, event: Event) -> Result<()> {
-        self.queue.keep(event).await
+    async fn write(&self, event: Event) -> Result<()> {
+        self.queue.write(event).await
     }
 
-    fn post(&self, event: Event) -> Result<()> {
-        self.queue.post(event)
+    async fn enqueue(&self, event: Event) -> Result<()> {
+        self.queue.enqueue(event).await
     }
 
-    async fn take(&self, event: Event) -> Result<()> {
-        self.queue.take(event).await
+    fn try_enqueue(&self, event: Event) -> Result<()> {
+        self.queue.try_enqueue(event)
     }
 
     async fn flush(&self) -> Result<()> {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Encoded, Event, unavailable};
+use super::{AuditSink, Encoded, Event, unavailable};
 use crate::error::Result;
 
 /// The most records that may wait to be written.
@@ -64,12 +65,23 @@ pub(crate) fn queue() -> (Queue, Waiting) {
     (Queue { jobs, room, broken, lost }, waiting)
 }
 
-impl Queue {
-    /// Queues the record, and returns at once.
-    ///
+#[async_trait]
+impl AuditSink for Queue {
+    async fn write(&self, event: Event) -> Result<()> {
+        self.wait_for(Some(event.try_into()?)).await
+    }
+
+    async fn enqueue(&self, event: Event) -> Result<()> {
+        // A queue whose writer is failing may have no room for long.
+        if self.is_failing() {
+            return self.try_enqueue(event);
+        }
+        self.send(Some(event.try_into()?), None).await
+    }
+
     /// A queued record stays in memory until it can be written. If the writer is failing, this returns an error but
-    /// still queues the record, so that the writer notices when it works again.
-    pub(crate) fn post(&self, event: Event) -> Result<()> {
+    /// still queues the record.
+    fn try_enqueue(&self, event: Event) -> Result<()> {
         let record: Encoded = event.try_into()?;
         let broken = self.is_failing();
         let queued = self.room.clone().try_acquire_many_owned(record.size()).is_ok_and(|room| {
@@ -83,34 +95,21 @@ impl Queue {
         if broken { Err(unavailable("the records before could not be written")) } else { Ok(()) }
     }
 
-    /// The same, once the queue has room. While the writer is failing, this does not wait.
-    pub(crate) async fn take(&self, event: Event) -> Result<()> {
-        if self.is_failing() {
-            return self.post(event);
-        }
-        self.send(Some(event.try_into()?), None).await
-    }
-
-    /// Returns once the record is written.
-    pub(crate) async fn keep(&self, event: Event) -> Result<()> {
-        self.wait_for(Some(event.try_into()?)).await
-    }
-
-    /// Returns once all queued records are written.
-    pub(crate) async fn flush(&self) -> Result<()> {
+    async fn flush(&self) -> Result<()> {
         self.wait_for(None).await
     }
 
-    /// The number of lost records.
-    pub(crate) fn lost(&self) -> u64 {
+    fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Whether the last records could not be written.
-    pub(crate) fn is_failing(&self) -> bool {
+    fn is_failing(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
+}
 
+impl Queue {
+    /// Queues a record, or a flush, and returns once it is done.
     async fn wait_for(&self, record: Option<Encoded>) -> Result<()> {
         let (done, kept) = oneshot::channel();
         self.send(record, Some(done)).await?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting, queue,
-    unavailable,
+    AuditSink, AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting,
+    queue, unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
@@ -27,7 +27,7 @@ pub(super) struct Journal {
     /// The unique index that prevents a confirmation from being used twice.
     once: String,
     ledger: Arc<Ledger>,
-    queue: Queue,
+    queue: Arc<Queue>,
 }
 
 impl Journal {
@@ -57,7 +57,7 @@ impl Journal {
         let writer = Writer { database, insert: insert.clone(), ledger: ledger.clone(), waiting };
         tokio::spawn(writer.run());
         let once = table.once().to_owned();
-        Ok(Self { insert, once, ledger, queue })
+        Ok(Self { insert, once, ledger, queue: Arc::new(queue) })
     }
 
     /// An event as a record for a transaction.
@@ -83,28 +83,9 @@ impl Journal {
         })
     }
 
-    pub(super) fn post(&self, event: Event) -> Result<()> {
-        self.queue.post(event)
-    }
-
-    pub(super) async fn take(&self, event: Event) -> Result<()> {
-        self.queue.take(event).await
-    }
-
-    pub(super) async fn keep(&self, event: Event) -> Result<()> {
-        self.queue.keep(event).await
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.queue.lost()
-    }
-
-    pub(super) fn is_failing(&self) -> bool {
-        self.queue.is_failing()
-    }
-
-    pub(super) async fn flush(&self) -> Result<()> {
-        self.queue.flush().await
+    /// Where records go that are not committed with a transaction.
+    pub(super) fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::clone(&self.queue) as _
     }
 }
 
