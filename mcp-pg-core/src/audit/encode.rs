@@ -39,6 +39,11 @@ impl Encoded {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// The size in bytes, which is far below 4 GiB.
+    pub(super) fn size(&self) -> u32 {
+        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+    }
 }
 
 fn encode(mut event: Event) -> Result<Vec<u8>> {

@@ -62,7 +62,7 @@ const GATHER: Duration = Duration::from_millis(2);
 /// # let path = std::env::temp_dir().join(format!("audit-example-{}.jsonl", std::process::id()));
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let sink = FileSink::open(&path)?;
-/// sink.keep(event).await?;
+/// sink.write(event).await?;
 /// assert_eq!(verify(snapshot(&path)?)?.records, 1);
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -117,16 +117,16 @@ impl FileSink {
 
 #[async_trait]
 impl AuditSink for FileSink {
-    async fn keep(&self, event: Event) -> Result<()> {
-        self.queue.keep(event).await
+    async fn write(&self, event: Event) -> Result<()> {
+        self.queue.write(event).await
     }
 
-    fn post(&self, event: Event) -> Result<()> {
-        self.queue.post(event)
+    async fn enqueue(&self, event: Event) -> Result<()> {
+        self.queue.enqueue(event).await
     }
 
-    async fn take(&self, event: Event) -> Result<()> {
-        self.queue.take(event).await
+    fn try_enqueue(&self, event: Event) -> Result<()> {
+        self.queue.try_enqueue(event)
     }
 
     async fn flush(&self) -> Result<()> {
@@ -157,26 +157,28 @@ impl Writer {
         });
     }
 
-    /// Writes all waiting records at once.
+    /// Writes all waiting records, in portions.
     fn write(&mut self) {
-        let count = self.waiting.len();
-        if !self.waiting.has_records(count) {
-            return self.waiting.settle(count, || Ok(()));
-        }
-        let records = self.waiting.records(count).map(Encoded::as_bytes);
-        match self.log.append(records) {
-            Ok(()) => {
-                if self.waiting.mend() {
-                    tracing::warn!(file = %self.log.path().display(), "the audit file can be written again");
+        // After a failure, a single record shows whether the file can be written again.
+        let mut most = if self.waiting.is_failing() { 1 } else { BATCH };
+        let mut wrote = false;
+        while self.waiting.len() > 0 {
+            let count = self.waiting.fitting(most);
+            if self.waiting.has_records(count) {
+                let records = self.waiting.records(count).map(Encoded::as_bytes);
+                if let Err(error) = self.log.append(records) {
+                    if self.waiting.fail() {
+                        tracing::error!(file = %self.log.path().display(), %error, "the audit file cannot be written");
+                    }
+                    return self.waiting.put_off(&error.to_string());
                 }
-                self.waiting.settle(count, || Ok(()));
+                wrote = true;
             }
-            Err(error) => {
-                if self.waiting.fail() {
-                    tracing::error!(file = %self.log.path().display(), %error, "the audit file cannot be written");
-                }
-                self.waiting.put_off(&error.to_string());
+            if wrote && count == self.waiting.len() && self.waiting.mend() {
+                tracing::warn!(file = %self.log.path().display(), "the audit file can be written again");
             }
+            self.waiting.settle(count, || Ok(()));
+            most = BATCH.min(2 * most);
         }
     }
 }

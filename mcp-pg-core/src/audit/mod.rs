@@ -33,9 +33,9 @@ use crate::error::{Code, Error, Result};
 ///
 /// | when | what | method |
 /// |---|---|---|
-/// | between a write's statements and its COMMIT | the intent | [`keep`](Self::keep): an error rolls back |
-/// | after the call | the outcome | [`take`](Self::take), or [`keep`](Self::keep) where nothing is answered without it |
-/// | after a call whose caller has left | the outcome | [`post`](Self::post) |
+/// | between a write's statements and its COMMIT | the intent | [`write`](Self::write): an error rolls back |
+/// | after the call | the outcome | [`enqueue`](Self::enqueue), or [`write`](Self::write) where nothing is answered without it |
+/// | after a call whose caller has left | the outcome | [`try_enqueue`](Self::try_enqueue) |
 /// | at the end | | [`flush`](Self::flush) |
 ///
 /// The trait is declared with the crate [`async-trait`](https://docs.rs/async-trait); implementations need its attribute, too:
@@ -52,12 +52,12 @@ use crate::error::{Code, Error, Result};
 ///
 /// #[async_trait]
 /// impl AuditSink for Handed {
-///     async fn keep(&self, event: Event) -> Result<()> {
+///     async fn write(&self, event: Event) -> Result<()> {
 ///         // A sink for writes waits here until the record is safe.
-///         self.post(event)
+///         self.try_enqueue(event)
 ///     }
 ///
-///     fn post(&self, event: Event) -> Result<()> {
+///     fn try_enqueue(&self, event: Event) -> Result<()> {
 ///         let gone = |_| Error::new(Code::AuditUnavailable, "nobody keeps audit records");
 ///         self.0.send(event).map_err(gone)
 ///     }
@@ -74,20 +74,20 @@ use crate::error::{Code, Error, Result};
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes the record, and returns once it would survive a crash of the machine.
-    async fn keep(&self, event: Event) -> Result<()>;
+    async fn write(&self, event: Event) -> Result<()>;
 
     /// Queues the record, and returns at once.
     ///
     /// For outcomes that nobody waits for: of calls whose caller has left. An error means that the sink is known to be broken,
     /// or its queue is full.
-    fn post(&self, event: Event) -> Result<()>;
+    fn try_enqueue(&self, event: Event) -> Result<()>;
 
     /// Queues the record, and returns once the queue has room for it.
     ///
     /// For outcomes that no reply depends on: of reads, committed writes and refused calls. Callers that are faster than records
     /// are written have to wait. An error means that the sink is known to be broken.
-    async fn take(&self, event: Event) -> Result<()> {
-        self.post(event)
+    async fn enqueue(&self, event: Event) -> Result<()> {
+        self.try_enqueue(event)
     }
 
     /// Waits until all queued records are written.

@@ -6,22 +6,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use async_trait::async_trait;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Encoded, Event, unavailable};
+use super::{AuditSink, Encoded, Event, unavailable};
 use crate::error::Result;
 
 /// The most records that may wait to be written.
 pub(super) const LENGTH: usize = 1024;
 
+/// The most bytes of the records that wait to be written, and of those that are put off.
+pub(super) const BYTES_MOST: usize = 32 << 20;
+
 /// The most bytes that are written at once, unless a single record is larger.
 const WRITE_MOST: usize = 16 << 20;
+
+/// How long after a failure the writer tries again, even if no further record comes.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// The sending end of the queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
     jobs: mpsc::Sender<Job>,
+    /// The bytes that may still wait.
+    room: Arc<Semaphore>,
     broken: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
 }
@@ -43,6 +52,8 @@ struct Job {
     record: Option<Encoded>,
     /// Who waits for the job; `None` for a posted record.
     done: Option<oneshot::Sender<Result<()>>>,
+    /// Its part of the queue's bytes; `None` once it is put off.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// A queue, as its two ends.
@@ -50,66 +61,88 @@ pub(crate) fn queue() -> (Queue, Waiting) {
     let (jobs, queue) = mpsc::channel(LENGTH);
     let (broken, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let waiting = Waiting { queue, jobs: Vec::new(), broken: broken.clone(), lost: lost.clone() };
-    (Queue { jobs, broken, lost }, waiting)
+    let room = Arc::new(Semaphore::new(BYTES_MOST));
+    (Queue { jobs, room, broken, lost }, waiting)
 }
 
-impl Queue {
-    /// Queues the record, and returns at once.
-    ///
+#[async_trait]
+impl AuditSink for Queue {
+    async fn write(&self, event: Event) -> Result<()> {
+        self.wait_for(Some(event.try_into()?)).await
+    }
+
+    async fn enqueue(&self, event: Event) -> Result<()> {
+        // A queue whose writer is failing may have no room for long.
+        if self.is_failing() {
+            return self.try_enqueue(event);
+        }
+        self.send(Some(event.try_into()?), None).await
+    }
+
     /// A queued record stays in memory until it can be written. If the writer is failing, this returns an error but
-    /// still queues the record, so that the writer notices when it works again.
-    pub(crate) fn post(&self, event: Event) -> Result<()> {
-        let job = Job { record: Some(event.try_into()?), done: None };
+    /// still queues the record.
+    fn try_enqueue(&self, event: Event) -> Result<()> {
+        let record: Encoded = event.try_into()?;
         let broken = self.is_failing();
-        if self.jobs.try_send(job).is_err() {
+        let queued = self.room.clone().try_acquire_many_owned(record.size()).is_ok_and(|room| {
+            let job = Job { record: Some(record), done: None, room: Some(room) };
+            self.jobs.try_send(job).is_ok()
+        });
+        if !queued {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(unavailable("the queue is full"));
         }
         if broken { Err(unavailable("the records before could not be written")) } else { Ok(()) }
     }
 
-    /// The same, once the queue has room. While the writer is failing, this does not wait.
-    pub(crate) async fn take(&self, event: Event) -> Result<()> {
-        if self.is_failing() {
-            return self.post(event);
-        }
-        let job = Job { record: Some(event.try_into()?), done: None };
-        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))
-    }
-
-    /// Returns once the record is written.
-    pub(crate) async fn keep(&self, event: Event) -> Result<()> {
-        self.wait_for(Some(event.try_into()?)).await
-    }
-
-    /// Returns once all queued records are written.
-    pub(crate) async fn flush(&self) -> Result<()> {
+    async fn flush(&self) -> Result<()> {
         self.wait_for(None).await
     }
 
-    /// The number of lost records.
-    pub(crate) fn lost(&self) -> u64 {
+    fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Whether the last records could not be written.
-    pub(crate) fn is_failing(&self) -> bool {
+    fn is_failing(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
+}
 
+impl Queue {
+    /// Queues a record, or a flush, and returns once it is done.
     async fn wait_for(&self, record: Option<Encoded>) -> Result<()> {
         let (done, kept) = oneshot::channel();
-        let job = Job { record, done: Some(done) };
-        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))?;
+        self.send(record, Some(done)).await?;
         kept.await.unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+    }
+
+    /// Queues a job, once there is room for it.
+    async fn send(
+        &self,
+        record: Option<Encoded>,
+        done: Option<oneshot::Sender<Result<()>>>,
+    ) -> Result<()> {
+        // A flush takes room, too, so that it does not overtake records that wait for room.
+        let size = record.as_ref().map_or(1, Encoded::size);
+        let room = self.room.clone().acquire_many_owned(size).await.map_err(unavailable)?;
+        let job = Job { record, done, room: Some(room) };
+        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))
     }
 }
 
 impl Waiting {
-    /// Waits for jobs. Waits `pause` longer so that further records can share the write, unless a caller waits or
-    /// there are `most` records. Returns false once the queue is closed and empty.
+    /// Waits for jobs, for a limited time if records were put off. Waits `pause` longer so that further records can
+    /// share the write, unless a caller waits or there are `most` records. Returns false once the queue is closed and
+    /// empty.
     pub(crate) async fn gather(&mut self, most: usize, pause: Duration) -> bool {
-        let Some(first) = self.queue.recv().await else {
+        let first = match self.jobs.is_empty() {
+            true => self.queue.recv().await,
+            false => match timeout(RETRY, self.queue.recv()).await {
+                Ok(first) => first,
+                Err(_) => return true,
+            },
+        };
+        let Some(first) = first else {
             if !self.jobs.is_empty() {
                 tracing::error!(records = self.jobs.len(), "posted audit records are lost");
             }
@@ -140,13 +173,18 @@ impl Waiting {
 
     /// The number of the first `most` jobs whose records may be written at once.
     pub(crate) fn fitting(&self, most: usize) -> usize {
-        let mut bytes: usize = 0;
+        self.within(most, WRITE_MOST).max(1)
+    }
+
+    /// The number of the first `most` jobs whose records have at most so many bytes.
+    fn within(&self, most: usize, bytes: usize) -> usize {
+        let mut sum: usize = 0;
         let fits = |job: &&Job| {
-            let record = job.record.as_ref().map_or(0, |record| record.as_bytes().len());
-            bytes = bytes.saturating_add(record);
-            bytes <= WRITE_MOST
+            sum =
+                sum.saturating_add(job.record.as_ref().map_or(0, |record| record.as_bytes().len()));
+            sum <= bytes
         };
-        self.jobs.iter().take(most).take_while(fits).count().max(1)
+        self.jobs.iter().take(most).take_while(fits).count()
     }
 
     /// The records among the first `count`.
@@ -159,7 +197,12 @@ impl Waiting {
         self.records(count).next().is_some()
     }
 
-    /// The writer has succeeded. Returns whether it was failing before.
+    /// Whether the last records could not be written.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// All records are written. Returns whether the writer was failing before.
     pub(crate) fn mend(&self) -> bool {
         self.broken.swap(false, Ordering::Relaxed)
     }
@@ -187,7 +230,8 @@ impl Waiting {
         self.lost.fetch_add(records as u64, Ordering::Relaxed);
     }
 
-    /// Notifies those who wait that their records are not written. Posted records are retried.
+    /// Notifies those who wait that their records are not written. Posted records are retried. They leave the queue's
+    /// room to later records, which can then tell that the writer works again.
     pub(crate) fn put_off(&mut self, reason: &str) {
         let before = self.records(self.len()).count();
         self.jobs.retain_mut(|job| match job.done.take() {
@@ -195,10 +239,13 @@ impl Waiting {
                 let _ = done.send(Err(unavailable(reason)));
                 false
             }
-            None => true,
+            None => {
+                job.room = None;
+                true
+            }
         });
         // Later records were posted after `broken` was set, so their callers got an error.
-        self.jobs.truncate(2 * LENGTH);
+        self.jobs.truncate(self.within(2 * LENGTH, BYTES_MOST));
         self.lose(before - self.records(self.len()).count());
     }
 }

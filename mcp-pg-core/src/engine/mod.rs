@@ -23,6 +23,7 @@ mod notes;
 mod read;
 mod record;
 mod rows;
+mod size;
 mod transaction;
 mod write;
 

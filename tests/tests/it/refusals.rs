@@ -117,10 +117,10 @@ async fn a_fault_of_the_server_leaves_one_record_too() {
     struct Memory(std::sync::Mutex<Vec<Event>>);
     #[async_trait::async_trait]
     impl AuditSink for Memory {
-        async fn keep(&self, event: Event) -> Result<(), Error> {
-            self.post(event)
+        async fn write(&self, event: Event) -> Result<(), Error> {
+            self.try_enqueue(event)
         }
-        fn post(&self, event: Event) -> Result<(), Error> {
+        fn try_enqueue(&self, event: Event) -> Result<(), Error> {
             self.0.lock().unwrap().push(event);
             Ok(())
         }

@@ -8,7 +8,7 @@ use futures_util::future::poll_immediate;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::queue::LENGTH as QUEUE;
+use crate::audit::queue::{BYTES_MOST, LENGTH as QUEUE, RETRY};
 use crate::audit::rotation;
 use crate::audit::{Actor, Client, Phase, Reason, Verified, snapshot, verify, verify_file};
 
@@ -84,7 +84,7 @@ fn code<T>(result: Result<T>) -> Code {
 #[tokio::test]
 async fn a_record_has_its_members_in_order() {
     let directory = Directory::new();
-    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    FileSink::open(directory.log()).unwrap().write(event("a")).await.unwrap();
     let records = directory.records();
     let members: Vec<_> = records[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
@@ -123,7 +123,7 @@ fn the_file_is_its_owners_alone() {
 async fn the_chain_goes_on_after_reopening() {
     let directory = Directory::new();
     for id in ["a", "b", "c"] {
-        FileSink::open(directory.log()).unwrap().keep(event(id)).await.unwrap();
+        FileSink::open(directory.log()).unwrap().write(event(id)).await.unwrap();
     }
     let last = &directory.records()[2];
     assert_eq!((&last["seq"], &last["id"]), (&3.into(), &"c".into()));
@@ -141,7 +141,7 @@ async fn a_rotated_file_takes_the_chain_along() {
         let sink = FileSink::rotating(directory.log(), bytes).unwrap();
         tasks.push(tokio::spawn(async move {
             for id in 0..20 {
-                sink.keep(event(&id.to_string())).await.unwrap();
+                sink.write(event(&id.to_string())).await.unwrap();
             }
         }));
     }
@@ -156,7 +156,7 @@ async fn a_rotated_file_takes_the_chain_along() {
 
     // A crash just after the renaming leaves nothing in the file's place.
     fs::rename(directory.log(), rotation::name(&directory.log(), 60)).unwrap();
-    FileSink::rotating(directory.log(), bytes).unwrap().keep(event("after")).await.unwrap();
+    FileSink::rotating(directory.log(), bytes).unwrap().write(event("after")).await.unwrap();
     assert_eq!(verify_file(&directory.log()).unwrap().unwrap().records, 61);
     assert_eq!(directory.records()[0]["seq"], 61);
 
@@ -193,12 +193,12 @@ async fn posted_records_are_on_disk_after_flush_and_drop() {
     let directory = Directory::new();
     let sink = FileSink::open(directory.log()).unwrap();
     for _ in 0..100 {
-        sink.post(event("posted")).unwrap();
+        sink.try_enqueue(event("posted")).unwrap();
     }
     sink.flush().await.unwrap();
     assert_eq!(directory.verified().records, 100);
     for _ in 0..100 {
-        sink.post(event("posted")).unwrap();
+        sink.try_enqueue(event("posted")).unwrap();
     }
     drop(sink);
     assert_eq!(directory.verified().records, 200);
@@ -207,9 +207,9 @@ async fn posted_records_are_on_disk_after_flush_and_drop() {
 #[tokio::test]
 async fn a_torn_last_line_is_cut_off() {
     let directory = Directory::new();
-    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    FileSink::open(directory.log()).unwrap().write(event("a")).await.unwrap();
     append(&directory, b"{\"seq\":2,\"time\":\"20");
-    FileSink::open(directory.log()).unwrap().keep(event("b")).await.unwrap();
+    FileSink::open(directory.log()).unwrap().write(event("b")).await.unwrap();
     assert_eq!(directory.verified().records, 2);
 }
 
@@ -218,16 +218,16 @@ async fn a_line_torn_by_another_process_is_cut_off_while_running() {
     let directory = Directory::new();
     let sink = FileSink::open(directory.log()).unwrap();
     append(&directory, b"{\"seq\":1,\"time\":\"20");
-    sink.keep(event("a")).await.unwrap();
+    sink.write(event("a")).await.unwrap();
     append(&directory, &[0; 200_000]);
-    sink.keep(event("b")).await.unwrap();
+    sink.write(event("b")).await.unwrap();
     assert_eq!(directory.verified().records, 2);
 }
 
 #[tokio::test]
 async fn a_broken_chain_is_not_continued() {
     let directory = Directory::new();
-    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    FileSink::open(directory.log()).unwrap().write(event("a")).await.unwrap();
     let line = fs::read_to_string(directory.log()).unwrap();
     for broken in ["no record\n", "\n", "{}\n", &line.replace("ann", "bob")] {
         fs::write(directory.log(), broken).unwrap();
@@ -240,18 +240,18 @@ async fn a_broken_chain_is_not_continued() {
 async fn records_that_vanish_from_the_end_are_noticed() {
     let directory = Directory::new();
     let sink = FileSink::open(directory.log()).unwrap();
-    sink.keep(event("a")).await.unwrap();
+    sink.write(event("a")).await.unwrap();
     let one = fs::metadata(directory.log()).unwrap().len();
-    sink.keep(event("b")).await.unwrap();
+    sink.write(event("b")).await.unwrap();
     for length in [one, 0] {
         OpenOptions::new().write(true).open(directory.log()).unwrap().set_len(length).unwrap();
         for _ in 0..2 {
-            assert_eq!(code(sink.keep(event("c")).await), Code::AuditUnavailable);
+            assert_eq!(code(sink.write(event("c")).await), Code::AuditUnavailable);
         }
     }
     // Moved away, as the error advises.
     fs::rename(directory.log(), directory.0.join("cut.jsonl")).unwrap();
-    sink.keep(event("c")).await.unwrap();
+    sink.write(event("c")).await.unwrap();
     assert_eq!(directory.verified().records, 1);
 }
 
@@ -265,7 +265,7 @@ async fn sinks_on_one_file_keep_one_chain() {
             let sink = sink.clone();
             tasks.push(tokio::spawn(async move {
                 for _ in 0..10 {
-                    sink.keep(event(&format!("task {task}"))).await.unwrap();
+                    sink.write(event(&format!("task {task}"))).await.unwrap();
                 }
             }));
         }
@@ -290,20 +290,20 @@ async fn a_file_that_fails_is_tried_again_and_posted_records_wait() {
     let directory = Directory::new();
     let away = directory.0.with_extension("away");
     let sink = FileSink::open(directory.log()).unwrap();
-    sink.keep(event("before")).await.unwrap();
+    sink.write(event("before")).await.unwrap();
     fs::rename(&directory.0, &away).unwrap();
 
-    sink.post(event("waits")).unwrap();
-    let error = sink.keep(event("refused")).await.unwrap_err();
+    sink.try_enqueue(event("waits")).unwrap();
+    let error = sink.write(event("refused")).await.unwrap_err();
     assert_eq!(error.code(), Code::AuditUnavailable);
     assert!(error.is_retryable());
     assert!(!error.to_string().contains("audit.jsonl"));
-    assert_eq!(code(sink.post(event("known to be broken"))), Code::AuditUnavailable);
+    assert_eq!(code(sink.try_enqueue(event("known to be broken"))), Code::AuditUnavailable);
     assert_eq!(code(sink.flush().await), Code::AuditUnavailable);
 
     fs::rename(&away, &directory.0).unwrap();
-    sink.keep(event("after")).await.unwrap();
-    sink.post(event("well again")).unwrap();
+    sink.write(event("after")).await.unwrap();
+    sink.try_enqueue(event("well again")).unwrap();
     drop(sink);
     let ids: Vec<_> = directory.records().iter().map(|record| record["id"].clone()).collect();
     assert_eq!(ids, ["before", "waits", "known to be broken", "after", "well again"]);
@@ -314,11 +314,11 @@ async fn a_file_that_fails_is_tried_again_and_posted_records_wait() {
 async fn a_full_queue_gives_up_what_is_posted_and_lets_others_wait() {
     let (queue, mut waiting) = queue();
     for _ in 0..QUEUE {
-        queue.post(event("waits")).unwrap();
+        queue.try_enqueue(event("waits")).unwrap();
     }
-    assert_eq!(code(queue.post(event("given up"))), Code::AuditUnavailable);
+    assert_eq!(code(queue.try_enqueue(event("given up"))), Code::AuditUnavailable);
     assert_eq!(queue.lost(), 1);
-    let mut keeping = Box::pin(queue.keep(event("kept")));
+    let mut keeping = Box::pin(queue.write(event("kept")));
     assert!(poll_immediate(&mut keeping).await.is_none(), "there is no room yet");
     let writing = async {
         while waiting.len() <= QUEUE {
@@ -332,16 +332,65 @@ async fn a_full_queue_gives_up_what_is_posted_and_lets_others_wait() {
 }
 
 #[tokio::test]
+async fn posted_records_are_retried_without_further_records() {
+    let directory = Directory::new();
+    let away = directory.0.with_extension("away");
+    let sink = FileSink::open(directory.log()).unwrap();
+    fs::rename(&directory.0, &away).unwrap();
+    sink.try_enqueue(event("first")).unwrap();
+    while !sink.is_failing() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    sink.try_enqueue(event("second")).unwrap_err();
+    fs::rename(&away, &directory.0).unwrap();
+    let written = async {
+        while sink.is_failing() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(10 * RETRY, written).await.unwrap();
+    assert_eq!((directory.verified().records, sink.lost()), (2, 0));
+}
+
+#[tokio::test]
+async fn waiting_records_are_bounded_in_bytes() {
+    let large = || Event { before: Some("x".repeat(1_000_000).into()), ..event("large") };
+    let (queue, mut waiting) = queue();
+    let posted = (0..QUEUE).take_while(|_| queue.try_enqueue(large()).is_ok()).count();
+    assert_eq!((posted, queue.lost()), (BYTES_MOST / 1_000_600, 1));
+    let mut keeping = Box::pin(queue.write(large()));
+    assert!(poll_immediate(&mut keeping).await.is_none(), "there is no room yet");
+    waiting.gather(QUEUE, Duration::ZERO).await;
+    // One write takes only a part.
+    assert_eq!((waiting.len(), waiting.fitting(QUEUE)), (posted, 16));
+
+    // What is put off leaves room to others, but has a limit of its own.
+    waiting.fail();
+    waiting.put_off("it fails");
+    assert!(poll_immediate(&mut keeping).await.is_none(), "it waits to be written");
+    for _ in 1..posted {
+        assert_eq!(code(queue.try_enqueue(large())), Code::AuditUnavailable);
+    }
+    assert_eq!(queue.lost(), 1);
+    waiting.gather(QUEUE, Duration::ZERO).await;
+    assert_eq!(waiting.len(), 2 * posted);
+    waiting.put_off("it fails");
+    assert_eq!(code(keeping.await), Code::AuditUnavailable);
+    // The record of the caller who was refused is lost, too.
+    assert_eq!((waiting.len(), queue.lost()), (posted, 1 + posted as u64));
+}
+
+#[tokio::test]
 async fn large_parts_are_left_out_and_large_records_continued() {
     let directory = Directory::new();
     let text = |size| Some(Value::String("x".repeat(size)));
     for _ in 0..2 {
         let sink = FileSink::open(directory.log()).unwrap();
         let parts = Event { arguments: text(10 << 20), after: text(1 << 19), ..event("parts") };
-        sink.keep(Event { sql: vec!["SELECT".repeat(1 << 20)], ..parts }).await.unwrap();
-        sink.keep(Event { before: text(1_000_000), ..event("long line") }).await.unwrap();
+        sink.write(Event { sql: vec!["SELECT".repeat(1 << 20)], ..parts }).await.unwrap();
+        sink.write(Event { before: text(1_000_000), ..event("long line") }).await.unwrap();
         let endless = Event { tool: "x".repeat(16 << 20), ..event("endless") };
-        assert_eq!(code(sink.keep(endless).await), Code::AuditUnavailable);
+        assert_eq!(code(sink.write(endless).await), Code::AuditUnavailable);
     }
     let record = &directory.records()[0];
     assert_eq!(record["arguments"], json!({"omitted": "10485762 bytes"}));
@@ -357,7 +406,7 @@ fn a_full_queue_refuses_instead_of_waiting() {
     let file = fs::File::open(directory.log()).unwrap();
     // Another process that holds the file's lock.
     file.lock().unwrap();
-    let refused = (0..3 * QUEUE).filter(|_| sink.post(event("posted")).is_err()).count();
+    let refused = (0..3 * QUEUE).filter(|_| sink.try_enqueue(event("posted")).is_err()).count();
     assert!((QUEUE..=2 * QUEUE).contains(&refused), "{refused}");
     file.unlock().unwrap();
     drop(sink);
@@ -373,15 +422,15 @@ async fn a_file_that_is_moved_away_from_its_parts_is_not_gone_on_with() {
     let mut count = 0;
     while parts().is_none() {
         count += 1;
-        sink.keep(event(&count.to_string())).await.unwrap();
+        sink.write(event(&count.to_string())).await.unwrap();
     }
     let away = directory.0.join("away");
     fs::rename(directory.log(), &away).unwrap();
-    assert_eq!(code(sink.keep(event("lost")).await), Code::AuditUnavailable);
-    assert_eq!(code(sink.keep(event("lost")).await), Code::AuditUnavailable);
+    assert_eq!(code(sink.write(event("lost")).await), Code::AuditUnavailable);
+    assert_eq!(code(sink.write(event("lost")).await), Code::AuditUnavailable);
     // Back in its place, it is gone on with.
     fs::rename(&away, directory.log()).unwrap();
-    sink.keep(event("back")).await.unwrap();
+    sink.write(event("back")).await.unwrap();
     let whole = verify_file(&directory.log()).unwrap();
     assert_eq!(whole.unwrap().records, count + 1);
     // Together with its parts, it leaves room for a new log.
@@ -389,6 +438,6 @@ async fn a_file_that_is_moved_away_from_its_parts_is_not_gone_on_with() {
     while let Some((seq, part)) = parts() {
         fs::rename(part, directory.0.join(format!("part-{seq}"))).unwrap();
     }
-    sink.keep(event("new")).await.unwrap();
+    sink.write(event("new")).await.unwrap();
     assert_eq!(directory.records()[0]["seq"], 1);
 }

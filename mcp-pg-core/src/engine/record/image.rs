@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::redaction::Redaction;
 use crate::audit::PART_MOST;
+use crate::engine::size::size;
 
 /// Rows, with hidden values replaced: all of them, or none if a record has no room for them.
 #[derive(Default)]
@@ -21,7 +22,7 @@ impl Image {
         self.cut |= cut;
         for row in rows {
             let row = redaction.row(row);
-            self.bytes += row.to_string().len() + 1;
+            self.bytes += size(&row) + 1;
             self.rows.push(row);
             if self.bytes > PART_MOST {
                 self.rows.clear();

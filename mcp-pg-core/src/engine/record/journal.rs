@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting, queue,
-    unavailable,
+    AuditSink, AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting,
+    queue, unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
@@ -27,7 +27,7 @@ pub(super) struct Journal {
     /// The unique index that prevents a confirmation from being used twice.
     once: String,
     ledger: Arc<Ledger>,
-    queue: Queue,
+    queue: Arc<Queue>,
 }
 
 impl Journal {
@@ -57,7 +57,7 @@ impl Journal {
         let writer = Writer { database, insert: insert.clone(), ledger: ledger.clone(), waiting };
         tokio::spawn(writer.run());
         let once = table.once().to_owned();
-        Ok(Self { insert, once, ledger, queue })
+        Ok(Self { insert, once, ledger, queue: Arc::new(queue) })
     }
 
     /// An event as a record for a transaction.
@@ -83,28 +83,9 @@ impl Journal {
         })
     }
 
-    pub(super) fn post(&self, event: Event) -> Result<()> {
-        self.queue.post(event)
-    }
-
-    pub(super) async fn take(&self, event: Event) -> Result<()> {
-        self.queue.take(event).await
-    }
-
-    pub(super) async fn keep(&self, event: Event) -> Result<()> {
-        self.queue.keep(event).await
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.queue.lost()
-    }
-
-    pub(super) fn is_failing(&self) -> bool {
-        self.queue.is_failing()
-    }
-
-    pub(super) async fn flush(&self) -> Result<()> {
-        self.queue.flush().await
+    /// Where records go that are not committed with a transaction.
+    pub(super) fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::clone(&self.queue) as _
     }
 }
 
@@ -141,9 +122,11 @@ impl Writer {
         }
     }
 
-    /// Writes all waiting records.
+    /// Writes all waiting records, in portions.
     async fn write(&mut self) {
-        let mut most = BATCH;
+        // After a failure, a single record shows whether the table can be written again.
+        let mut most = if self.waiting.is_failing() { 1 } else { BATCH };
+        let mut wrote = false;
         while self.waiting.len() > 0 {
             let count = self.waiting.fitting(most);
             let writes = self.waiting.has_records(count);
@@ -151,26 +134,33 @@ impl Writer {
                 true => self.add(self.ledger.entry(self.waiting.records(count))).await,
                 false => Ok(()),
             };
-            match added {
-                Ok(()) => {
-                    if writes && self.waiting.mend() {
-                        tracing::warn!("the audit table can be written again");
-                    }
-                    self.waiting.settle(count, || Ok(()));
+            let refused = match added {
+                Ok(()) => None,
+                // One of the records is faulty. Written in smaller portions, the others are stored.
+                Err(failure) if failure.is_of_the_rows() && count > 1 => {
+                    most = count / 2;
+                    continue;
                 }
-                // One of the records is faulty. Written one by one, the others are stored.
-                Err(failure) if failure.is_of_the_rows() && count > 1 => most = 1,
-                Err(failure) if failure.is_of_the_rows() => {
-                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
-                    self.waiting.refuse(count, "the table refuses the record");
-                }
+                Err(failure) if failure.is_of_the_rows() => Some(failure),
                 Err(failure) => {
                     if self.waiting.fail() {
                         tracing::error!(%failure, "the audit table cannot be written");
                     }
                     return self.waiting.put_off("the table could not be written");
                 }
+            };
+            wrote |= writes;
+            if wrote && count == self.waiting.len() && self.waiting.mend() {
+                tracing::warn!("the audit table can be written again");
             }
+            match refused {
+                None => self.waiting.settle(count, || Ok(())),
+                Some(failure) => {
+                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
+                    self.waiting.refuse(count, "the table refuses the record");
+                }
+            }
+            most = BATCH.min(2 * most);
         }
     }
 

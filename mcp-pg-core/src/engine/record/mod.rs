@@ -9,8 +9,9 @@ mod sinks;
 
 pub use journal::verify_table;
 pub(super) use sinks::Sinks;
+use sinks::Which;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -79,6 +80,8 @@ impl<'e> Record<'e> {
                 operation: None,
                 arguments: arguments(),
                 arguments_most: PART_MOST,
+                arguments_size: OnceLock::new(),
+                accepted: OnceLock::new(),
                 table: None,
                 sql: Vec::new(),
                 rows: None,
@@ -97,7 +100,8 @@ impl<'e> Record<'e> {
     /// Begins an attempt with this view and these settings.
     pub(in crate::engine) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
         if let Some(notes) = &mut self.notes {
-            notes.redaction = Redaction::new(&settings.audit, Some(Arc::clone(view)));
+            let begun = Redaction::new(&settings.audit, Some(Arc::clone(view)));
+            notes.redact(|redaction| *redaction = begun);
         }
     }
 
@@ -105,7 +109,7 @@ impl<'e> Record<'e> {
     /// each pair.
     pub(in crate::engine) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         if let Some(notes) = &mut self.notes {
-            notes.redaction.mean(names);
+            notes.redact(|redaction| redaction.mean(names));
         }
     }
 
@@ -115,7 +119,7 @@ impl<'e> Record<'e> {
         names: impl Iterator<Item = (&'n str, &'n str)>,
     ) {
         if let Some(notes) = &mut self.notes {
-            notes.redaction.declare(names);
+            notes.redact(|redaction| redaction.declare(names));
         }
     }
 
@@ -241,18 +245,18 @@ impl<'e> Record<'e> {
             }
         }
         let Some(notes) = self.notes.take() else { return answer };
-        let event = notes.outcome(answer.as_ref().map(drop));
+        let event = || notes.outcome(answer.as_ref().map(drop));
         let sinks = &self.engine.sinks;
         // A committed write cannot fail any more.
         if notes.stage == Stage::Committed {
-            sinks.take(event, false).await;
+            sinks.enqueue(Which::Others, event).await;
             return answer;
         }
         if self.engine.settings().audit.on_failure == OnFailure::Warn {
-            sinks.take(event, true).await;
+            sinks.enqueue(Which::All, event).await;
             return answer;
         }
-        match (sinks.keep(event).await, answer) {
+        match (sinks.write(event()).await, answer) {
             (Err(error), Ok(_)) => Err(error),
             (_, answer) => answer,
         }
@@ -261,12 +265,9 @@ impl<'e> Record<'e> {
     /// Records a refused call, once the queue has room, with arguments of at most `most` bytes.
     pub(in crate::engine) async fn refused(mut self, error: &Error, most: usize) {
         trace(self.tool, error);
-        let event = self.notes.take().map(|mut notes| {
+        if let Some(mut notes) = self.notes.take() {
             notes.arguments_most = most;
-            notes.outcome(Err(error))
-        });
-        if let Some(event) = event {
-            self.engine.sinks.take(event, true).await;
+            self.engine.sinks.enqueue(Which::All, || notes.outcome(Err(error))).await;
         }
     }
 }
@@ -278,14 +279,18 @@ impl Drop for Record<'_> {
         match notes.stage {
             Stage::Open if std::thread::panicking() => {
                 let fault = Error::new(Code::Internal, "a fault in this server ended the call");
-                sinks.post(notes.outcome(Err(&fault)));
+                sinks.leave(Which::All, || notes.outcome(Err(&fault)));
             }
             // The caller disconnected before the end.
-            Stage::Open => sinks.post(notes.abandoned()),
+            Stage::Open => sinks.leave(Which::All, || notes.abandoned()),
             // If the write was committed, the table also has its outcome, `ok`.
-            Stage::Committing { intended: true } => sinks.post_to_table(notes.abandoned()),
-            Stage::Committing { intended: false } => sinks.post(notes.abandoned()),
-            Stage::Committed => sinks.post_beside(notes.outcome(Ok(()))),
+            Stage::Committing { intended: true } => {
+                sinks.leave(Which::Table, || notes.abandoned());
+            }
+            Stage::Committing { intended: false } => {
+                sinks.leave(Which::All, || notes.abandoned());
+            }
+            Stage::Committed => sinks.leave(Which::Others, || notes.outcome(Ok(()))),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The notes on a call, and the audit event made of them.
 
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
@@ -8,6 +9,7 @@ use super::Origin;
 use super::image::Image;
 use super::redaction::Redaction;
 use crate::audit::{Actor, Event, Outcome, Phase, milliseconds};
+use crate::engine::size::size;
 use crate::error::{Error, Result};
 
 /// What is noted while a call runs.
@@ -21,6 +23,10 @@ pub(super) struct Notes {
     pub(super) arguments: Map<String, Value>,
     /// If the arguments have more bytes, only their size is recorded.
     pub(super) arguments_most: usize,
+    /// Their size, once it is measured.
+    pub(super) arguments_size: OnceLock<usize>,
+    /// Them as redacted in a call that was not refused, once they are.
+    pub(super) accepted: OnceLock<Value>,
     pub(super) table: Option<String>,
     pub(super) sql: Vec<String>,
     pub(super) rows: Option<u64>,
@@ -75,12 +81,23 @@ impl Notes {
         event
     }
 
+    /// Changes what is redacted.
+    pub(super) fn redact(&mut self, change: impl FnOnce(&mut Redaction)) {
+        change(&mut self.redaction);
+        self.accepted.take();
+    }
+
     /// The arguments, if the record has room for them. Larger ones would take long to redact.
     fn kept_arguments(&self, refused: bool) -> Value {
-        let bytes = serde_json::to_string(&self.arguments).map_or(0, |text| text.len());
-        match bytes <= self.arguments_most {
-            true => self.redaction.arguments(&self.arguments, refused),
-            false => json!({"omitted": format!("{bytes} bytes")}),
+        let bytes = *self.arguments_size.get_or_init(|| size(&self.arguments));
+        if bytes > self.arguments_most {
+            return json!({"omitted": format!("{bytes} bytes")});
+        }
+        let redacted = || self.redaction.arguments(&self.arguments, refused);
+        match refused {
+            true => redacted(),
+            // A write has several events.
+            false => self.accepted.get_or_init(redacted).clone(),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio_postgres::Config;
 
 use super::journal::Journal;
 use crate::audit::{AuditSink, Entry, Event, unavailable};
+use crate::engine::size::size;
 use crate::error::{Error, Result};
 use crate::execute::{Failure, Transaction};
 use crate::policy::Settings;
@@ -18,11 +19,20 @@ use crate::policy::Settings;
 /// All sinks of an engine.
 #[derive(Clone)]
 pub(in crate::engine) struct Sinks {
+    table: Option<Arc<Journal>>,
     others: Vec<Arc<dyn AuditSink>>,
-    journal: Option<Arc<Journal>>,
     complaints: Arc<Mutex<Complaints>>,
     /// Limits the records that wait for room in a queue without a caller.
     left: Arc<Semaphore>,
+}
+
+/// The sinks that an outcome goes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    Table,
+    /// All but the table, which has it already.
+    Others,
 }
 
 /// Records that could not be written. They are logged with a minimum interval, because under load there would be a
@@ -33,8 +43,12 @@ struct Complaints {
     untold: u64,
 }
 
-/// The most records of disconnected callers that may wait. They are held in memory.
-const LEFT_MOST: usize = 4_096;
+/// The most records of disconnected callers that may wait, of which a larger one counts for several. They are held in
+/// memory.
+const LEFT_MOST: u32 = 4_096;
+
+/// The bytes of a record that counts for one.
+const LEFT_BYTES: usize = 16 << 10;
 
 /// The minimum interval between log lines.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -54,15 +68,15 @@ impl Complaints {
 impl Sinks {
     /// Opens the audit table, if there is one.
     pub(in crate::engine) async fn open(config: Config, settings: &Settings) -> Result<Self> {
-        let journal = match &settings.audit.table {
+        let table = match &settings.audit.table {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
         };
         Ok(Self {
+            table,
             others: Vec::new(),
-            journal,
             complaints: Arc::default(),
-            left: Arc::new(Semaphore::new(LEFT_MOST)),
+            left: Arc::new(Semaphore::new(LEFT_MOST as usize)),
         })
     }
 
@@ -71,14 +85,20 @@ impl Sinks {
     }
 
     pub(in crate::engine) fn is_empty(&self) -> bool {
-        self.others.is_empty() && self.journal.is_none()
+        self.table.is_none() && self.others.is_empty()
+    }
+
+    fn of(&self, which: Which) -> Vec<Arc<dyn AuditSink>> {
+        let table = self.table.iter().filter(|_| which != Which::Others);
+        let others = self.others.iter().filter(|_| which != Which::Table);
+        table.map(|table| table.sink()).chain(others.cloned()).collect()
     }
 
     /// Stores an intent in the sinks that cannot commit the outcome together with the write. Returns false if there
     /// are none.
     pub(in crate::engine) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
         for sink in &self.others {
-            sink.keep(event()).await?;
+            sink.write(event()).await?;
         }
         Ok(!self.others.is_empty())
     }
@@ -88,7 +108,7 @@ impl Sinks {
         &self,
         outcome: impl FnOnce() -> Event,
     ) -> Result<Option<Entry>> {
-        self.journal.as_ref().map(|journal| journal.entry(outcome())).transpose()
+        self.table.as_ref().map(|table| table.entry(outcome())).transpose()
     }
 
     /// Commits the transaction, with the entry if there is one.
@@ -97,64 +117,54 @@ impl Sinks {
         transaction: Transaction,
         entry: Option<Entry>,
     ) -> Result<(), Failure> {
-        match (&self.journal, entry) {
-            (Some(journal), Some(entry)) => journal.commit(transaction, entry).await,
+        match (&self.table, entry) {
+            (Some(table), Some(entry)) => table.commit(transaction, entry).await,
             _ => transaction.commit(None).await,
         }
     }
 
     /// Queues an outcome, and waits for room in the queue: callers that send too many calls have to wait, and no
-    /// record is lost. The record is queued even if the caller disconnects. `in_table` tells that the audit table
-    /// takes it, too.
-    pub(in crate::engine) async fn take(&self, event: Event, in_table: bool) {
-        let mut taking = Box::pin(self.clone().taken(event, in_table, true));
-        if poll_immediate(&mut taking).await.is_none()
-            && let Err(fault) = tokio::spawn(taking).await
+    /// record is lost. The record is queued even if the caller disconnects.
+    pub(super) async fn enqueue(&self, which: Which, event: impl FnOnce() -> Event) {
+        let sinks = self.of(which);
+        if sinks.is_empty() {
+            return;
+        }
+        let mut queueing = Box::pin(self.clone().queued(sinks, event()));
+        if poll_immediate(&mut queueing).await.is_none()
+            && let Err(fault) = tokio::spawn(queueing).await
         {
             self.tell(Some(&unavailable(fault)));
         }
     }
 
-    async fn taken(self, event: Event, in_table: bool, beside: bool) {
-        if let Some(journal) = self.journal.as_ref().filter(|_| in_table) {
-            self.tell(journal.take(event.clone()).await.as_ref().err());
-        }
-        for sink in self.others.iter().filter(|_| beside) {
-            self.tell(sink.take(event.clone()).await.as_ref().err());
+    async fn queued(self, sinks: Vec<Arc<dyn AuditSink>>, event: Event) {
+        for sink in sinks {
+            self.tell(sink.enqueue(event.clone()).await.as_ref().err());
         }
     }
 
     /// Queues an outcome for which no caller waits.
-    pub(in crate::engine) fn post(&self, event: Event) {
-        self.leave(event, true, true);
-    }
-
-    /// The same for the table only.
-    pub(in crate::engine) fn post_to_table(&self, event: Event) {
-        self.leave(event, true, false);
-    }
-
-    /// The same for all sinks but the table, which has it already.
-    pub(in crate::engine) fn post_beside(&self, event: Event) {
-        self.leave(event, false, true);
-    }
-
-    fn leave(&self, event: Event, in_table: bool, beside: bool) {
+    pub(super) fn leave(&self, which: Which, event: impl FnOnce() -> Event) {
+        let sinks = self.of(which);
+        if sinks.is_empty() {
+            return;
+        }
+        let event = event();
+        let places = u32::try_from(1 + size(&event) / LEFT_BYTES).unwrap_or(LEFT_MOST);
+        let left = Arc::clone(&self.left);
         let (Ok(runtime), Ok(place)) =
-            (Handle::try_current(), Arc::clone(&self.left).try_acquire_owned())
+            (Handle::try_current(), left.try_acquire_many_owned(places.min(LEFT_MOST)))
         else {
-            if let Some(journal) = self.journal.as_ref().filter(|_| in_table) {
-                self.tell(journal.post(event.clone()).as_ref().err());
-            }
-            for sink in self.others.iter().filter(|_| beside) {
-                self.tell(sink.post(event.clone()).as_ref().err());
+            for sink in sinks {
+                self.tell(sink.try_enqueue(event.clone()).as_ref().err());
             }
             return;
         };
-        let mut taking = Box::pin(self.clone().taken(event, in_table, beside));
-        if taking.as_mut().now_or_never().is_none() {
+        let mut queueing = Box::pin(self.clone().queued(sinks, event));
+        if queueing.as_mut().now_or_never().is_none() {
             runtime.spawn(async move {
-                taking.await;
+                queueing.await;
                 drop(place);
             });
         }
@@ -162,14 +172,12 @@ impl Sinks {
 
     /// The number of lost records in all sinks.
     pub(in crate::engine) fn lost(&self) -> u64 {
-        let others = self.others.iter().map(|sink| sink.lost());
-        others.chain(self.journal.iter().map(|journal| journal.lost())).sum()
+        self.of(Which::All).iter().map(|sink| sink.lost()).sum()
     }
 
     /// Whether any sink failed to write the last records.
     pub(in crate::engine) fn are_failing(&self) -> bool {
-        self.others.iter().any(|sink| sink.is_failing())
-            || self.journal.as_ref().is_some_and(|journal| journal.is_failing())
+        self.of(Which::All).iter().any(|sink| sink.is_failing())
     }
 
     fn tell(&self, error: Option<&Error>) {
@@ -181,41 +189,31 @@ impl Sinks {
     }
 
     /// Writes an outcome to all sinks, and waits until that is done. It is done even if the caller disconnects.
-    pub(in crate::engine) async fn keep(&self, event: Event) -> Result<()> {
+    pub(super) async fn write(&self, event: Event) -> Result<()> {
         let sinks = self.clone();
-        let mut keeping = Box::pin(async move {
-            let in_table = async {
-                match &sinks.journal {
-                    Some(journal) => journal.keep(event.clone()).await,
-                    None => Ok(()),
-                }
-            };
-            let beside = join_all(sinks.others.iter().map(|sink| sink.keep(event.clone())));
-            let (in_table, beside) = tokio::join!(in_table, beside);
-            let kept = beside.into_iter().fold(in_table, Result::and);
-            sinks.tell(kept.as_ref().err());
-            kept
+        let mut writing = Box::pin(async move {
+            let all = sinks.of(Which::All);
+            let written = join_all(all.iter().map(|sink| sink.write(event.clone()))).await;
+            let written = written.into_iter().fold(Ok(()), Result::and);
+            sinks.tell(written.as_ref().err());
+            written
         });
         // Each sink receives the event now, so that a later flush waits for it.
-        match poll_immediate(&mut keeping).await {
-            Some(kept) => kept,
-            None => tokio::spawn(keeping).await.unwrap_or_else(|fault| Err(unavailable(fault))),
+        match poll_immediate(&mut writing).await {
+            Some(written) => written,
+            None => tokio::spawn(writing).await.unwrap_or_else(|fault| Err(unavailable(fault))),
         }
     }
 
     /// Waits until all queued records are written.
     pub(in crate::engine) async fn flush(&self) -> Result<(), Error> {
-        let mut kept = Ok(());
         // All permits are free once no record waits.
-        let all = u32::try_from(LEFT_MOST).unwrap_or(u32::MAX);
-        drop(self.left.acquire_many(all).await);
-        if let Some(journal) = &self.journal {
-            kept = kept.and(journal.flush().await);
+        drop(self.left.acquire_many(LEFT_MOST).await);
+        let mut flushed = Ok(());
+        for sink in self.of(Which::All) {
+            flushed = flushed.and(sink.flush().await);
         }
-        for sink in &self.others {
-            kept = kept.and(sink.flush().await);
-        }
-        kept
+        flushed
     }
 }
 
