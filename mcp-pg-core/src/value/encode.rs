@@ -27,7 +27,7 @@ use crate::schema::{DataType, Kind};
 /// `type_name` is the type's name in messages: `numeric(10,2)`. Accepts everything that [`Decoder`](super::Decoder)
 /// produces, and also:
 ///
-/// - a string of digits for any number; numbers and booleans for text; `"true"`, `"f"`, `"yes"` … for boolean;
+/// - a string of digits for any number; integers and booleans for text; `"true"`, `"f"`, `"yes"` … for boolean;
 /// - a string with the PostgreSQL literal for an array, composite, range or multirange;
 /// - a range without `bounds`, which means `[)`;
 /// - an object of strings and nulls for hstore; `[x, y]` or `{"x": …, "y": …}` for a point.

@@ -130,16 +130,19 @@ impl Jwt {
         validation.set_issuer(&[&settings.issuer]);
         validation.set_audience(&settings.audiences);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let mut refusal = invalid("the token is signed by an unknown key");
+        let mut refusal = None;
         for key in keys.of(&header) {
             match decode::<Map<String, Value>>(token, key, &validation) {
                 Ok(verified) => {
                     return self.accept(token, verified.claims, keys.generation);
                 }
-                Err(error) => refusal = invalid(reason(error.kind())),
+                // If another key of the same id signed it, something else is wrong with it.
+                Err(error) if refusal.is_some() && *error.kind() == ErrorKind::InvalidSignature => {
+                }
+                Err(error) => refusal = Some(reason(error.kind())),
             }
         }
-        Err(refusal)
+        Err(invalid(refusal.unwrap_or("the token is signed by an unknown key")))
     }
 
     fn accept(

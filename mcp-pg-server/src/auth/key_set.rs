@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use ed25519_dalek::VerifyingKey;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -276,7 +277,9 @@ fn of_jwk(value: &Value) -> Option<Key> {
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             Algorithm::ES256
         }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+        AlgorithmParameters::OctetKeyPair(key)
+            if key.curve == EllipticCurve::Ed25519 && is_of_great_order(&key.x) =>
+        {
             Algorithm::EdDSA
         }
         _ => return None,
@@ -298,6 +301,14 @@ fn is_long(modulus: &str) -> bool {
     bytes.get(zeros).is_some_and(|first| bits(first) >= 2_048)
 }
 
+/// Whether an Ed25519 point is one for which not everybody can sign.
+fn is_of_great_order(point: &str) -> bool {
+    let bytes = URL_SAFE_NO_PAD.decode(point).unwrap_or_default();
+    let key =
+        <[u8; 32]>::try_from(bytes).ok().and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok());
+    key.is_some_and(|key| !key.is_weak())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -305,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_are_short_or_not_for_signatures_are_not_taken() {
+    fn keys_that_are_weak_or_not_for_signatures_are_not_taken() {
         let rsa = |bits: usize, zeros: usize| {
             let mut modulus = vec![0; zeros];
             modulus.extend(vec![0xff; bits / 8]);
@@ -316,7 +327,15 @@ mod tests {
             key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             key
         };
+        let point = |first: u8, others: u8| {
+            let mut bytes = vec![others; 31];
+            bytes.insert(0, first);
+            json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(bytes)})
+        };
         for (key, taken) in [
+            // The base point, and the neutral element.
+            (point(0x58, 0x66), true),
+            (point(1, 0), false),
             (rsa(2_048, 0), true),
             (rsa(2_048, 1), true),
             (rsa(1_024, 0), false),

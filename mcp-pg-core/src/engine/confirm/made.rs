@@ -56,6 +56,22 @@ impl Made {
                     self.values.entry((table.name().clone(), name.clone(), text)).or_insert(known);
                 }
             }
+            self.add_rekeyed(operation, row, format!("$ref {index}.{place}"));
+        }
+    }
+
+    /// Adds a row that was given a key which was made.
+    fn add_rekeyed(&mut self, operation: &Operation<'_>, row: &Map<String, Value>, place: String) {
+        let table = operation.table();
+        let changed = matches!(operation.plan, Plan::Change(_)) && table.row_key().is_some();
+        let Some(key) = operation.key(row).filter(|_| changed) else { return };
+        let set = Anew::of(&operation.plan).set;
+        let is_made = |(position, text): &(usize, String)| {
+            let name = table.table.columns[*position].name.as_str();
+            set.contains(name) && self.place(table.name(), name, text).is_some()
+        };
+        if key.iter().any(is_made) {
+            self.rows.entry((table.name().clone(), key)).or_insert(place);
         }
     }
 
@@ -84,13 +100,9 @@ impl Made {
         };
         value.into_iter().for_each(|value| self.name_value(table, value));
         let Some(key) = key else { return };
-        match self.rows.get(&(table.name().clone(), key.clone())) {
-            Some(place) => *key = vec![(0, place.clone())],
-            // With a value that was made, a key of several columns may lead to a row that existed.
-            None if key.len() == 1 => {
-                key.iter_mut().for_each(|value| self.name_value(table, value))
-            }
-            None => {}
+        // A key that is a value made here may still be that of a row that existed.
+        if let Some(place) = self.rows.get(&(table.name().clone(), key.clone())) {
+            *key = vec![(0, place.clone())];
         }
     }
 

@@ -251,7 +251,10 @@ impl Walk<'_> {
         let place = members.place;
         let beside = members.column.is_some();
         match place {
-            Place::Arguments | Place::Part if CONDITIONS.contains(&name) => Place::Condition,
+            // A total has a condition of its own wherever it stands.
+            Place::Arguments | Place::Part | Place::Written if CONDITIONS.contains(&name) => {
+                Place::Condition
+            }
             Place::Arguments | Place::Part if WRITTEN.contains(&name) => Place::Written,
             Place::Arguments | Place::Part if ROWS.contains(&name) => Place::Rows,
             Place::Arguments if name == "operations" => Place::Arguments,

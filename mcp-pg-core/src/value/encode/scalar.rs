@@ -43,8 +43,14 @@ impl Scalar {
             (Self::Float8, _) => float(value, |text| text.parse::<f64>().is_ok_and(f64::is_finite)),
             (Self::Bool, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
-            (Self::Text | Self::Char, Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
-            (Self::Other, Value::Number(_)) if takes_numbers(data_type) => Ok(value.to_string()),
+            (Self::Text | Self::Char, Value::Number(number)) => in_digits(number),
+            (Self::Text | Self::Char, Value::Bool(truth)) => Ok(truth.to_string()),
+            (Self::Other, Value::Number(number)) if takes_digits(data_type) => in_digits(number),
+            (Self::Other, Value::Number(number)) if takes_numbers(data_type) => {
+                refuse_inexact(number)?;
+                refuse_rounded(number)?;
+                Ok(number.to_string())
+            }
             (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == POINT => {
                 point(value)
             }
@@ -132,6 +138,17 @@ fn whole(number: &Number) -> Option<i128> {
     }
 }
 
+/// A number for a text: an integer, whose digits are certain. `1.1` may have been written as `1.10`.
+fn in_digits(number: &Number) -> Result<String, Reason> {
+    match number.is_i64() || number.is_u64() {
+        true => Ok(number.to_string()),
+        false => Err(Reason::Because {
+            message: format!("{number} is a number, which may have been written with other digits"),
+            hint: "send the text as a string".to_owned(),
+        }),
+    }
+}
+
 /// Refuses a double that may differ from the number that was written.
 fn refuse_inexact(number: &Number) -> Result<(), Reason> {
     let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
@@ -197,7 +214,12 @@ fn truth(text: &str) -> Result<bool, Reason> {
     }
 }
 
-/// Whether a type without a parser here may take a number: it is numeric, or it takes any text.
+/// Whether a type without a parser here is text.
+fn takes_digits(data_type: &DataType) -> bool {
+    data_type.name == "citext" || data_type.name.ends_with(".citext")
+}
+
+/// Whether a type without a parser here may take a number.
 fn takes_numbers(data_type: &DataType) -> bool {
     const REGPROC: u32 = 24;
     const XID: u32 = 28;
@@ -206,11 +228,8 @@ fn takes_numbers(data_type: &DataType) -> bool {
     const REGPROCEDURE_TO_REGTYPE: std::ops::RangeInclusive<u32> = 2202..=2206;
     const REGROLE: u32 = 4096;
     const XID8: u32 = 5069;
-    let name = data_type.name.as_str();
     matches!(data_type.oid, REGPROC | XID | CID | MONEY | REGROLE | XID8)
         || REGPROCEDURE_TO_REGTYPE.contains(&data_type.oid)
-        || name == "citext"
-        || name.ends_with(".citext")
 }
 
 /// The bytes that a string stands for: base64, or hexadecimal digits after `\x`, which cannot be base64.

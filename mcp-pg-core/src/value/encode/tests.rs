@@ -56,6 +56,18 @@ fn a_number_may_have_more_digits_than_its_column_keeps() {
 }
 
 #[test]
+fn a_text_takes_no_number_that_may_have_been_written_with_other_digits() {
+    let text = sample::base(25, "text");
+    for number in ["1.10", "12345678901234567890123", "1e3"] {
+        let value: Value = serde_json::from_str(number).unwrap();
+        let error = encode(&text, "text", &value).unwrap_err();
+        assert_eq!(error.get_hint(), Some("send the text as a string"), "{number}");
+    }
+    let number = json!(u64::MAX);
+    assert_eq!(encode(&text, "text", &number).unwrap(), Some(u64::MAX.to_string()));
+}
+
+#[test]
 fn scalars_that_do_not_fit() {
     for (oid, value, message) in [
         (21, json!(40000), "40000 is out of range"),

@@ -304,6 +304,24 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
         ("select", json!({"table": "users", "include": {"orders": {"filters": {"ttal": 4711}}}})),
         ("aggregate", json!({"table": "orders", "measures": {"m": {"sum": "total", "gt": 4711}}})),
         (
+            "select",
+            json!({"table": "users", "columns": [{"count": "orders", "where": {"ttal": 4711}, "as": "n"}]}),
+        ),
+        (
+            "select",
+            json!({"table": "users", "order_by": [{"count": "orders", "where": ["total", "=", 4711]}]}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "users", "measures": {"n": {"count": "*"}},
+                "group_by": [{"count": "orders", "where": {"field": "total", "value": 4711}, "as": "g"}]}),
+        ),
+        (
+            "select",
+            json!({"table": "orders", "include": {"user": {"columns":
+                [{"count": "orders", "filter": {"ttal": {"equals": 4711}}, "as": "n"}]}}}),
+        ),
+        (
             "insert",
             json!({"table": "orders", "data": {"columns": ["order_id", "total"], "rows": [[1, 4711]]}}),
         ),

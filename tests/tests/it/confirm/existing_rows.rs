@@ -61,3 +61,32 @@ async fn an_existing_row_is_known_by_its_whole_key() {
         assert!(again.is_some(), "{operations}: done to another row");
     }
 }
+
+/// A number of a sequence that another operation was given, too, leads to another row at each attempt.
+#[tokio::test]
+async fn an_existing_row_is_not_known_by_a_value_that_another_operation_was_given() {
+    let database = Database::of(FIXTURE).await;
+    let more = "CREATE TABLE tick (id serial PRIMARY KEY, n serial);
+         CREATE TABLE acct (id integer PRIMARY KEY, code text UNIQUE, v text);
+         INSERT INTO acct SELECT n, 'c' || n, 'old' FROM generate_series(1, 60) n;";
+    database.sql(more).await;
+    let engine = engine(&database).await;
+    let new = json!({"operation": "insert", "as": "t", "table": "tick", "data": {}});
+    let key = json!({"$ref": "t.n"});
+    for given in [
+        json!({"operation": "update", "table": "acct", "where": {"code": "nosuch"}, "updates": {"id": key}}),
+        json!({"operation": "insert", "table": "acct", "data": {"id": key, "code": "c60"},
+            "on_conflict": {"columns": ["code"], "do": "nothing"}}),
+    ] {
+        for met in [
+            json!({"operation": "delete", "table": "acct", "where": {"id": key}}),
+            json!({"operation": "update", "table": "acct", "where": {"id": key}, "updates": {"v": "new"}}),
+        ] {
+            let operations = json!({"operations": [new, given, met]});
+            let (_, agreed) =
+                asked(&engine, "transaction", &operations, None).await.expect("a question");
+            let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+            assert!(again.is_some(), "{operations}: done to another row");
+        }
+    }
+}
