@@ -20,7 +20,7 @@ mod shape;
 mod write;
 
 pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
-pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
+pub use condition::{Comparison, Predicate, Quantifier, Words, filter};
 pub use expression::{
     ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
     Total, Unit,
@@ -29,7 +29,7 @@ pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;
 pub use operand::{Operand, Source};
-pub use order::{Counted, Sort, SortKey};
+pub use order::{Sort, SortKey};
 pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
 pub use reference::{Earlier, Reference};
 pub use scope::Scope;

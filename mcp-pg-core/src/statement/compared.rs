@@ -4,16 +4,16 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Keyword};
 
 use super::expression::exact;
 use super::predicate::{Conditions, taken};
-use crate::plan::{Clock, Compared, End, Now, Period};
+use crate::plan::{Clock, End, Expression, Now, Period};
 use crate::schema::{DataType, Family, Operator};
 
 impl Conditions {
     /// The two sides of a comparison, cast where PostgreSQL would find no operator.
     pub(super) fn beside(
         &mut self,
-        left: &Compared<'_>,
+        left: &Expression<'_>,
         operator: Operator,
-        right: &Compared<'_>,
+        right: &Expression<'_>,
         alias: &DynIden,
     ) -> [Expr; 2] {
         let types = (data_type(left), data_type(right));
@@ -40,26 +40,15 @@ impl Conditions {
     }
 
     /// One side of a comparison, for the row under `alias`.
-    pub(super) fn compared(&mut self, value: &Compared<'_>, alias: &DynIden) -> Expr {
-        match value {
-            Compared::Column(of) => {
-                let value = self.looked_up(&of.hops, &of.column, alias);
-                taken(value, &of.column.data_type)
-            }
-            Compared::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
-            Compared::Now(now) => self.now(now),
-            Compared::Period(period) => self.met_period(period),
-            Compared::Computed(of) => {
-                let apart = std::mem::replace(&mut self.apart, true);
-                let value = self.computed(of, alias);
-                self.apart = apart;
-                value
-            }
-            Compared::Part { of, cut } => {
-                let value = self.computed(of, alias);
-                self.part(value, cut)
-            }
+    pub(super) fn compared(&mut self, value: &Expression<'_>, alias: &DynIden) -> Expr {
+        if let Expression::Column(of) = value {
+            let value = self.looked_up(&of.hops, &of.column, alias);
+            return taken(value, &of.column.data_type);
         }
+        let apart = std::mem::replace(&mut self.apart, true);
+        let value = self.computed(value, alias);
+        self.apart = apart;
+        value
     }
 
     /// A range one of whose bounds is relative to the present.
@@ -70,7 +59,7 @@ impl Conditions {
 
     /// The same for a condition. Null where the range would end before it begins, or would need a day after the last
     /// one: in both cases PostgreSQL fails, but only if there is a row.
-    fn met_period(&mut self, period: &Period) -> Expr {
+    pub(super) fn met_period(&mut self, period: &Period) -> Expr {
         let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
         let made = range(period, lower.clone(), upper.clone());
         let mut fits = Vec::new();
@@ -127,26 +116,16 @@ fn range(period: &Period, lower: Expr, upper: Expr) -> Expr {
 }
 
 /// Whether the side is a `real` or `double precision`.
-fn is_float(value: &Compared<'_>) -> bool {
+fn is_float(value: &Expression<'_>) -> bool {
     data_type(value).is_some_and(DataType::is_float)
 }
 
 /// The type of a side that is a column.
-fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
-    match value {
-        Compared::Column(of) => Some(&of.column.data_type),
-        _ => None,
-    }
+fn data_type<'c>(value: &'c Expression<'_>) -> Option<&'c DataType> {
+    value.column().map(|of| &*of.column.data_type)
 }
 
 /// The family of the side's type.
-pub(super) fn family(value: &Compared<'_>) -> Family {
-    match value {
-        Compared::Column(of) => of.column.data_type.family(),
-        Compared::Count(_)
-        | Compared::Now(_)
-        | Compared::Computed(_)
-        | Compared::Part { .. }
-        | Compared::Period(_) => Family::Other,
-    }
+pub(super) fn family(value: &Expression<'_>) -> Family {
+    data_type(value).map_or(Family::Other, DataType::family)
 }

@@ -71,6 +71,11 @@ impl Conditions {
                 computed.unwrap_or_else(|| Fraction::whole(integer(0)))
             }
             Expression::Now(now) => Fraction::whole(self.now(now)),
+            Expression::Part { of, cut } => {
+                let value = self.computed(of, alias);
+                Fraction::whole(self.part(value, cut))
+            }
+            Expression::Period(period) => Fraction::whole(self.met_period(period)),
             Expression::Moved(moved) => Fraction::whole(self.moved(moved, alias)),
             Expression::Total(total) => Fraction::whole(self.total(total, alias)),
             Expression::Elapsed(ends, unit) => {

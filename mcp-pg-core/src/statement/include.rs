@@ -197,7 +197,6 @@ impl Conditions {
                 let from = self.parameters.share(from).cast_as(type_name);
                 value.binary(BinOper::Custom("<->"), from)
             }
-            SortKey::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
             SortKey::Computed(expression) => self.computed(expression, alias),
             // A `ctid` is unique within one partition or inheriting table only.
             SortKey::Place => {
@@ -211,7 +210,7 @@ impl Conditions {
         let key = self.sort_key(sort, alias);
         match &sort.key {
             SortKey::Value(of) if of.member.is_none() => taken(key, &of.column.data_type),
-            SortKey::Value(_) | SortKey::Count(_) | SortKey::Computed(_) | SortKey::Place => key,
+            SortKey::Value(_) | SortKey::Computed(_) | SortKey::Place => key,
             SortKey::Rank(..) | SortKey::Distance(..) => key.cast_as("double precision"),
         }
     }
@@ -299,6 +298,7 @@ pub(super) fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v D
             reached.column.decoder().unwrap_or_else(whole)
         }
         Some(_) => Decoder::jsonb(),
+        None if matches!(of, Expression::Total(total) if total.bare) => Decoder::bigint(),
         None => Decoder::numeric(),
     }
 }

@@ -99,11 +99,9 @@ impl Key<'_> {
         match &self.sort.key {
             SortKey::Value(of) if of.member.is_some() => parameter.cast_as("jsonb"),
             SortKey::Value(of) => typed(parameter, &of.column.data_type, ""),
-            SortKey::Rank(..)
-            | SortKey::Distance(..)
-            | SortKey::Count(_)
-            | SortKey::Computed(_)
-            | SortKey::Place => parameter,
+            SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Computed(_) | SortKey::Place => {
+                parameter
+            }
         }
     }
 

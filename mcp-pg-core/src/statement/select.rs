@@ -79,17 +79,18 @@ fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sor
     plan.order.iter().filter(|sort| plan.keyset && plan.shows(sort).is_none())
 }
 
-/// The position in the select list of a computed or counted sort key. ORDER BY refers to it, so that it is evaluated
-/// once.
+/// The position in the select list of a computed sort key that is returned, or of a total. ORDER BY refers to it, so
+/// that it is evaluated once.
 fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
-    match sort.key {
-        SortKey::Computed(_) => plan.shows(sort).map(|shown| shown as u64 + 1),
-        SortKey::Count(_) => {
-            let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
-            (after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
-        }
-        _ => None,
+    let SortKey::Computed(of) = &sort.key else { return None };
+    if let Some(shown) = plan.shows(sort) {
+        return Some(shown as u64 + 1);
     }
+    if of.totals().is_empty() || key_decoder(plan, sort).as_text() {
+        return None;
+    }
+    let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
+    (after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
 }
 
 /// The name of a sort key, for the error about a row that is too large.
@@ -108,7 +109,6 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
             let whole = || of.owner(plan.table).decoder(of.position);
             of.column.decoder().unwrap_or_else(whole)
         }
-        SortKey::Count(_) => Decoder::bigint(),
         SortKey::Computed(of) => decoder(plan.table, of),
         SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Place => Decoder::double(),
     }

@@ -11,7 +11,7 @@ impl Conditions {
     ///
     /// Computing it cannot fail: the values of the rows have few enough digits for their sum.
     pub(super) fn total(&mut self, total: &Total<'_>, alias: &DynIden) -> Expr {
-        let (mut rows, other) = self.met(&total.rows.hop, &total.rows.filter, alias);
+        let (mut rows, other) = self.met(&total.hop, &total.filter, alias);
         let value = match &total.of {
             None => Expr::col(Asterisk),
             Some(of) if of.data_type().has_day() => self.computed(of, &other),
@@ -25,6 +25,7 @@ impl Conditions {
             Function::Avg => Func::avg(value).into(),
             Function::Min => Func::min(value).into(),
             Function::Max => Func::max(value).into(),
+            _ if total.bare => Func::count(value).into(),
             _ => Expr::expr(Func::count(value)).cast_as("numeric"),
         });
         self.join(&mut rows, &other);

@@ -1,8 +1,8 @@
 //! The columns that a read compares, for which an index could be used.
 
 use crate::plan::{
-    Compared, Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan,
-    Shown, Sort, SortKey, Source, Total,
+    Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan, Shown, Sort,
+    SortKey, Source, Total,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Operator};
@@ -64,10 +64,10 @@ impl<'v> All<'v> {
             }
             Predicate::Not(inner) => self.conditions(table, inner),
             Predicate::Compared { left, right, .. } => {
-                let present = matches!(**right, Compared::Now(_));
+                let present = matches!(**right, Expression::Now(_));
                 [left, right].into_iter().for_each(|side| self.compared(table, side, present));
             }
-            Predicate::Computed { value, .. } => self.compared(table, value, false),
+            Predicate::Computed { value, .. } => self.expression(value),
             Predicate::Test { column, path, comparison } => {
                 // What the operator's own conditions compare may be hidden.
                 let known = column.whole().and_then(|column| table.column(&column.name));
@@ -82,15 +82,10 @@ impl<'v> All<'v> {
 
     /// Adds the columns of a comparison; `present` if it is with the current time. No index helps to compare columns
     /// of the same row, or values computed from them.
-    fn compared(&mut self, table: &'v TableView, value: &Compared<'v>, present: bool) {
-        value.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
-        match value {
-            Compared::Column(reached) if present && reached.hops.is_empty() => {
-                self.0.extend(reached.column.whole().map(|column| Tested::whole(table, column)));
-            }
-            Compared::Count(counted) => self.related(&counted.hop, &counted.filter),
-            Compared::Computed(of) => self.expression(of),
-            _ => {}
+    fn compared(&mut self, table: &'v TableView, value: &Expression<'v>, present: bool) {
+        self.expression(value);
+        if let Some(reached) = value.column().filter(|of| present && of.hops.is_empty()) {
+            self.0.extend(reached.column.whole().map(|column| Tested::whole(table, column)));
         }
     }
 
@@ -119,7 +114,6 @@ impl<'v> All<'v> {
                 SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => {
                     self.hops(&of.hops);
                 }
-                SortKey::Count(counted) => self.related(&counted.hop, &counted.filter),
                 SortKey::Computed(expression) => self.expression(expression),
                 SortKey::Place => {}
             }
@@ -141,8 +135,8 @@ impl<'v> All<'v> {
 
     fn expression(&mut self, of: &Expression<'v>) {
         of.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
-        for Total { rows, .. } in of.totals() {
-            self.related(&rows.hop, &rows.filter);
+        for Total { hop, filter, .. } in of.totals() {
+            self.related(hop, filter);
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::plan::advice;
 use crate::plan::condition::pattern::escape_like;
-use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Slot, Source};
+use crate::plan::{Assign, Comparison, Effect, Expression, Operand, Plan, Predicate, Slot, Source};
 use crate::schema::{Column, Family, Kind, Operator};
 use crate::value::day_after;
 
@@ -57,7 +57,7 @@ impl Predicate<'_> {
                 filter.doubtful()
             }
             Predicate::Compared { left, operator: Operator::Eq, right } => {
-                let (Compared::Column(left), Compared::Now(_)) = (&**left, &**right) else {
+                let (Expression::Column(left), Expression::Now(_)) = (&**left, &**right) else {
                     return None;
                 };
                 left.column.data_type.is_timestamp().then(|| {

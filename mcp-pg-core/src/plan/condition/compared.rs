@@ -12,43 +12,9 @@ use crate::plan::advice;
 use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
-use crate::plan::{Counted, Cut, Expression, Period, Predicate, Reached, Slot};
+use crate::plan::{Expression, Predicate, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
-
-/// One side of such a comparison.
-#[derive(Debug, Clone)]
-pub enum Compared<'v> {
-    /// The value of a column.
-    Column(Reached<'v>),
-    /// The number of related rows.
-    Count(Box<Counted<'v>>),
-    /// The current time.
-    Now(Now),
-    /// A computed value.
-    Computed(Box<Expression<'v>>),
-    /// A field of a point in time, such as its month.
-    Part {
-        /// The point in time.
-        of: Expression<'v>,
-        /// The field.
-        cut: Cut,
-    },
-    /// A range that begins or ends at the current time.
-    Period(Box<Period>),
-}
-
-impl<'v> Compared<'v> {
-    /// The columns of the value.
-    pub fn columns(&self) -> Vec<&Reached<'v>> {
-        match self {
-            Compared::Column(reached) => vec![reached],
-            Compared::Computed(of) => of.columns(),
-            Compared::Part { of, .. } => of.columns(),
-            Compared::Count(_) | Compared::Now(_) | Compared::Period(_) => Vec::new(),
-        }
-    }
-}
 
 /// The operators for another column or the current time.
 const OPERATORS: [Operator; 7] = [
@@ -66,7 +32,7 @@ const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Opera
 
 /// The left side of a comparison, and the column that its type is like.
 pub(super) struct Left<'v> {
-    pub(super) value: Compared<'v>,
+    pub(super) value: Expression<'v>,
     pub(super) column: Slot<'v>,
 }
 
@@ -192,7 +158,7 @@ impl<'v> Parser<'_, 'v> {
             Other::Period(given) => {
                 let period = self.scope.period(&left.column.data_type, given, at)?;
                 let period = period.ok_or_else(|| left.no_day(at))?;
-                Compared::Period(Box::new(period))
+                Expression::Period(Box::new(period))
             }
         };
         let left = Box::new(left.value.clone());
@@ -206,7 +172,7 @@ impl<'v> Parser<'_, 'v> {
         operator: Operator,
         name: &Value,
         at: &str,
-    ) -> Result<Compared<'v>> {
+    ) -> Result<Expression<'v>> {
         let at = below(at, "$column");
         let Some(name) = name.as_str() else {
             return Err(wrong("expected a column's name", &at));
@@ -223,7 +189,7 @@ impl<'v> Parser<'_, 'v> {
         let fits = is_alike(data_type, &right.column.data_type)
             || operator == Operator::Contains && holds(data_type, &right.column.data_type);
         if data_type.has_operator(operator) && fits {
-            return Ok(Compared::Column(right));
+            return Ok(Expression::Column(right));
         }
         let types = (&left.column.type_name, &right.column.type_name);
         let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
@@ -248,7 +214,7 @@ impl<'v> Parser<'_, 'v> {
 impl<'v> Left<'v> {
     /// Whether it is the same column of the same row.
     fn is(&self, other: &Reached<'_>) -> bool {
-        let Compared::Column(own) = &self.value else { return false };
+        let Expression::Column(own) = &self.value else { return false };
         let is_whole = |column: &Reached<'_>| {
             column.hops.is_empty() && column.member.is_none() && column.column.whole().is_some()
         };
@@ -282,10 +248,10 @@ impl<'v> Left<'v> {
         }
     }
 
-    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
-        if let Compared::Part { of: Expression::Column(of), cut } = &self.value {
-            let now = Now::beside(&of.data_type(), given, at)?;
-            let of_now = |now| Compared::Part { of: Expression::Now(now), cut: cut.clone() };
+    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Expression<'v>> {
+        if let Expression::Part { of, cut } = &self.value {
+            let now = Now::beside(&of.data_type(), given, at)?.map(Expression::Now);
+            let of_now = |now| Expression::Part { of: Box::new(now), cut: cut.clone() };
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
         let data_type = match self.column.data_type.bound() {
@@ -293,7 +259,7 @@ impl<'v> Left<'v> {
             _ => &self.column.data_type,
         };
         let now = Now::beside(data_type, given, at)?;
-        now.map(Compared::Now).ok_or_else(|| self.no_day(at))
+        now.map(Expression::Now).ok_or_else(|| self.no_day(at))
     }
 
     fn no_day(&self, at: &str) -> Error {
@@ -302,8 +268,9 @@ impl<'v> Left<'v> {
             wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
         match (&self.value, self.column.data_type.bound()) {
             (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
-            (Compared::Computed(_), _) => error.hint(SINCE),
-            _ => error,
+            (Expression::Column(_) | Expression::Part { .. }, _) => error,
+            (Expression::Total(total), _) if total.bare => error,
+            _ => error.hint(SINCE),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::cut::PART;
 use crate::plan::expression::operation;
-use crate::plan::{Compared, Cut, Expression, Predicate, Reached};
+use crate::plan::{Cut, Expression, Predicate, Reached};
 use crate::policy::{self, TableView};
 
 /// The member for conditions on computed values.
@@ -52,7 +52,7 @@ impl<'v> Parser<'_, 'v> {
             Some(moved) => moved.column.clone(),
             None => policy::computed().into(),
         };
-        let left = Left { value: Compared::Computed(Box::new(of)), column };
+        let left = Left { value: of, column };
         self.tested(table, &left, tests, at)
     }
 
@@ -70,7 +70,7 @@ impl<'v> Parser<'_, 'v> {
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
-        let value = Compared::Part { of: Expression::Column(of), cut };
+        let value = Expression::Part { of: Box::new(Expression::Column(of)), cut };
         self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
     }
 
@@ -99,7 +99,7 @@ impl<'v> Left<'v> {
     pub(super) fn tested(&self, test: Predicate<'v>) -> Predicate<'v> {
         let each = |parts: Vec<_>| parts.into_iter().map(|part| self.tested(part)).collect();
         match (test, &self.value) {
-            (test, Compared::Column(_)) => test,
+            (test, Expression::Column(_)) => test,
             (Predicate::All(parts), _) => Predicate::All(each(parts)),
             (Predicate::Any(parts), _) => Predicate::Any(each(parts)),
             (Predicate::Not(inner), _) => Predicate::Not(Box::new(self.tested(*inner))),

@@ -7,7 +7,7 @@ use super::computed::is_computed;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::expression::cut::PART;
 use crate::plan::hop::ambiguous;
-use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope, Slot};
+use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot, Total};
 use crate::policy::{TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
@@ -229,7 +229,7 @@ impl<'v> Parser<'_, 'v> {
         {
             return self.of_part(table, left, members, at);
         }
-        let left = Left { value: Compared::Column(left), column: column.clone() };
+        let left = Left { value: Expression::Column(left), column: column.clone() };
         let (mut all, rest) = self.beside(table, &left, value, at)?;
         if let Some(rest) = rest {
             all.push(self.column(&column, &rest, at).map_err(|error| {
@@ -329,7 +329,7 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         let at = below(at, "count");
-        let value = Compared::Count(Box::new(Counted { hop: hop.clone(), filter: filter.clone() }));
+        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter.clone())));
         let (mut all, rest) =
             self.beside(subject, &Left { value, column: counted().into() }, test, &at)?;
         if let Some(rest) = rest {

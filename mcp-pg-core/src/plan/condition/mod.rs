@@ -12,7 +12,6 @@ mod predicate;
 mod search;
 mod sought;
 
-pub use compared::Compared;
 pub use comparison::Comparison;
 pub use filter::filter;
 pub use predicate::{Predicate, Quantifier};

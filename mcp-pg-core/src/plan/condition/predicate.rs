@@ -1,6 +1,6 @@
 //! Predicates: a tree of tests on columns and related rows.
 
-use crate::plan::{Compared, Comparison, Counted, Hop, Operand, Reached, Slot};
+use crate::plan::{Comparison, Expression, Hop, Operand, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
@@ -25,18 +25,18 @@ pub enum Predicate<'v> {
     /// A value computed from a row passes a test.
     Computed {
         /// The value, which is a number.
-        value: Box<Compared<'v>>,
+        value: Box<Expression<'v>>,
         /// The test.
         comparison: Comparison,
     },
     /// A comparison between two values.
     Compared {
         /// The left side.
-        left: Box<Compared<'v>>,
+        left: Box<Expression<'v>>,
         /// The operator.
         operator: Operator,
         /// The right side.
-        right: Box<Compared<'v>>,
+        right: Box<Expression<'v>>,
     },
     /// Related rows pass a condition.
     Related {
@@ -209,15 +209,11 @@ impl Predicate<'_> {
     }
 }
 
-impl Compared<'_> {
+impl Expression<'_> {
     fn reaches_view(&self) -> bool {
-        let rows = |rows: &Counted<'_>| leads_to_view(&rows.hop) || rows.filter.reaches_view();
-        let counted = match self {
-            Compared::Count(counted) => rows(counted),
-            Compared::Computed(of) => of.totals().into_iter().any(|total| rows(&total.rows)),
-            _ => false,
-        };
-        counted || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)
+        let mut totals = self.totals().into_iter();
+        totals.any(|total| leads_to_view(&total.hop) || total.filter.reaches_view())
+            || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)
     }
 
     fn asks(&self, wanted: &Column) -> bool {

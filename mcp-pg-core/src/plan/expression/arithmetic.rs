@@ -3,21 +3,18 @@
 //! Computations cannot fail, whatever the values: numbers of any type become `numeric`, those with more than 500
 //! digits become null, and division by zero gives null. So no error reveals a row that the caller does not see.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::elapsed::elapsed;
-use super::moved::{self, Moved};
-use super::now::{self, Now};
+use super::moved;
+use super::now;
 use super::operation::{self, Operation};
-use super::total::Total;
 use super::unit::UNIT;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice::unknown_arithmetic;
 use crate::plan::aggregate::measure::has;
-use crate::plan::{Operand, Reached, Scope, Unit};
-use crate::policy::{Marks, TableView};
+use crate::plan::{Expression, Reached, Scope, Unit};
+use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::DataType;
 
@@ -26,25 +23,6 @@ const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", 
 
 /// The most parts of a computed value: with more, a product could overflow `numeric`, and tell of rows that are hidden.
 pub const ARITHMETIC_MOST: usize = 256;
-
-/// A value of a row: a column, or computed from columns.
-#[derive(Debug, Clone)]
-pub enum Expression<'v> {
-    /// The value of a column, or of its JSON at a path.
-    Column(Reached<'v>),
-    /// A number of the request.
-    Number(Operand),
-    /// The current time.
-    Now(Now),
-    /// An operation on two or more numbers, from left to right.
-    Computed(Arithmetic, Vec<Expression<'v>>),
-    /// The time from the second of two points in time to the first.
-    Elapsed(Box<[Expression<'v>; 2]>, Unit),
-    /// A point in time, moved by an interval.
-    Moved(Box<Moved<'v>>),
-    /// A total of related rows.
-    Total(Box<Total<'v>>),
-}
 
 /// An arithmetic operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,101 +64,6 @@ impl Arithmetic {
             Arithmetic::Add | Arithmetic::Multiply => operands >= 2,
             Arithmetic::Subtract | Arithmetic::Divide | Arithmetic::Bucket => operands == 2,
         }
-    }
-}
-
-impl<'v> Expression<'v> {
-    /// The type of the value.
-    pub fn data_type(&self) -> Arc<DataType> {
-        match self {
-            Expression::Column(reached) => reached.data_type(),
-            Expression::Moved(moved) => moved.of.data_type().shared_base(),
-            Expression::Total(total) => total.data_type(),
-            Expression::Now(now) => Arc::clone(now.clock.data_type()),
-            Expression::Number(_) | Expression::Computed(..) | Expression::Elapsed(..) => {
-                Arc::clone(DataType::numeric())
-            }
-        }
-    }
-
-    /// The column, if it is nothing but one.
-    pub fn column(&self) -> Option<&Reached<'v>> {
-        match self {
-            Expression::Column(reached) => Some(reached),
-            _ => None,
-        }
-    }
-
-    /// The column whose type it has.
-    pub fn like(&self) -> Option<&Reached<'v>> {
-        match self {
-            Expression::Moved(moved) => Some(&moved.of),
-            Expression::Total(total) => total.like(),
-            other => other.column(),
-        }
-    }
-
-    /// All columns in it, from left to right.
-    pub fn columns(&self) -> Vec<&Reached<'v>> {
-        match self {
-            Expression::Column(reached) => vec![reached],
-            Expression::Number(_) | Expression::Now(_) => Vec::new(),
-            Expression::Computed(_, operands) => {
-                operands.iter().flat_map(Expression::columns).collect()
-            }
-            Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::columns).collect(),
-            Expression::Moved(moved) => vec![&moved.of],
-            Expression::Total(total) => total.columns().iter().collect(),
-        }
-    }
-
-    /// All totals of related rows in it.
-    pub fn totals(&self) -> Vec<&Total<'v>> {
-        match self {
-            Expression::Computed(_, operands) => {
-                operands.iter().flat_map(Expression::totals).collect()
-            }
-            Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::totals).collect(),
-            Expression::Total(total) => vec![total],
-            Expression::Column(_)
-            | Expression::Number(_)
-            | Expression::Now(_)
-            | Expression::Moved(_) => Vec::new(),
-        }
-    }
-
-    /// Whether it is the same for all rows.
-    pub(crate) fn is_constant(&self) -> bool {
-        match self {
-            Expression::Number(_) => true,
-            Expression::Computed(_, operands) => operands.iter().all(Expression::is_constant),
-            _ => false,
-        }
-    }
-
-    /// Whether it depends on the current time.
-    pub fn moves(&self) -> bool {
-        match self {
-            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
-            Expression::Now(_) => true,
-            Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
-            Expression::Elapsed(ends, _) => ends.iter().any(Expression::moves),
-            Expression::Total(total) => total.of.as_ref().is_some_and(Expression::moves),
-        }
-    }
-
-    /// Its marks in a row of the table: those of all of its columns.
-    pub fn marks(&self, table: &TableView) -> Marks {
-        let columns = self.columns().into_iter();
-        let marks = columns.map(|reached| reached.owner(table).marks(reached.position));
-        marks.fold(Marks::default(), Marks::union)
-    }
-
-    /// Positions of the row's own columns that it uses, including those by which related rows are found.
-    pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
-        let columns = self.columns().into_iter().flat_map(Reached::own_columns);
-        let keys = self.totals().into_iter().flat_map(Total::own_columns);
-        columns.chain(keys).collect::<Vec<_>>().into_iter()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::arithmetic::{Expression, Parser, no_columns};
+use super::arithmetic::{Parser, no_columns};
 use super::now::{self, Now};
 use crate::error::{Code, Error, Result};
-use crate::plan::Unit;
+use crate::plan::{Expression, Unit};
 
 /// The form of the time since a point in time, for messages.
 pub(in crate::plan) const SINCE: &str =
@@ -18,7 +18,7 @@ impl<'v> Expression<'v> {
             Expression::Column(reached) => reached.is_day(),
             Expression::Total(total) => total.like().is_some(),
             Expression::Now(_) | Expression::Moved(_) => true,
-            Expression::Number(_) | Expression::Computed(..) | Expression::Elapsed(..) => false,
+            _ => false,
         }
     }
 }

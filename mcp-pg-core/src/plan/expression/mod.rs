@@ -11,8 +11,9 @@ pub(super) mod reached;
 pub(super) mod slot;
 pub(super) mod total;
 pub(super) mod unit;
+pub(super) mod value;
 
-pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression};
+pub use arithmetic::{ARITHMETIC_MOST, Arithmetic};
 pub use cut::Cut;
 pub use moved::Moved;
 pub use now::{Clock, Now};
@@ -21,3 +22,4 @@ pub use reached::Reached;
 pub use slot::Slot;
 pub use total::Total;
 pub use unit::Unit;
+pub use value::Expression;

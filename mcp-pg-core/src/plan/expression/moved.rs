@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::arithmetic::{Arithmetic, Expression, Parser};
+use super::arithmetic::{Arithmetic, Parser};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Operand, Reached};
+use crate::plan::{Expression, Operand, Reached};
 use crate::value::Span;
 
 /// A point in time of a row plus an interval; null if the result may be out of PostgreSQL's range.

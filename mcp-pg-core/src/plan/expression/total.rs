@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::arithmetic::{Arithmetic, Expression, Parser};
+use super::arithmetic::{Arithmetic, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::aggregate::measure::has;
 use crate::plan::condition::filter::{self, Size};
-use crate::plan::{Counted, Function, Hop, Predicate, Reached, Scope};
+use crate::plan::{Expression, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
 
@@ -20,8 +20,10 @@ use crate::schema::{DataType, Relation, RelationKind};
 pub struct Total<'v> {
     /// The function: a count, sum, mean, least or greatest value.
     pub function: Function,
-    /// The rows.
-    pub rows: Counted<'v>,
+    /// The way to the rows.
+    pub hop: Hop<'v>,
+    /// The condition on them.
+    pub filter: Predicate<'v>,
     /// The value of each of them; none if they are only counted.
     pub of: Option<Expression<'v>>,
     /// The columns of that value, as the row itself reaches them.
@@ -30,6 +32,8 @@ pub struct Total<'v> {
     pub(in crate::plan) conditions: usize,
     /// How deeply totals are nested: 1 for one without others in it.
     pub(in crate::plan) depth: usize,
+    /// Whether it is the bare number of rows, a `bigint`, which no arithmetic uses.
+    pub bare: bool,
 }
 
 /// The functions, by the names that requests have for them.
@@ -49,6 +53,12 @@ const FORM: &str =
     "{\"sum\": \"orders.total\", \"where\": {…}}, {\"count\": \"orders\"}; also avg, min, max";
 
 impl<'v> Total<'v> {
+    /// The number of rows.
+    pub(in crate::plan) fn count(hop: Hop<'v>, filter: Predicate<'v>) -> Self {
+        let (function, columns) = (Function::Count, Vec::new());
+        Self { function, hop, filter, of: None, columns, conditions: 0, depth: 1, bare: true }
+    }
+
     /// The names of the functions.
     pub(in crate::plan) fn names() -> impl Iterator<Item = &'static str> + Clone {
         FUNCTIONS.into_iter().map(|(name, _)| name)
@@ -67,11 +77,11 @@ impl<'v> Total<'v> {
 
     /// Positions of the columns by which the row finds the others.
     pub(super) fn own_columns(&self) -> impl Iterator<Item = usize> {
-        self.rows.hop.relation.columns.iter().map(|(ours, _)| *ours)
+        self.hop.relation.columns.iter().map(|(ours, _)| *ours)
     }
 
     /// Whether it may be null: of no rows, what is no count and no sum.
-    pub(in crate::plan) fn may_be_null(&self) -> bool {
+    pub(super) fn may_be_null(&self) -> bool {
         !matches!(self.function, Function::Count | Function::Sum)
     }
 
@@ -89,6 +99,7 @@ impl<'v> Total<'v> {
     pub(super) fn data_type(&self) -> Arc<DataType> {
         match self.like() {
             Some(of) => of.data_type().shared_base(),
+            None if self.bare => Arc::clone(DataType::bigint()),
             None => Arc::clone(DataType::numeric()),
         }
     }
@@ -110,7 +121,7 @@ impl<'v> Parser<'_, 'v> {
         };
         let scope = self.scope;
         let hop = to_many(scope, self.table, name, relation).map_err(|error| error.at(&at))?;
-        let (met, size) = match object.get(WHERE) {
+        let (filter, size) = match object.get(WHERE) {
             None | Some(Value::Null) => (Predicate::always(), Size::default()),
             Some(Value::Object(inner)) => {
                 filter::measured(scope, hop.table, inner, &below(outside, WHERE))?
@@ -147,8 +158,8 @@ impl<'v> Parser<'_, 'v> {
             Reached { hops, ..of.clone() }
         };
         let columns = of.iter().flat_map(Expression::columns).map(along).collect();
-        let (rows, conditions) = (Counted { hop, filter: met }, size.parts);
-        let total = Total { function, rows, of, columns, conditions, depth: nested };
+        let (conditions, depth) = (size.parts, nested);
+        let total = Total { function, hop, filter, of, columns, conditions, depth, bare: false };
         Ok(Expression::Total(Box::new(total)))
     }
 

@@ -67,16 +67,13 @@ fn directed<'v>(
 }
 
 fn key<'v>(of: Expression<'v>, descending: bool, nulls_last: Option<bool>) -> Sort<'v> {
-    let (nullable, last) = match &of {
-        // A row that nothing is related to has no mean to be sorted by.
-        Expression::Total(total) => (total.may_be_null(), Some(true)),
-        _ => (true, None),
-    };
+    // A row that nothing is related to has no mean to be sorted by.
+    let last = matches!(of, Expression::Total(_)).then_some(true);
     let key = match of {
         Expression::Column(reached) => SortKey::Value(reached),
         of => SortKey::Computed(Box::new(of)),
     };
     let sort = Sort::by(key, descending);
     let nulls_last = nulls_last.or(last).unwrap_or(sort.nulls_last);
-    Sort { nullable, nulls_last, ..sort }
+    Sort { nulls_last, ..sort }
 }

@@ -4,18 +4,9 @@ use serde_json::{Map, Value};
 
 use super::sort::choice;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Hop, Predicate, Scope, Sort, SortKey, filter};
+use crate::plan::{Expression, Predicate, Scope, Sort, SortKey, Total, filter};
 use crate::policy::TableView;
 use crate::request::check_members;
-
-/// The number of related rows.
-#[derive(Debug, Clone)]
-pub struct Counted<'v> {
-    /// The hop to them.
-    pub hop: Hop<'v>,
-    /// The condition on them.
-    pub filter: Predicate<'v>,
-}
 
 impl<'v> Scope<'v> {
     /// `{"count": "orders", "where": {…}, "direction": "desc"}`.
@@ -51,6 +42,7 @@ impl<'v> Scope<'v> {
             Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
             Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
         };
-        Ok(Sort::by(SortKey::Count(Box::new(Counted { hop, filter })), descending))
+        let count = Expression::Total(Box::new(Total::count(hop, filter)));
+        Ok(Sort::by(SortKey::Computed(Box::new(count)), descending))
     }
 }

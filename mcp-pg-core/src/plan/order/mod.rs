@@ -4,5 +4,4 @@ mod computed;
 mod counted;
 pub(super) mod sort;
 
-pub use counted::Counted;
 pub use sort::{Sort, SortKey};

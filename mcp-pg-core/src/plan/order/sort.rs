@@ -5,9 +5,7 @@ use serde_json::{Map, Value};
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
 use crate::plan::condition::area::require_near;
-use crate::plan::{
-    Arithmetic, Counted, Expression, Operand, Reached, Scope, Shown, Slot, Total, Words,
-};
+use crate::plan::{Arithmetic, Expression, Operand, Reached, Scope, Shown, Slot, Total, Words};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::{DataType, Family, Kind, Operator};
@@ -25,8 +23,6 @@ pub enum SortKey<'v> {
     Rank(Reached<'v>, Words),
     /// The distance of a value from this one.
     Distance(Reached<'v>, Operand),
-    /// The number of related rows.
-    Count(Box<Counted<'v>>),
     /// A computed value.
     Computed(Box<Expression<'v>>),
     /// The physical location of the row (`ctid`).
@@ -53,7 +49,7 @@ impl<'v> SortKey<'v> {
     pub fn reached(&self) -> Option<&Reached<'v>> {
         match self {
             SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => Some(of),
-            SortKey::Count(_) | SortKey::Computed(_) | SortKey::Place => None,
+            SortKey::Computed(_) | SortKey::Place => None,
         }
     }
 
@@ -82,7 +78,7 @@ impl<'v> Sort<'v> {
     pub(super) fn by(key: SortKey<'v>, descending: bool) -> Self {
         let nullable = match (&key, key.reached()) {
             (_, Some(of)) => of.column.may_be_null || !of.hops.is_empty() || of.member.is_some(),
-            (SortKey::Computed(_), None) => true,
+            (SortKey::Computed(of), None) => of.may_be_null(),
             (_, None) => false,
         };
         Self { key, shown: None, nullable, descending, nulls_last: !descending }
@@ -104,7 +100,6 @@ impl<'v> Sort<'v> {
         match &self.key {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             SortKey::Value(of) => value::encode(&of.column.data_type, &of.column.type_name, value),
-            SortKey::Count(_) => value::encode(DataType::bigint(), "bigint", value),
             SortKey::Computed(of) => {
                 let data_type = of.data_type();
                 value::encode(&data_type, &data_type.name, value)

@@ -116,7 +116,6 @@ impl Joins {
                     self.hops(row, &of.hops);
                 }
                 SortKey::Computed(of) => self.expression(row, of),
-                SortKey::Count(_) => self.count += 1,
                 SortKey::Place => {}
             }
         }

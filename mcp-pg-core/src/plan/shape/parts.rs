@@ -2,10 +2,9 @@
 
 use super::{Shape, Shaped};
 use crate::plan::{
-    After, Arithmetic, Clock, Compared, Comparison, Computed, Counted, Cut, End, Expression,
-    Function, Group, Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate,
-    Quantifier, Reached, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested,
-    Words,
+    After, Arithmetic, Clock, Comparison, Computed, Cut, End, Expression, Function, Group,
+    Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate, Quantifier, Reached,
+    SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Junction, Language, Operator, Part, Relation};
@@ -85,9 +84,8 @@ structs! {
     Reached<'_> { hops, column, position, member }
     Moved<'_> { of, by, within }
     Now { clock, offset }
-    Counted<'_> { hop, filter }
     // Its columns are those of what it is a total of.
-    Total<'_> { function, rows, of; columns, conditions, depth }
+    Total<'_> { function, hop, filter, of, bare; columns, conditions, depth }
     // The element type follows from the range type.
     Period { data_type, ends, bounds; element }
     Words { text, language }
@@ -100,7 +98,6 @@ enums! {
         Value(of),
         Rank(of, words),
         Distance(of, from),
-        Count(counted),
         Computed(of),
         Place,
     }
@@ -135,12 +132,6 @@ enums! {
         Elapsed(ends, unit),
         Moved(moved),
         Total(total),
-    }
-    Compared<'_> {
-        Column(reached),
-        Count(counted),
-        Now(now),
-        Computed(of),
         Part { of, cut },
         Period(period),
     }
