@@ -110,18 +110,6 @@ impl<'v> Scope<'v> {
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
             Found::Unknown if let Some(relation) = self.by_key(table, name) => Ok(relation),
             Found::Unknown => {
-                // The two relations through a junction of a table with itself.
-                let ways: Vec<&str> = table
-                    .relations
-                    .iter()
-                    .map(|relation| relation.unambiguous.as_str())
-                    .filter(|known| {
-                        known.strip_prefix(name).is_some_and(|rest| rest.starts_with("_by_"))
-                    })
-                    .collect();
-                if ways.len() > 1 {
-                    return Err(ambiguous(name, &ways));
-                }
                 let names = || table.relations.iter().map(|relation| table.relation_name(relation));
                 let error = Error::new(
                     Code::UnknownRelation,

@@ -13,7 +13,7 @@ use super::rights::{Exposure, Rules};
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, shown};
-use crate::schema::{Column, Key, ReadOnly, Relation, Table, TableKind};
+use crate::schema::{Column, Found, Key, ReadOnly, Relation, Table, TableKind};
 use crate::value::Decoder;
 
 /// A table as a role sees it.
@@ -366,9 +366,9 @@ impl TableView {
 
     /// What a relation of the table is called where nothing else may be meant.
     pub fn relation_name<'a>(&self, relation: &'a Relation) -> &'a str {
-        let shared = self.relations_named(&relation.name).nth(1).is_some()
-            || self.table.column(&relation.name).is_some();
-        if shared { &relation.unambiguous } else { &relation.name }
+        let is_meant = self.table.column(&relation.name).is_none()
+            && matches!(Relation::find(&self.relations, &relation.name), Found::One(one) if one == relation);
+        if is_meant { &relation.name } else { &relation.unambiguous }
     }
 
     /// Relations that `name` may mean, short or unambiguous.

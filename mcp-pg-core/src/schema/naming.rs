@@ -97,6 +97,7 @@ fn to_one(link: &Link<'_>) -> Draft {
             alias: (*name != *link.to_name.name && !link.beside).then(|| link.to_name.name.clone()),
             name: name.to_owned(),
             unambiguous: String::new(),
+            shared: Vec::new(),
             kind: if link.several { RelationKind::ToMany } else { RelationKind::ToOne },
             table: link.to,
             columns: link.columns.clone(),
@@ -109,6 +110,13 @@ fn to_one(link: &Link<'_>) -> Draft {
         // Constraint names are unique within a table. Logical keys of views have none.
         forms: match link.logical {
             false => Vec::new(),
+            // The name with "by" is that of the relation back, to many.
+            true if link.within => {
+                let (to, by) = (link.to_name, link.by());
+                let first = link.beside.then(|| format!("{}_by_{by}", to.name));
+                let others = [format!("{by}_{}", to.name), format!("{by}_{to}")];
+                first.into_iter().chain(others).collect()
+            }
             true => {
                 let (to, by, all) = (link.to_name, link.by(), link.stem());
                 vec![
@@ -130,6 +138,7 @@ fn to_many(link: &Link<'_>) -> Draft {
             name: link.named.to_many.as_ref().unwrap_or(&table.name).clone(),
             alias: (whole != by).then(|| format!("{}_by_{whole}", table.name)),
             unambiguous: String::new(),
+            shared: Vec::new(),
             kind: RelationKind::ToMany,
             table: link.from,
             columns: link.reversed(),
@@ -154,6 +163,7 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> D
             name: table.name.clone(),
             alias: None,
             unambiguous: String::new(),
+            shared: Vec::new(),
             kind: RelationKind::ManyToMany,
             table: far.to,
             columns: near.reversed(),
@@ -195,7 +205,11 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
                 || is_named(false)
                 || *rank != Rank::Wide && is_named(true);
             if *rank == Rank::Entity || *rank > Rank::Key && known {
-                relation.name.clone_from(&relation.unambiguous);
+                let name = std::mem::replace(&mut relation.name, relation.unambiguous.clone());
+                // What joins two other tables never has their names.
+                if *rank == Rank::Entity && relation.junction.is_none() {
+                    relation.shared.push(name);
+                }
             }
         }
         names.extend(ranked.iter().map(|Draft { relation, .. }| {
@@ -236,12 +250,14 @@ fn choose(drafts: &mut [Draft], taken: &mut HashSet<String>) {
         }
         for draft in &mut *drafts {
             let Some(form) = draft.claim(round) else { continue };
-            if claims.get(form) == Some(&1) && !taken.contains(form) {
-                let form = form.to_owned();
-                taken.insert(form.clone());
+            let form = form.to_owned();
+            if claims.get(&form) != Some(&1) {
+                draft.relation.shared.push(form);
+            } else if taken.insert(form.clone()) {
                 draft.relation.unambiguous = form;
             }
         }
+        taken.extend(claims.into_iter().filter(|(_, claims)| *claims > 1).map(|(form, _)| form));
     }
     let mut number = 1;
     for draft in drafts.iter_mut().filter(|draft| draft.relation.unambiguous.is_empty()) {

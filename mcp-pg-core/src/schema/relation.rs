@@ -24,6 +24,8 @@ pub struct Relation {
     pub alias: Option<String>,
     /// The name that no other relation of the table has.
     pub unambiguous: String,
+    /// Names that it would have if there were no other. None of them finds it, but the error lists it.
+    pub shared: Vec<String>,
     /// The kind.
     pub kind: RelationKind,
     /// The position of the other table.
@@ -73,7 +75,8 @@ impl Relation {
 
     /// Finds a relation by name, among those of one table or those that a role sees of it.
     ///
-    /// Unambiguous names are tried first, then short ones, then aliases. An alias of several relations is as good as a short name.
+    /// Unambiguous names are tried first, then short ones, then aliases. An alias of several relations is as good as a short name,
+    /// and so is one that another relation would have, too.
     ///
     /// ```
     /// use mcp_pg_core::schema::{Found, Relation, RelationKind};
@@ -82,6 +85,7 @@ impl Relation {
     ///     name: "film".into(),
     ///     alias: None,
     ///     unambiguous: unambiguous.into(),
+    ///     shared: Vec::new(),
     ///     kind: RelationKind::ToMany,
     ///     table: 1,
     ///     columns: vec![(0, 2)],
@@ -95,24 +99,27 @@ impl Relation {
     /// assert_eq!(found, Found::Ambiguous(vec!["film_by_language", "film_by_original_language"]));
     /// ```
     pub fn find<'a>(relations: impl IntoIterator<Item = &'a Relation>, name: &str) -> Found<'a> {
-        let (mut named, mut aliased) = (Vec::new(), Vec::new());
+        let (mut named, mut aliased, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for relation in relations {
             if relation.unambiguous == name {
                 return Found::One(relation);
             }
             if relation.name == name {
                 named.push(relation);
-            }
-            if relation.alias.as_deref() == Some(name) {
+            } else if relation.alias.as_deref() == Some(name) {
                 aliased.push(relation);
+            } else if relation.shared.iter().any(|shared| shared == name) {
+                shared.push(relation);
             }
         }
         // What several keys to one table share as an alias means none of them.
-        if named.is_empty() || aliased.len() > 1 {
+        if named.is_empty() || aliased.len() > 1 || !shared.is_empty() {
             named.extend(aliased);
         }
-        let meant = named;
-        match meant.as_slice() {
+        if !named.is_empty() || shared.len() > 1 {
+            named.extend(shared);
+        }
+        match named.as_slice() {
             [] => Found::Unknown,
             [one] => Found::One(one),
             several => Found::Ambiguous(several.iter().map(|r| r.unambiguous.as_str()).collect()),

@@ -384,3 +384,54 @@ async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
         call(&engine, "admin", "select", select(of_key)).await.unwrap();
     }
 }
+
+/// A view of a table that refers to itself is related to that table in both directions.
+#[tokio::test]
+async fn the_name_of_a_tables_own_table_is_ambiguous_on_its_view() {
+    let database = Database::of(
+        "CREATE TABLE node (id integer PRIMARY KEY, parent_id integer REFERENCES node, next_id integer REFERENCES node);
+         CREATE VIEW shown AS SELECT id, parent_id FROM node;
+         INSERT INTO node VALUES (1, NULL, NULL), (2, 1, 1);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let include = |table: &str, name: &str| json!({"table": table, "order_by": ["-id"], "include": {name: true}});
+    for (table, name, allowed) in [
+        ("shown", "node", json!(["parent_node", "node_by_parent", "node_by_next"])),
+        ("node", "shown", json!(["parent_shown", "shown_by_next", "shown_by_parent_id"])),
+    ] {
+        let error = error(&engine, "admin", "select", include(table, name)).await;
+        assert_eq!(error["code"], "ambiguous_relation", "{error}");
+        assert_eq!(error["allowed"], allowed);
+    }
+    let told = call(&engine, "admin", "describe_table", json!({"table": "shown"})).await.unwrap();
+    let names: Vec<&Value> =
+        told["relations"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["parent", "node_by_parent", "node_by_next"]);
+    for (name, ids) in [("parent", json!(1)), ("node_by_parent", json!([]))] {
+        let row = first(&engine, include("shown", name)).await;
+        assert!(row[name]["id"] == ids || row[name] == ids, "{row}");
+    }
+}
+
+#[tokio::test]
+async fn two_schemas_with_a_table_of_one_name_share_its_relations_names() {
+    let database = Database::of(
+        "CREATE SCHEMA s2; CREATE TABLE cust (id integer PRIMARY KEY);
+         CREATE TABLE ord (id integer PRIMARY KEY, cust_id integer REFERENCES cust);
+         CREATE TABLE s2.ord (id integer PRIMARY KEY, cust_id integer REFERENCES cust);",
+    )
+    .await;
+    let settings = Settings { schemas: vec!["public".into(), "s2".into()], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    for arguments in [
+        json!({"table": "cust", "include": {"ord_by_cust": true}}),
+        json!({"table": "cust", "where": {"ord_by_cust": {"some": {"id": 1}}}}),
+        json!({"table": "cust", "columns": [{"count": "ord_by_cust"}]}),
+    ] {
+        let error = error(&engine, "admin", "select", arguments).await;
+        assert_eq!(error["code"], "ambiguous_relation", "{error}");
+        assert_eq!(error["allowed"], json!(["public.ord_by_cust", "s2.ord_by_cust"]));
+        assert_eq!(error["did_you_mean"], Value::Null, "{error}");
+    }
+}

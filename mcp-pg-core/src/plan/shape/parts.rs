@@ -64,7 +64,7 @@ structs! {
     }
     After { values, skip; keys }
     Hop<'_> { subject, relation, table, visible, junction }
-    Relation { unambiguous, columns, junction; name, alias, kind, table, constraint }
+    Relation { unambiguous, columns, junction; name, alias, shared, kind, table, constraint }
     Junction { columns; table, repeats }
     // Names and marks are those of the reply.
     Include<'_> {

@@ -257,6 +257,19 @@ fn a_table_joined_to_itself_has_a_name_for_each_direction() {
 }
 
 #[test]
+fn columns_with_and_without_the_suffix_share_a_name() {
+    let film = table("public", "film", &["id", "language", "language_id"], 1);
+    let film = references(film, &[1], "language", &["id"]);
+    let film = references(film, &[2], "language", &["id"]);
+    let schema = schema(vec![film, table("public", "language", &["id"], 1)]);
+    let both = ["public.film_by_language", "film_by_language_id"];
+    assert_eq!(found(&schema, "language", "film_by_language"), both);
+    for name in both {
+        assert_eq!(found(&schema, "language", name), [name]);
+    }
+}
+
+#[test]
 fn a_composite_key_is_named_by_the_column_that_no_other_key_has() {
     let project =
         table("public", "projects", &["tenant_id", "project_id", "owner_id", "lead_id"], 2);
@@ -302,6 +315,13 @@ fn same_names_in_two_schemas_are_told_apart_by_the_schema() {
         named(&schema(vec![award("other"), actor, award("public")]), "actor"),
         ["award public.award_by_actor -> award", "award other.award_by_actor -> award"]
     );
+    let schema =
+        schema(vec![award("other"), table("public", "actor", &["id"], 1), award("public")]);
+    for name in ["award", "award_by_actor"] {
+        let both = ["public.award_by_actor", "other.award_by_actor"];
+        assert_eq!(found(&schema, "actor", name), both, "{name}");
+    }
+    assert_eq!(found(&schema, "actor", "other.award_by_actor"), ["other.award_by_actor"]);
 }
 
 #[test]
