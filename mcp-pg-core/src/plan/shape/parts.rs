@@ -68,7 +68,7 @@ structs! {
     Junction { columns; table, repeats }
     // Names and marks are those of the reply.
     Include<'_> {
-        hop, columns, filter, order, limit, counted, includes;
+        hop, columns, filter, order, limit, counted, includes, widest;
         name, unambiguous, mark
     }
     Computed<'_> { of; name }
