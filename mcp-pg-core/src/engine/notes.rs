@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Hop, Include, Predicate, Query, SelectPlan, Shown, Sort, Start};
+use crate::plan::{Hop, Include, Measure, Predicate, Query, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -16,23 +16,11 @@ pub(super) fn of_page(
 ) -> Vec<String> {
     let (table, filter) = plan.source();
     let further = !matches!(plan.start, Start::Offset(0));
-    let nothing = match &plan.grouping {
-        // Without groups there is one row, even if the table is empty.
-        Some(grouping) if grouping.groups.is_empty() => {
-            rows.iter().flatten().all(|value| value.is_null() || *value == 0)
-        }
-        _ => rows.is_empty() && !further && plan.limit > 0,
-    };
     let asked_for = archived(table, filter);
-    let elsewhere = || match asked_for {
-        Some(_) => None,
-        None => filter
-            .doubt()
-            .or_else(|| beside_the_archive(table, filter))
-            .or_else(|| beside_archived_rows(filter))
-            .or_else(|| filter.letters_of_any_case()),
+    let why = match asked_for {
+        Some(_) => Vec::new(),
+        None => why_nothing(plan, rows, further),
     };
-    let why = nothing.then(elsewhere).flatten();
     let parent = archived_parent(plan, rows, first);
     let nulls = nulls_first(plan, rows, first).filter(|_| !further);
     let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
@@ -47,6 +35,35 @@ pub(super) fn of_page(
         notes.push(unsteady(plan));
     }
     notes
+}
+
+/// The notes on why there is nothing, where the caller's condition may have matched no row.
+fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec<String> {
+    let (table, filter) = plan.source();
+    let nothing = match &plan.grouping {
+        // Without groups there is one row, even if the table is empty.
+        Some(grouping) if grouping.groups.is_empty() => {
+            rows.iter().flatten().all(|value| value.is_null() || *value == 0)
+        }
+        _ => rows.is_empty() && !further && plan.limit > 0,
+    };
+    if !nothing {
+        return Vec::new();
+    }
+    if let Some(doubt) = filter.doubt() {
+        return vec![doubt];
+    }
+    // Rows that matched may have no values to measure, or be in groups that `having` leaves out.
+    let matched_none = match &plan.grouping {
+        Some(grouping) if grouping.groups.is_empty() => {
+            grouping.measures.iter().any(Measure::counts_all)
+        }
+        Some(_) => !plan.filter.restricts(),
+        None => true,
+    };
+    let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
+    let archived = matched_none.then(archived).flatten();
+    archived.into_iter().chain(filter.letters_of_any_case()).collect()
 }
 
 /// The note on a condition on the archive column while archived rows are left out.

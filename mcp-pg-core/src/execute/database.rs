@@ -175,13 +175,19 @@ impl Database {
         let client: &mut Object = lease.client()?;
         let read = async {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
-            Ok((polled.signature, SessionCode::read(client).await?))
+            let code = match earlier == Some(&polled.signature) {
+                true => None,
+                false => Some(SessionCode::read(client).await?),
+            };
+            Ok((polled.signature, code))
         };
         let read = read.await;
         lease.done();
         let (signature, code) = read?;
-        self.coded.reads.store(code.reads, Ordering::Relaxed);
-        self.coded.writes.store(code.writes, Ordering::Relaxed);
+        if let Some(code) = code {
+            self.coded.reads.store(code.reads, Ordering::Relaxed);
+            self.coded.writes.store(code.writes, Ordering::Relaxed);
+        }
         Ok(signature)
     }
 

@@ -1,5 +1,6 @@
 //! archive and restore.
 
+use mcp_pg_core::Settings;
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 
@@ -194,4 +195,40 @@ async fn related_rows_that_are_archived_are_there_where_they_are_asked_for() {
     let arguments = json!({"table": "orders", "include": {"payments": {"archived": "only"}}});
     let found = refused(&engine, "select", arguments).await;
     assert_eq!(found, ("not_archivable".into(), "/include/payments/archived".into()));
+}
+
+/// Whoever looks first, and then writes with the same arguments, means the same rows.
+#[tokio::test]
+async fn a_write_meets_the_rows_that_a_select_with_its_arguments_shows() {
+    let database = Database::shop().await;
+    let mut settings = Settings::default();
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
+    database.sql("DELETE FROM payments; DELETE FROM order_items").await;
+    // User 10 is archived.
+    for condition in [
+        json!({"user_id": 10, "user": null}),
+        json!({"user_id": 10, "not": {"user": {}}}),
+        json!({"user_id": 10, "user": {"user_id": {"lte": 10}}}),
+    ] {
+        for archived in ["exclude", "include", "only"] {
+            let arguments = json!({"table": "orders", "where": condition, "archived": archived});
+            let found = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+            for tool in ["update", "delete"] {
+                let mut arguments = arguments.clone();
+                arguments["max_rows"] = json!(100);
+                arguments["dry_run"] = json!(true);
+                if tool == "update" {
+                    arguments["updates"] = json!({"archived_at": null});
+                }
+                let met = call(&engine, "admin", tool, arguments).await.unwrap();
+                let (met, found) = (&met["row_count"], &found["row_count"]);
+                assert_eq!(met, found, "{tool} {condition} {archived}");
+            }
+        }
+    }
+    let taken = json!({"table": "orders", "where": {"user_id": 10}, "archived": "include", "max_rows": 100,
+        "updates": {"archived_at": {"$now": true}}, "include": {"user": {"columns": ["user_id"]}}, "dry_run": true});
+    let reply = call(&engine, "admin", "update", taken).await.unwrap();
+    assert!(rows(&reply).iter().all(|row| row["user"] == json!({"user_id": 10})), "{reply}");
 }

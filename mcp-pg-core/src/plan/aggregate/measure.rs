@@ -27,6 +27,13 @@ pub struct Measure<'v> {
     pub filter: Predicate<'v>,
 }
 
+impl Measure<'_> {
+    /// Whether it is the number of all rows of a group.
+    pub(crate) fn counts_all(&self) -> bool {
+        self.function == Function::Count && self.of.is_none() && !self.filter.restricts()
+    }
+}
+
 /// An aggregate function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {

@@ -358,6 +358,9 @@ impl<'v> Scope<'v> {
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
                 require_near(&column.data_type, from, "/distance")?;
+                if from.is_string() {
+                    self.words(from, "/distance")?;
+                }
                 let from = self.operand(column, from, "/distance")?;
                 Ok(SortKey::Distance(of, from))
             }
