@@ -75,6 +75,14 @@ impl<'v> Expression<'v> {
         }
     }
 
+    /// The count, if it is the number of related rows and nothing else.
+    pub(crate) fn counted(&self) -> Option<&Total<'v>> {
+        match self {
+            Expression::Total(total) if total.bare => Some(total),
+            _ => None,
+        }
+    }
+
     /// All columns in it, from left to right.
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
