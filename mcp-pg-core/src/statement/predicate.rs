@@ -1,14 +1,14 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Value};
 
 use super::compared::family;
 use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
-use super::{ALIASES, named, operand};
-use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Total, Words};
+use super::{ALIASES, operand};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// Builds the expressions of a statement, and numbers the aliases of related tables.
@@ -60,7 +60,9 @@ impl Conditions {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
             Predicate::Computed { value, comparison } => Some(match value.counted() {
-                Some(count) => self.are_as_many(count, comparison, alias),
+                Some(count) => self.total_meets(count, alias, |conditions, count| {
+                    conditions.passes(count, DataType::bigint(), false, comparison)
+                }),
                 None => {
                     let value = self.compared(value, alias);
                     self.passes(value, DataType::numeric(), false, comparison)
@@ -223,19 +225,6 @@ impl Conditions {
                 if quantifier == Quantifier::None { exists.not() } else { exists }
             }
         }
-    }
-
-    /// Whether the number of related rows passes a test. They are counted once, however many bounds it has.
-    fn are_as_many(&mut self, count: &Total<'_>, test: &Comparison, alias: &DynIden) -> Expr {
-        const NUMBER: &str = "c0";
-        let (mut rows, _) = self.met(&count.hop, &count.filter, alias);
-        rows.expr_as(Func::count(Expr::col(sea_query::Asterisk)), NUMBER);
-        let counted = self.alias();
-        let mut passed = Query::select();
-        passed.expr(Expr::Constant(Value::Int(Some(1))));
-        passed.from_subquery(rows, counted.clone());
-        passed.and_where(self.passes(named(&counted, NUMBER), DataType::bigint(), false, test));
-        Expr::exists(passed)
     }
 
     /// A new alias for a related table.
