@@ -338,7 +338,7 @@ pub(super) fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v D
             reached.column.decoder().unwrap_or_else(whole)
         }
         Some(_) => Decoder::jsonb(),
-        None if matches!(of, Expression::Total(total) if total.bare) => Decoder::bigint(),
+        None if of.counted().is_some() => Decoder::bigint(),
         None => Decoder::numeric(),
     }
 }

@@ -1,7 +1,7 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Value};
 
 use super::compared::family;
 use super::guard::Guard;
@@ -9,7 +9,6 @@ use super::join::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
-use crate::policy::counted;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// Builds the expressions of a statement, and numbers the aliases of related tables.
@@ -60,10 +59,15 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
-            Predicate::Computed { value, comparison } => {
-                let value = self.compared(value, alias);
-                Some(self.passes(value, DataType::numeric(), false, comparison))
-            }
+            Predicate::Computed { value, comparison } => Some(match value.counted() {
+                Some(count) => self.total_meets(count, alias, |conditions, count| {
+                    conditions.passes(count, DataType::bigint(), false, comparison)
+                }),
+                None => {
+                    let value = self.compared(value, alias);
+                    self.passes(value, DataType::numeric(), false, comparison)
+                }
+            }),
             Predicate::Compared { left, operator, right } => {
                 let family = family(left);
                 let [left, right] = self.beside(left, *operator, right, alias);
@@ -71,9 +75,6 @@ impl Conditions {
             }
             Predicate::Related { hop, quantifier, filter } => {
                 Some(self.exists(hop, *quantifier, filter, alias))
-            }
-            Predicate::Counted { hop, filter, test } => {
-                Some(self.are_as_many(hop, filter, test, alias))
             }
         }
     }
@@ -115,7 +116,17 @@ impl Conditions {
         member: bool,
         comparison: &Comparison,
     ) -> Expr {
+        let mut pass = |part| self.passes(left.clone(), data_type, member, part);
         match comparison {
+            Comparison::All(parts) => {
+                let all = parts.iter().map(pass).reduce(|all, part| all.and(part));
+                all.unwrap_or_else(|| constant(true))
+            }
+            Comparison::Any(parts) => {
+                let any = parts.iter().map(pass).reduce(|any, part| any.or(part));
+                any.unwrap_or_else(|| constant(false))
+            }
+            Comparison::Not(inner) => pass(inner).not(),
             Comparison::Null(wanted) if member => {
                 if *wanted {
                     left.is_null()
@@ -214,27 +225,6 @@ impl Conditions {
                 if quantifier == Quantifier::None { exists.not() } else { exists }
             }
         }
-    }
-
-    /// Whether the number of rows at the end of a hop that meet a condition passes a test.
-    fn are_as_many(
-        &mut self,
-        hop: &Hop<'_>,
-        filter: &Predicate<'_>,
-        test: &Predicate<'_>,
-        alias: &DynIden,
-    ) -> Expr {
-        let (mut rows, _) = self.met(hop, filter, alias);
-        let number = Func::count(Expr::col(sea_query::Asterisk));
-        rows.expr_as(number, counted().identifier().to_owned().into_iden());
-        let number = self.alias();
-        let mut passed = Query::select();
-        passed.expr(Expr::Constant(Value::Int(Some(1))));
-        passed.from_subquery(rows, number.clone());
-        if let Some(test) = self.expression(test, &number) {
-            passed.and_where(test);
-        }
-        Expr::exists(passed)
     }
 
     /// A new alias for a related table.

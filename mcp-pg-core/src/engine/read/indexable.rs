@@ -74,9 +74,7 @@ impl<'v> All<'v> {
                 let sought = sought(path.as_ref(), comparison);
                 self.0.extend(known.map(|(_, column)| Tested { table, column, sought }));
             }
-            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-                self.related(hop, filter);
-            }
+            Predicate::Related { hop, filter, .. } => self.related(hop, filter),
         }
     }
 

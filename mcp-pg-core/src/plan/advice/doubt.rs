@@ -29,7 +29,8 @@ impl Predicate<'_> {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::cased)
             }
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => filter.cased(),
+            Predicate::Related { filter, .. } => filter.cased(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.cased(),
             Predicate::Test {
                 column,
                 path: None,
@@ -53,9 +54,8 @@ impl Predicate<'_> {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::doubtful)
             }
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
-                filter.doubtful()
-            }
+            Predicate::Related { filter, .. } => filter.doubtful(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.doubtful(),
             Predicate::Compared { left, operator: Operator::Eq, right } => {
                 let (Expression::Column(left), Expression::Now(_)) = (&**left, &**right) else {
                     return None;

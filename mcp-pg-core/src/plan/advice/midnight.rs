@@ -33,13 +33,10 @@ impl Predicate<'_> {
                 parts.iter().find_map(Predicate::cut_day)
             }
             Predicate::Not(inner) => inner.cut_day(),
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
-                filter.cut_day()
-            }
+            Predicate::Related { filter, .. } => filter.cut_day(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.cut_day(),
             Predicate::Test { column, path: None, comparison } => cut(column, comparison),
-            Predicate::Test { .. } | Predicate::Compared { .. } | Predicate::Computed { .. } => {
-                None
-            }
+            Predicate::Test { .. } | Predicate::Compared { .. } => None,
         }
     }
 }

@@ -2,13 +2,15 @@
 //! rows, computed values, the current time.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
+use super::computed::COMPUTE;
 use super::filter::{Parser, wrong};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
+use crate::plan::expression::cut::PART;
 use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
@@ -30,9 +32,10 @@ const OPERATORS: [Operator; 7] = [
 /// The further operators of ranges and arrays.
 const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Operator::Overlaps];
 
-/// The left side of a comparison, and the column that its type is like.
+/// A value that is compared or tested.
 pub(super) struct Left<'v> {
     pub(super) value: Expression<'v>,
+    /// The column whose type it has. A number has a column that is in no table.
     pub(super) column: Slot<'v>,
 }
 
@@ -137,7 +140,10 @@ impl<'v> Parser<'_, 'v> {
             self.count(&at)?;
             match Other::of(item) {
                 Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
-                None => Ok(left.tested(self.operator(&left.column, Operator::Eq, item, &at)?)),
+                None => {
+                    let test = self.operator(&left.column, Operator::Eq, item, &at)?;
+                    Ok(left.tested((test, None)))
+                }
             }
         });
         let any = Predicate::Any(items.collect::<Result<_>>()?);
@@ -212,6 +218,11 @@ impl<'v> Parser<'_, 'v> {
 }
 
 impl<'v> Left<'v> {
+    pub(super) fn new(value: Expression<'v>) -> Self {
+        let column = value.like().map_or_else(|| number(&value).into(), |of| of.column.clone());
+        Self { value, column }
+    }
+
     /// Whether it is the same column of the same row.
     fn is(&self, other: &Reached<'_>) -> bool {
         let Expression::Column(own) = &self.value else { return false };
@@ -269,9 +280,26 @@ impl<'v> Left<'v> {
         match (&self.value, self.column.data_type.bound()) {
             (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
             (Expression::Column(_) | Expression::Part { .. }, _) => error,
-            (Expression::Total(total), _) if total.bare => error,
+            (value, _) if value.counted().is_some() => error,
             _ => error.hint(SINCE),
         }
+    }
+}
+
+/// The name and type of a number.
+fn number(value: &Expression<'_>) -> &'static Column {
+    static NUMBERS: LazyLock<[Column; 3]> = LazyLock::new(|| {
+        let numeric = DataType::numeric();
+        let numbers = [("count", DataType::bigint()), (PART, numeric), (COMPUTE, numeric)];
+        numbers.map(|(name, data_type)| {
+            Column::computed(name.to_owned(), name.to_owned(), Arc::clone(data_type))
+        })
+    });
+    let [count, part, computed] = &*NUMBERS;
+    match value {
+        Expression::Part { .. } => part,
+        value if value.counted().is_some() => count,
+        _ => computed,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result, below};
 use crate::plan::expression::cut::PART;
 use crate::plan::hop::ambiguous;
 use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot, Total};
-use crate::policy::{TableView, counted};
+use crate::policy::TableView;
 use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, which is at `at` in the arguments.
@@ -187,7 +187,9 @@ impl<'v> Parser<'_, 'v> {
             {
                 let column = &table.table.columns[position];
                 let value = self.scope.indexed(table, column, sealed, value, at)?;
-                return self.column(&index.into(), &value, at);
+                let column = index.into();
+                let (test, path) = self.test(&column, &value, at)?;
+                return Ok(test.of(&column, path.as_ref()));
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             return self.of_column(table, position, value, at);
@@ -229,18 +231,22 @@ impl<'v> Parser<'_, 'v> {
         {
             return self.of_part(table, left, members, at);
         }
-        let left = Left { value: Expression::Column(left), column: column.clone() };
+        let left = Left::new(Expression::Column(left));
         let (mut all, rest) = self.beside(table, &left, value, at)?;
         if let Some(rest) = rest {
-            all.push(self.column(&column, &rest, at).map_err(|error| {
+            let test = self.test(&column, &rest, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
                 match key.and_then(|key| self.scope.refers(table, &column, key)) {
                     Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
                     _ => error,
                 }
-            })?);
-            all.extend(self.sought(table, &column, &rest, at)?);
+            })?;
+            let test = left.tested(test);
+            match self.sought(table, &column, &rest, at)? {
+                None if all.is_empty() => return Ok(test),
+                sought => all.extend([test].into_iter().chain(sought)),
+            }
         }
         Ok(one_or(all, Predicate::All))
     }
@@ -329,17 +335,8 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         let at = below(at, "count");
-        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter.clone())));
-        let (mut all, rest) =
-            self.beside(subject, &Left { value, column: counted().into() }, test, &at)?;
-        if let Some(rest) = rest {
-            all.push(Predicate::Counted {
-                hop: Box::new(hop.clone()),
-                filter: Box::new(filter),
-                test: Box::new(self.column(&counted().into(), &rest, &at)?),
-            });
-        }
-        Ok(one_or(all, Predicate::All))
+        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter)));
+        self.tested(subject, &Left::new(value), test, &at)
     }
 
     /// Refuses more parts than a condition may have.
@@ -378,10 +375,7 @@ fn is_quantified(value: &Value) -> bool {
     value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))
 }
 
-pub(super) fn one_or<'v>(
-    mut all: Vec<Predicate<'v>>,
-    several: impl FnOnce(Vec<Predicate<'v>>) -> Predicate<'v>,
-) -> Predicate<'v> {
+pub(super) fn one_or<T>(mut all: Vec<T>, several: impl FnOnce(Vec<T>) -> T) -> T {
     match all.pop() {
         Some(one) if all.is_empty() => one,
         Some(last) => {

@@ -22,11 +22,11 @@ pub enum Predicate<'v> {
         /// The test.
         comparison: Comparison,
     },
-    /// A value computed from a row passes a test.
+    /// A value computed from a row, or the number of related rows, passes a test.
     Computed {
-        /// The value, which is a number.
+        /// The value.
         value: Box<Expression<'v>>,
-        /// The test.
+        /// The test; of a number of related rows, it may consist of several.
         comparison: Comparison,
     },
     /// A comparison between two values.
@@ -46,15 +46,6 @@ pub enum Predicate<'v> {
         quantifier: Quantifier,
         /// The condition.
         filter: Box<Predicate<'v>>,
-    },
-    /// The number of related rows passes a test.
-    Counted {
-        /// The way to them.
-        hop: Box<Hop<'v>>,
-        /// Which of them count.
-        filter: Box<Predicate<'v>>,
-        /// The test, of the column [`counted`](crate::policy::counted).
-        test: Box<Predicate<'v>>,
     },
 }
 
@@ -104,9 +95,7 @@ impl Predicate<'_> {
                 [left, right].into_iter().any(|side| side.reaches_view())
             }
             Predicate::Computed { value, .. } => value.reaches_view(),
-            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-                leads_to_view(hop) || filter.reaches_view()
-            }
+            Predicate::Related { hop, filter, .. } => leads_to_view(hop) || filter.reaches_view(),
         }
     }
 
@@ -204,7 +193,7 @@ impl Predicate<'_> {
                 [left, right].into_iter().any(|side| side.asks(wanted))
             }
             Predicate::Computed { value, .. } => value.asks(wanted),
-            Predicate::Related { .. } | Predicate::Counted { .. } => false,
+            Predicate::Related { .. } => false,
         }
     }
 }

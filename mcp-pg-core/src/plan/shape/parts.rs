@@ -112,7 +112,6 @@ enums! {
         Computed { value, comparison },
         Compared { left, operator, right },
         Related { hop, quantifier, filter },
-        Counted { hop, filter, test },
     }
     Comparison {
         Null(wanted),
@@ -122,6 +121,9 @@ enums! {
         ContainsElement(type_name, operand),
         ContainsSome(type_name, operand),
         ContainedBy(type_name, operand),
+        All(parts),
+        Any(parts),
+        Not(inner),
     }
 
     Expression<'_> {

@@ -337,8 +337,7 @@ impl Predicate<'_> {
             Predicate::Test { .. }
             | Predicate::Computed { .. }
             | Predicate::Compared { .. }
-            | Predicate::Related { .. }
-            | Predicate::Counted { .. } => true,
+            | Predicate::Related { .. } => true,
         }
     }
 
