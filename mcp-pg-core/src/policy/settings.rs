@@ -80,13 +80,13 @@ impl Settings {
         schemas
     }
 
-    /// Adds the first schema to table names in grants that have none. [`Engine::connect`](crate::Engine::connect) does this
+    /// Adds the first schema to table names and patterns in grants that have none, except `*`. [`Engine::connect`](crate::Engine::connect) does this
     /// itself.
     pub fn qualify_grants(&mut self) {
         let Some(schema) = self.schemas.first() else { return };
         let grants = self.roles.iter_mut().flat_map(|role| &mut role.grants);
         for table in grants.flat_map(|grant| &mut grant.tables) {
-            if !table.contains('.') && !table.starts_with('*') {
+            if !table.contains('.') && table != "*" {
                 *table = format!("{schema}.{table}");
             }
         }

@@ -180,12 +180,26 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// `unknown_column`, with the nearest visible name.
+    /// `unknown_column`, with the nearest visible name; `forbidden` if it can only be written.
     pub fn readable(&self, name: &str) -> Result<usize> {
         match self.column(name) {
             Some((position, _)) => Ok(position),
-            None => Err(self.unknown_column(name, |column| column.can_select)),
+            None => Err(self.unreadable(name)),
         }
+    }
+
+    /// The error for a name that is not that of a readable column.
+    pub(crate) fn unreadable(&self, name: &str) -> Error {
+        if !self.is_write_only(name) {
+            return self.unknown_column(name, |column| column.can_select);
+        }
+        let message = format!("{} of {} can be written, but not read", shown(name), self.name());
+        Error::new(Code::Forbidden, message).allowed(self.names_of(|_| true))
+    }
+
+    /// Whether there is a column of this name that can be written, but not read.
+    pub(crate) fn is_write_only(&self, name: &str) -> bool {
+        self.table.column(name).is_some_and(|(_, column)| !column.can_select)
     }
 
     /// The position of a column that conditions and sort keys may use: readable, and neither masked nor

@@ -43,6 +43,32 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
+/// Arguments that are a single value where a list is expected. The value is taken for a list of one, whose place is not in the
+/// arguments as they were given.
+pub(crate) struct Singles(Vec<&'static str>);
+
+impl Singles {
+    /// Those among the arguments of any tool.
+    pub(crate) fn of(arguments: &Map<String, Value>) -> Self {
+        let lists = ["columns", "group_by", "operations", "order_by", "returning"];
+        let single = |name: &&str| arguments.get(*name).is_some_and(|value| !value.is_array());
+        Self(lists.into_iter().filter(single).collect())
+    }
+
+    /// The error with its place in the arguments as they were given.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        let given = |name: &&str| {
+            let rest =
+                error.get_at()?.strip_prefix('/')?.strip_prefix(*name)?.strip_prefix("/0")?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("/{name}{rest}"))
+        };
+        match self.0.iter().find_map(given) {
+            Some(at) => error.at(at),
+            None => error,
+        }
+    }
+}
+
 /// Parses JSON arguments.
 ///
 /// # Errors

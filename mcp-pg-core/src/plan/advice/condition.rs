@@ -9,6 +9,9 @@ use crate::policy::{TableView, shown};
 impl<'v> Scope<'v> {
     /// The error for a name in a condition that is neither a column nor a relation.
     pub(in crate::plan) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
+        if table.is_write_only(name) {
+            return table.unreadable(name);
+        }
         let relations = table.relations.iter().map(|relation| table.relation_name(relation));
         let known: Vec<&str> = table.names_of(|_| true).chain(relations).collect();
         let error = table

@@ -41,6 +41,9 @@ impl<'v> Scope<'v> {
 
     /// The error for a sort key, group or measure whose column belongs to a related row, or does not exist.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if table.is_write_only(name) {
+            return error;
+        }
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
         }

@@ -144,9 +144,6 @@ impl<'v> Scope<'v> {
         if may(column) {
             return Ok(column);
         }
-        if !column.can_select {
-            return Err(table.unknown_column(name, may));
-        }
         let reason = if column.generated.is_some() {
             "PostgreSQL computes it"
         } else if column.identity == Some(Identity::Always) {
@@ -159,8 +156,13 @@ impl<'v> Scope<'v> {
             "the server sets it: leave it out"
         } else if table.table.kind == TableKind::View {
             "through this view it can only be read"
-        } else {
+        } else if column.can_select {
             "the caller's role may only read it"
+        } else {
+            match written {
+                Written::New => "the caller's role may only change it in rows that exist",
+                Written::Old => "the caller's role may only set it in new rows",
+            }
         };
         Err(Error::new(
             Code::ReadOnlyColumn,
@@ -207,9 +209,10 @@ impl<'v> Scope<'v> {
             }
             return Ok(Assign::Period(Box::new(period)));
         }
-        let operand = self
-            .operand(column, value, at)
-            .map_err(|error| advice::not_computed(column, value, written, error))?;
+        let operand = self.operand(column, value, at).map_err(|error| match is_operand(value) {
+            true => error,
+            false => advice::not_computed(column, value, written, error),
+        })?;
         if operand.is_null() && !column.nullable {
             return Err(no_null(column, written).at(at));
         }
