@@ -75,7 +75,7 @@ fn concerned(
     if let Some(each) = plan.effect.each() {
         let positions = each.rows().map(|row| row.index);
         let values: Vec<&[Operand]> = each.rows().map(|row| row.key.as_slice()).collect();
-        let named = Named::new(positions, &each.key, values, "/updates", conditions);
+        let named = Named::new(positions, &each.key, values, Some("/updates"), conditions);
         query.from(named.table()).and_where(named::is_named(&each.key, alias));
     }
     for condition in met(plan, alias, conditions) {
@@ -180,7 +180,7 @@ pub fn update_each<'v>(
     rows: &[NamedRow<'v>],
     returned: &[usize],
 ) -> Statement<'v> {
-    const AT: &str = "/updates";
+    const AT: Option<&str> = Some("/updates");
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::apart();
     let values: Vec<&[Operand]> = rows.iter().map(|row| row.key.as_slice()).collect();

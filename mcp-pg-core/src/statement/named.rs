@@ -27,11 +27,11 @@ impl Named {
         positions: impl IntoIterator<Item = usize>,
         key: &[&Column],
         values: impl IntoIterator<Item = &'a [Operand]> + Clone,
-        at: &str,
+        at: Option<&str>,
         conditions: &mut Conditions,
     ) -> Self {
         let mut named = Self(Query::select());
-        let positions = positions.into_iter().map(|n| Operand::text(Some(n.to_string()), ""));
+        let positions = positions.into_iter().map(|n| Operand::own(Some(n.to_string())));
         named.add(DataType::bigint(), POSITION, positions.collect(), at, conditions);
         for (part, column) in key.iter().enumerate() {
             let values = values.clone().into_iter();
@@ -48,7 +48,7 @@ impl Named {
         data_type: &DataType,
         name: &str,
         values: Vec<Operand>,
-        at: &str,
+        at: Option<&str>,
         conditions: &mut Conditions,
     ) {
         let values = unnested(data_type, values, at, conditions);
@@ -67,7 +67,7 @@ const REGCLASS: u32 = 2205;
 pub(super) fn unnested(
     data_type: &DataType,
     values: Vec<Operand>,
-    at: &str,
+    at: Option<&str>,
     conditions: &mut Conditions,
 ) -> Expr {
     let list = conditions.parameters.add(&Operand::list(values, at));
@@ -111,7 +111,7 @@ pub fn related<'v>(
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let lists = values.iter().map(Vec::as_slice);
-    let named = Named::new(0..values.len(), key, lists, "", &mut conditions);
+    let named = Named::new(0..values.len(), key, lists, None, &mut conditions);
     let (position, output) = position();
     let mut expressions = conditions.includes(includes, &alias);
     expressions.push(position.clone());

@@ -279,7 +279,7 @@ fn group<'v>(
         None => reached,
     };
     if let Some(member) = &mut of.member {
-        member.at.insert_str(0, place);
+        member.move_inside(place);
     }
     let each = element::asked(options, &of, table)?;
     if of.member.is_none() && !matches!(each, Some(Unnested::Elements(_))) {
@@ -289,7 +289,7 @@ fn group<'v>(
     let width = scope.width(options, &of, &called, place)?;
     let cut = match width {
         Some(_) => None,
-        None => Cut::asked(options, &of, &called, place)?,
+        None => Cut::asked(scope, options, &of, &called, place)?,
     };
     let name = text(options, "as")?.map_or(called, str::to_owned);
     let of = Expression::Column(of);

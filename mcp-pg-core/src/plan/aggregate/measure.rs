@@ -212,7 +212,7 @@ pub(super) fn measure<'v>(
             );
         }
     };
-    let fraction = fraction(spelling, *function, options.get("fraction"), &at())?;
+    let fraction = fraction(scope, spelling, *function, options.get("fraction"), &at())?;
     let (name, function) = (name.to_owned(), *function);
     Ok(Measure { name, function, fraction, of, data_type, filter: asked })
 }
@@ -225,6 +225,7 @@ pub(in crate::plan) fn has(object: &Map<String, Value>, name: &str) -> bool {
 
 /// What part of all values lies below the measure, for a percentile.
 fn fraction(
+    scope: &Scope<'_>,
     spelling: &str,
     function: Function,
     given: Option<&Value>,
@@ -249,7 +250,7 @@ fn fraction(
             return Err(wrong(Code::UnknownArgument, format!("{spelling} has no fraction")));
         }
     };
-    Ok(Some(Operand::text(Some(fraction.to_string()), at)))
+    Ok(Some(scope.text(fraction.to_string(), at)))
 }
 
 /// The columns of the table that can be measured so.

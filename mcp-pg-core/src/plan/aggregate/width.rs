@@ -40,7 +40,7 @@ impl Scope<'_> {
             return Err(wrong("a bucket is wider than 0".to_owned(), AT).hint("{\"bucket\": 10}"));
         }
         let mut width = self.operand_of(DataType::numeric(), "numeric", width, AT)?;
-        width.at.insert_str(0, place);
+        width.move_inside(place);
         Ok(Some(width))
     }
 }

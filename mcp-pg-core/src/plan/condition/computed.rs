@@ -66,7 +66,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let (cut, tests): (Map<_, _>, Map<_, _>) =
             owned(members).partition(|(key, _)| [PART, "time_zone"].contains(&key.as_str()));
-        let asked = Cut::asked(&cut, &of, &of.column.name, at);
+        let asked = Cut::asked(self.scope, &cut, &of, &of.column.name, at);
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };

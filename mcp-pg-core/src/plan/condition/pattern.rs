@@ -17,7 +17,7 @@ impl Scope<'_> {
             return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
                 .hint("write two for a backslash"));
         }
-        Ok(Operand::text(Some(text), at))
+        Ok(self.text(text, at))
     }
 
     /// The test of texts that begin with, end with or contain a text.
@@ -33,7 +33,7 @@ impl Scope<'_> {
             Operator::EndsWith => format!("%{escaped}"),
             _ => format!("%{escaped}%"),
         };
-        Ok(Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at)))
+        Ok(Comparison::Binary(Operator::Like, self.text(pattern, at)))
     }
 
     /// A pattern, or words to search for.

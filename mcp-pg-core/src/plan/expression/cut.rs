@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, step};
-use crate::plan::{Operand, Reached};
+use crate::plan::{Operand, Reached, Scope};
 use crate::policy::shown;
 use crate::schema::DataType;
 use crate::value::is_posix_zone;
@@ -51,6 +51,7 @@ impl Cut {
     ///
     /// `invalid_value`, at the member of the object.
     pub(in crate::plan) fn asked(
+        scope: &Scope<'_>,
         options: &Map<String, Value>,
         of: &Reached<'_>,
         name: &str,
@@ -88,7 +89,7 @@ impl Cut {
         }
         let at = || format!("{place}/time_zone");
         let zone = zone.map(time_zone).transpose()?;
-        let zone = zone.map(|zone| Operand::text(Some(zone), at()));
+        let zone = zone.map(|zone| scope.text(zone, at()));
         let naive = data_type.is_timestamp() && !data_type.is_zoned();
         Ok(cut.map(|(part, times, unit)| Self { part, times, unit, zone, naive }))
     }

@@ -46,7 +46,7 @@ impl<'v> Parser<'_, 'v> {
         let end = |(item, at): (&Value, &str)| match now::asked(item) {
             None => Some(expression.clone()).filter(Expression::is_moment).ok_or_else(no_day),
             Some(given) => {
-                let now = Now::beside(&reached.data_type(), given, at)?;
+                let now = Now::beside(self.scope, &reached.data_type(), given, at)?;
                 now.map(Expression::Now).ok_or_else(no_day)
             }
         };

@@ -79,7 +79,8 @@ impl Scope<'_> {
 
     fn end(&self, element: &DataType, given: Option<&Value>, at: &str) -> Result<End> {
         let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(End::Open) };
-        let now = now::asked(given).map(|given| Now::beside(element, given, at)).transpose()?;
+        let now =
+            now::asked(given).map(|given| Now::beside(self, element, given, at)).transpose()?;
         match now.flatten() {
             Some(now) => Ok(End::Now(now)),
             None => self.operand_of(element, &element.name, given, at).map(End::Value),

@@ -355,7 +355,7 @@ pub(super) fn is_operand(value: &Value) -> bool {
 
 /// Increments a version column.
 pub(super) fn next_version(column: &Column) -> Assign<'static> {
-    let one = || Operand::text(Some("1".into()), "");
+    let one = || Operand::own(Some("1".into()));
     match (column.data_type.is_timestamp(), column.may_be_null) {
         (true, _) => Assign::Now,
         (false, true) => Assign::Count(one()),
@@ -367,6 +367,6 @@ pub(super) fn next_version(column: &Column) -> Assign<'static> {
 pub(super) fn first_version(column: &Column) -> Assign<'static> {
     match column.data_type.is_timestamp() {
         true => Assign::Now,
-        false => Assign::Value(Operand::text(Some("1".into()), "")),
+        false => Assign::Value(Operand::own(Some("1".into()))),
     }
 }

@@ -178,7 +178,7 @@ impl<'v> ChangePlan<'v> {
         let Some(column) = &plan.table.archive else {
             return Err(Error::new(Code::Internal, "an archivable table without its column"));
         };
-        let value = if restore { Assign::Value(Operand::text(None, "")) } else { Assign::Now };
+        let value = if restore { Assign::Value(Operand::own(None)) } else { Assign::Now };
         let mut set = vec![(column, value)];
         set.extend(scope.presets(plan.table, action)?);
         set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
