@@ -20,7 +20,7 @@ mod shape;
 mod write;
 
 pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
-pub use condition::{Comparison, Predicate, Quantifier, Words, filter};
+pub use condition::{Comparison, Predicate, Quantifier, RowFilter, Words, filter};
 pub use expression::{
     ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
     Total, Unit,

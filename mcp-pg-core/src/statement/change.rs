@@ -86,7 +86,7 @@ fn concerned(
 
 /// The conditions on the rows of a change.
 fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
-    let filter = conditions.expression(&plan.filter, alias);
+    let filter = conditions.filter(&plan.filter, alias);
     filter.into_iter().chain(conditions.guarded()).collect()
 }
 

@@ -51,18 +51,20 @@ impl Conditions {
         }
     }
 
-    /// The condition on the rows under `alias`, which uses the joined related rows where the query has them instead
+    /// The conditions on the rows under `alias`, which use the joined related rows where the query has them instead
     /// of another subquery.
-    pub(super) fn joined_condition(
+    pub(super) fn joined_conditions<'p, 'v: 'p>(
         &mut self,
-        predicate: &Predicate<'_>,
+        parts: impl IntoIterator<Item = &'p Predicate<'v>>,
         alias: &DynIden,
     ) -> Option<Expr> {
+        let parts = parts.into_iter().filter_map(|part| self.joined_condition(part, alias));
+        parts.reduce(|all, part| all.and(part))
+    }
+
+    fn joined_condition(&mut self, predicate: &Predicate<'_>, alias: &DynIden) -> Option<Expr> {
         match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.joined_condition(part, alias))
-                .reduce(|all, part| all.and(part)),
+            Predicate::All(parts) => self.joined_conditions(parts, alias),
             Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
                 let joined = self.already_joined(hop, alias);
                 let (Some(joined), Some((_, key))) = (joined, hop.relation.columns.first()) else {

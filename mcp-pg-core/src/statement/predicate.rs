@@ -8,7 +8,7 @@ use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
-use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
 use crate::policy::counted;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -43,10 +43,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Option<Expr> {
         match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.expression(part, alias))
-                .reduce(|all, part| all.and(part)),
+            Predicate::All(parts) => self.all(parts, alias),
             Predicate::Any(parts) => {
                 let parts: Option<Vec<Expr>> =
                     parts.iter().map(|part| self.expression(part, alias)).collect();
@@ -76,6 +73,20 @@ impl Conditions {
                 Some(self.are_as_many(hop, filter, test, alias))
             }
         }
+    }
+
+    /// The condition on the rows of a request; `None` if every row meets it.
+    pub(super) fn filter(&mut self, filter: &RowFilter<'_>, alias: &DynIden) -> Option<Expr> {
+        self.all(filter.parts(), alias)
+    }
+
+    fn all<'p, 'v: 'p>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'p Predicate<'v>>,
+        alias: &DynIden,
+    ) -> Option<Expr> {
+        let parts = parts.into_iter().filter_map(|part| self.expression(part, alias));
+        parts.reduce(|all, part| all.and(part))
     }
 
     fn test(

@@ -13,7 +13,7 @@ use crate::plan::expression::cut::{BUCKETS, Cut, text};
 use crate::plan::expression::operation;
 use crate::plan::expression::reached::steps;
 use crate::plan::read::shown::label;
-use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
+use crate::plan::{Arithmetic, Computed, Expression, Reached, RowFilter, Scope, Shown};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType};
@@ -24,7 +24,7 @@ pub struct Grouping<'v> {
     /// The table.
     pub table: &'v TableView,
     /// The condition that its rows must meet.
-    pub filter: Predicate<'v>,
+    pub filter: RowFilter<'v>,
     /// The groups: values that the rows of a group share.
     pub groups: Vec<Group<'v>>,
     /// The measures of each group.
@@ -86,7 +86,7 @@ impl<'v> Grouping<'v> {
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<(Self, &'v TableView)> {
         let table = scope.table(&request.table, Action::Select)?;
-        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let filter = scope.row_filter(table, request.filter.as_ref(), request.archived)?;
         scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
@@ -131,7 +131,7 @@ impl<'v> Grouping<'v> {
     /// Whatever is wrong with the request, with its place.
     pub(in crate::plan) fn distinct(scope: &Scope<'v>, request: &Select) -> Result<Self> {
         let table = scope.table(&request.table, Action::Select)?;
-        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let filter = scope.row_filter(table, request.filter.as_ref(), request.archived)?;
         let shown = scope.shown(table, request.columns.as_deref(), "/columns")?;
         if shown.is_empty() {
             return Err(

@@ -8,8 +8,8 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, Scope, Source,
-    filter,
+    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, RowFilter,
+    Scope, Source, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -23,7 +23,7 @@ pub struct ChangePlan<'v> {
     /// The action, for the audit log and for messages.
     pub action: Action,
     /// The condition that rows to change must meet.
-    pub filter: Predicate<'v>,
+    pub filter: RowFilter<'v>,
     /// The change.
     pub effect: Effect<'v>,
     /// The condition that changed rows must still meet for the caller to be allowed the change.
@@ -212,8 +212,8 @@ impl<'v> ChangePlan<'v> {
     fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {
         let action = request.action;
         let table = scope.table(request.table, action)?;
-        let asked = filter(scope, table, request.filter, "/where")?;
-        if !asked.restricts() && request.named.is_none() {
+        let caller = filter(scope, table, request.filter, "/where")?;
+        if !caller.restricts() && request.named.is_none() {
             return Err(Error::new(Code::WhereRequired, format!("{action} needs a condition"))
                 .at("/where")
                 .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
@@ -226,14 +226,11 @@ impl<'v> ChangePlan<'v> {
             None => scope.view.limits.max_write_rows,
         };
         let returning = scope.returned(table, request.returning)?;
+        let [archive, readable, writable] = touchable(scope, table, action, request.archived)?;
         Ok(Self {
             table,
             action,
-            filter: Predicate::All(
-                std::iter::once(asked)
-                    .chain(touchable(scope, table, action, request.archived)?)
-                    .collect(),
-            ),
+            filter: RowFilter { caller, archive, role: vec![readable, writable] },
             effect: Effect::Remove,
             check: Predicate::always(),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
