@@ -139,7 +139,11 @@ impl<'v> ChangePlan<'v> {
             },
         )?;
         plan.effect = match rows.as_slice() {
-            [row] if !list => Effect::Set(assignments(scope, plan.table, row, "/updates")?),
+            [row] if !list => {
+                let set = assignments(scope, plan.table, row.iter(), "/updates")?;
+                let presets = scope.presets(plan.table, Action::Update)?;
+                Effect::Set(completed(plan.table, set, &presets))
+            }
             rows if plan.if_version.is_none() => {
                 Effect::SetEach(Each::new(scope, plan.table, rows)?)
             }
@@ -179,10 +183,8 @@ impl<'v> ChangePlan<'v> {
             return Err(Error::new(Code::Internal, "an archivable table without its column"));
         };
         let value = if restore { Assign::Value(Operand::own(None)) } else { Assign::Now };
-        let mut set = vec![(column, value)];
-        set.extend(scope.presets(plan.table, action)?);
-        set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
-        plan.effect = Effect::Set(set);
+        let presets = scope.presets(plan.table, action)?;
+        plan.effect = Effect::Set(completed(plan.table, vec![(column, value)], &presets));
         Ok(plan)
     }
 
@@ -255,17 +257,17 @@ pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Resu
     }
 }
 
-/// The assignments to an existing row: the caller's, and those of the server.
-pub(super) fn assignments<'v>(
+/// An assignment to a column.
+pub(super) type Assignment<'v> = (&'v Column, Assign<'v>);
+
+/// The caller's assignments to an existing row.
+pub(super) fn assignments<'v, 'r>(
     scope: &Scope<'v>,
     table: &'v TableView,
-    updates: &Map<String, Value>,
+    updates: impl IntoIterator<Item = (&'r String, &'r Value)>,
     at: &str,
-) -> Result<Vec<(&'v Column, Assign<'v>)>> {
-    if updates.is_empty() {
-        return Err(Error::new(Code::MissingValue, "nothing to update").at(at));
-    }
-    let mut set = Vec::with_capacity(updates.len() + 2);
+) -> Result<Vec<Assignment<'v>>> {
+    let mut set = Vec::new();
     for (name, value) in updates {
         let at = below(at, name);
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
@@ -278,9 +280,21 @@ pub(super) fn assignments<'v>(
             None => set.push((column, scope.assign(table, column, value, Written::Old, &at)?)),
         }
     }
-    set.extend(scope.presets(table, Action::Update)?);
+    match set.is_empty() {
+        true => Err(Error::new(Code::MissingValue, "nothing to update").at(at)),
+        false => Ok(set),
+    }
+}
+
+/// The assignments to an existing row with those of the server: the role's presets, and the version.
+pub(super) fn completed<'v>(
+    table: &'v TableView,
+    mut set: Vec<Assignment<'v>>,
+    presets: &[Assignment<'v>],
+) -> Vec<Assignment<'v>> {
+    set.extend_from_slice(presets);
     set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
-    Ok(set)
+    set
 }
 
 /// Whether a value is computed from the existing row.
