@@ -16,7 +16,6 @@ use crate::value::Decoder;
 /// Its rows contain the columns at the positions `looked_at`; the version, if the plan asks for it; for a table
 /// without a key, the values that identify the row, if the user is `asked` to confirm; and the position in the
 /// request's list of rows, if it has one. It reads one row more than the plan allows.
-/// the plan allows.
 pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();

@@ -38,9 +38,9 @@ pub struct Grouping<'v> {
 pub struct Group<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// Of what.
+    /// The value that is the same in all of them, or whose `cut` is.
     pub of: Expression<'v>,
-    /// How much of a point in time.
+    /// The part of a point in time that is the same, if not all of it.
     pub cut: Option<Cut>,
     /// What makes several groups of one row.
     pub each: Option<Unnested>,

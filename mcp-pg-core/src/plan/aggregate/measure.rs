@@ -15,7 +15,7 @@ use crate::schema::{DataType, Family, Kind};
 pub struct Measure<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// How.
+    /// How it is computed.
     pub function: Function,
     /// The fraction, for a percentile.
     pub fraction: Option<Operand>,
