@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::condition::filter;
-use super::write::assign::Written;
-use super::{Assign, Predicate, Scope};
+use super::{Assign, Predicate, Scope, Written, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView, claim};
 use crate::request::Archived;

@@ -5,12 +5,11 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::plan::advice;
-use crate::plan::condition::pattern::escape_like;
 use crate::plan::{
     Assign, Comparison, Effect, Expression, Operand, Plan, Predicate, RowFilter, Slot, Source,
 };
 use crate::schema::{Column, Family, Kind, Operator};
-use crate::value::day_after;
+use crate::value::{day_after, escape_like};
 
 /// The maximum length of a note, which may repeat a value of the caller's.
 const LONGEST: usize = 1_000;

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::combined::Combined;
-use super::element::{self, EACH, Unnested};
+use super::element::{self, Unnested};
 use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::cut::{Cut, text};
 use crate::plan::expression::operation;
-use crate::plan::expression::reached::steps;
-use crate::plan::read::shown::label;
+use crate::plan::grammar::{EACH, PART, TIME_ZONE};
+use crate::plan::label::{label, named};
 use crate::plan::{Arithmetic, Computed, Expression, Reached, RowFilter, Scope, Shown};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
@@ -249,7 +249,7 @@ fn group<'v>(
     item: &Value,
     place: &str,
 ) -> Result<Group<'v>> {
-    const MEMBERS: [&str; 7] = ["column", "path", "bucket", "part", "time_zone", EACH, "as"];
+    const MEMBERS: [&str; 7] = ["column", "path", "bucket", PART, TIME_ZONE, EACH, "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
             "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
@@ -271,8 +271,8 @@ fn group<'v>(
         true => scope.reach_each(table, name),
         false => scope.reach(table, name),
     };
-    let reached = reached
-        .map_err(|error| advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at)))?;
+    let reached =
+        reached.map_err(|error| advice::not_a_group(scope, table, name, error.inside(at)))?;
     let path = options.get("path").filter(|path| !path.is_null());
     let mut of = match path {
         Some(path) => reached.at_path(scope, path, "/path")?,
@@ -300,10 +300,4 @@ fn group<'v>(
         None => of,
     };
     Ok(Group { name, of, cut, each })
-}
-
-/// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
-pub(in crate::plan) fn named(column: &str, path: Option<&Value>) -> String {
-    let steps = path.into_iter().flat_map(steps);
-    steps.fold(column.to_owned(), |name, step| format!("{name}.{step}"))
 }

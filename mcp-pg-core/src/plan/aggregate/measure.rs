@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
+use crate::plan::grammar::has;
 use crate::plan::{Expression, Operand, Predicate, Reached, Scope, filter};
 use crate::policy::TableView;
 use crate::schema::{DataType, Family, Kind};
@@ -215,12 +216,6 @@ pub(super) fn measure<'v>(
     let fraction = fraction(scope, spelling, *function, options.get("fraction"), &at())?;
     let (name, function) = (name.to_owned(), *function);
     Ok(Measure { name, function, fraction, of, data_type, filter: asked })
-}
-
-/// Whether an object has a member. It has a few, and is asked for each name that there is: to compare them is faster than
-/// to compute a hash each time.
-pub(in crate::plan) fn has(object: &Map<String, Value>, name: &str) -> bool {
-    object.keys().any(|key| key == name)
 }
 
 /// What part of all values lies below the measure, for a percentile.

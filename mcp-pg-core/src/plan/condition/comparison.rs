@@ -8,6 +8,7 @@ use super::fraction;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
+use crate::plan::grammar::LANGUAGE;
 use crate::plan::{Operand, Predicate, Scope, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
@@ -298,9 +299,6 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
 fn may_be_empty(scope: &Scope<'_>, part: &DataType) -> bool {
     part.family() == Family::Range && scope.of_grant
 }
-
-/// The member beside `search` that names its language.
-const LANGUAGE: &str = "language";
 
 /// Whether a member of a condition belongs to an operator.
 fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {

@@ -6,6 +6,7 @@ use super::filter::wrong;
 use crate::error::{Error, Result};
 use crate::plan::{Comparison, Operand, Scope};
 use crate::schema::Operator;
+use crate::value::escape_like;
 
 impl Scope<'_> {
     /// A pattern of LIKE, or a regular expression.
@@ -53,16 +54,4 @@ impl Scope<'_> {
         }
         Ok(text)
     }
-}
-
-/// A LIKE pattern that matches only this text.
-pub(in crate::plan) fn escape_like(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::cursor::{Sorted, SortedMembers, binding};
 use crate::error::{Code, Error, Result};
+use crate::plan::grammar::VERSION;
 use crate::plan::order::sort::make_total;
-use crate::plan::write::each::VERSION;
 use crate::plan::{
     Comparison, CursorKey, Grouping, Include, Predicate, RowFilter, Scope, Shown, Sort, SortKey,
     Start, filter,
@@ -325,7 +325,7 @@ fn sorted_by<'r>(
         })
     };
     let labelled = |item: &&Value| {
-        item.as_object().and_then(super::shown::given_name).is_some_and(|name| by(&name))
+        item.as_object().and_then(crate::plan::label::given_name).is_some_and(|name| by(&name))
     };
     columns.iter().flatten().filter(labelled).map(Sorted).collect()
 }

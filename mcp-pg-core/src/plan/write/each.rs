@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::change::{Assignment, assignments, completed, read_version};
 use super::insert::Given;
 use crate::error::{Code, Error, Result, below, step};
+use crate::plan::grammar::VERSION;
 use crate::plan::{Assign, Operand, Scope};
 use crate::policy::{Action, TableView};
 use crate::schema::{Column, Key};
@@ -36,9 +37,6 @@ pub struct NamedRow<'v> {
 
 /// The most batches of a list, each of which is a statement.
 const WAYS_MOST: usize = 100;
-
-/// The member of a row that contains the version that the caller read.
-pub(in crate::plan) const VERSION: &str = "_version";
 
 impl<'v> Each<'v> {
     /// The rows of an `updates` list.
