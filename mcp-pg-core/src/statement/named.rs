@@ -8,7 +8,7 @@ use super::predicate::Conditions;
 use super::{Output, SUBJECT, Statement, aliased, operand};
 use crate::plan::{Include, Operand};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType};
+use crate::schema::{Column, DataType, oid};
 use crate::value::Decoder;
 
 /// The alias of the derived table.
@@ -60,9 +60,6 @@ impl Named {
     }
 }
 
-/// The OID of `regclass`.
-const REGCLASS: u32 = 2205;
-
 /// A set of values of the type, one for each row.
 pub(super) fn unnested(
     data_type: &DataType,
@@ -71,7 +68,7 @@ pub(super) fn unnested(
     conditions: &mut Conditions,
 ) -> Expr {
     let list = conditions.parameters.add(&Operand::list(values, at));
-    if data_type.base().oid == REGCLASS {
+    if data_type.base().oid == oid::REGCLASS {
         // The input function of `regclass` accepts more than its cast from text: "-" for none.
         return Func::cust("pg_catalog.unnest").arg(list.cast_as("regclass[]")).into();
     }

@@ -10,7 +10,7 @@ use super::parameters::Parameters;
 use super::{ALIASES, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
 use crate::policy::counted;
-use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::schema::{Column, DataType, Family, Kind, Operator, oid};
 
 /// Builds the expressions of a statement, and numbers the aliases of related tables.
 #[derive(Debug, Default)]
@@ -264,17 +264,15 @@ pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
     }
 }
 
-/// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace,
-/// regrole, regcollation.
-const REGISTERED: [u32; 11] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];
-
 /// A parameter that is compared with a value of the type, with a cast where PostgreSQL would infer another type:
 /// beside a composite it would infer `record`, which has no input function; beside `regclass` and the like, whose
 /// operators are those of oid, a number; beside an array of `ltree`, an `ltree`.
 pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
     let base = data_type.base();
     match base.kind {
-        _ if REGISTERED.contains(&base.oid) => parameter.cast_as(format!("{}{suffix}", base.name)),
+        _ if oid::REGISTERED.contains(&base.oid) => {
+            parameter.cast_as(format!("{}{suffix}", base.name))
+        }
         Kind::Array { ref element, .. } if element.family() == Family::Tree => {
             parameter.cast_as(format!("{}{suffix}", base.name))
         }

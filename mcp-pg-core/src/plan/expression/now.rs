@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
 use crate::plan::{Operand, Scope};
-use crate::schema::DataType;
+use crate::schema::{DataType, oid};
 use crate::value::Span;
 
 /// A time relative to the transaction's.
@@ -61,9 +61,9 @@ impl Now {
     ) -> Result<Option<Self>> {
         let offset = offset(scope, given, &below(at, NOW))?;
         let clock = match data_type.base().oid {
-            1082 => Clock::Day,
-            1114 => Clock::Local,
-            1184 => Clock::Zoned,
+            oid::DATE => Clock::Day,
+            oid::TIMESTAMP => Clock::Local,
+            oid::TIMESTAMPTZ => Clock::Zoned,
             _ => return Ok(None),
         };
         Ok(Some(Self { clock, offset }))

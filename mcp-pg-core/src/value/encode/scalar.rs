@@ -5,13 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::moment;
-use crate::schema::{DataType, Family};
+use crate::schema::{DataType, Family, oid};
 use crate::value::decimal::Decimal;
 use crate::value::numeric::{SAFE, is_sure};
 use crate::value::scalar::Scalar;
-
-/// The OID of `point`.
-const POINT: u32 = 600;
 
 /// Why a value is refused.
 #[derive(Debug, PartialEq)]
@@ -51,7 +48,7 @@ impl Scalar {
                 refuse_rounded(number)?;
                 Ok(number.to_string())
             }
-            (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == POINT => {
+            (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == oid::POINT => {
                 point(value)
             }
             (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
@@ -221,13 +218,8 @@ fn takes_digits(data_type: &DataType) -> bool {
 
 /// Whether a type without a parser here may take a number.
 fn takes_numbers(data_type: &DataType) -> bool {
-    const REGPROC: u32 = 24;
-    const XID: u32 = 28;
-    const CID: u32 = 29;
-    const MONEY: u32 = 790;
+    use oid::{CID, MONEY, REGPROC, REGROLE, XID, XID8};
     const REGPROCEDURE_TO_REGTYPE: std::ops::RangeInclusive<u32> = 2202..=2206;
-    const REGROLE: u32 = 4096;
-    const XID8: u32 = 5069;
     matches!(data_type.oid, REGPROC | XID | CID | MONEY | REGROLE | XID8)
         || REGPROCEDURE_TO_REGTYPE.contains(&data_type.oid)
 }
