@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("error", &["name"]),
     ("cipher", &["error"]),
     ("schema", &["name", "error"]),
-    ("value", &["schema", "error"]),
+    ("value", &["schema", "name", "error"]),
     ("policy", &["cipher", "value", "schema", "name", "error"]),
     ("request", &["name", "error"]),
     ("plan", &["policy", "request", "value", "schema", "cipher", "error"]),

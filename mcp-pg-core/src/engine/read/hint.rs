@@ -2,6 +2,7 @@
 
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
+use crate::name::quoted;
 use crate::policy::{TableView, View};
 use crate::schema::{Column, Index, oid};
 
@@ -104,7 +105,7 @@ fn identifier(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match name.chars().all(plain) {
         true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => quoted(name),
     }
 }
 

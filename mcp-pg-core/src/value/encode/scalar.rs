@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::moment;
+use crate::name::hex;
 use crate::schema::{DataType, Family, oid};
 use crate::value::decimal::Decimal;
 use crate::value::numeric::{SAFE, is_sure};
@@ -61,7 +62,7 @@ impl Scalar {
                 uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
             }
             (Self::Bytea, Value::String(text)) => {
-                bytes(text).map(|bytes| hex(&bytes)).ok_or(Reason::Unfit)
+                bytes(text).map(|bytes| format!("\\x{}", hex(&bytes))).ok_or(Reason::Unfit)
             }
             (
                 Self::Date | Self::Time | Self::Timestamp | Self::TimestampTz,
@@ -232,15 +233,4 @@ pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
         u8::try_from(digit(0)? * 16 + digit(1)?).ok()
     });
     pairs.collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    let mut text = String::with_capacity(2 + 2 * bytes.len());
-    text.push_str("\\x");
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }
