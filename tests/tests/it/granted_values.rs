@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use mcp_pg_core::plan::{Assign, CursorKey, InsertPlan, Operand, Scope, SelectPlan};
 use mcp_pg_core::policy::{Action, Grant, Role, Texts};
-use mcp_pg_core::{Principal, Request, Settings, statement};
-use mcp_pg_tests::{Database, object};
+use mcp_pg_core::{Code, Principal, Request, Settings, statement};
+use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -100,4 +100,30 @@ async fn values_of_a_preset_have_no_place() {
     let operands: Vec<_> = plan.rows.iter().flatten().filter_map(Assign::operand).collect();
     let own: Vec<_> = operands.iter().filter_map(|operand| operand.place()).collect();
     assert_eq!((operands.len(), own), (7, vec!["/data/id"]));
+}
+
+/// Presets are planned once for a list, after its first row: what is wrong with that is said first.
+#[tokio::test]
+async fn a_list_of_updates_has_the_presets_in_each_row() {
+    let database = Database::of(FIXTURE).await;
+    database.sql("INSERT INTO place (id, name) VALUES (1, 'a'), (2, 'b')").await;
+    let engine = database.engine_with(settings(None, json!({"name": "claim:name"}))).await;
+    let update = |sizes: [Value; 2]| {
+        let rows = [json!({"id": 1, "size": sizes[0]}), json!({"id": 2, "size": sizes[1]})];
+        json!({"table": "place", "updates": rows, "returning": ["id", "size", "name"]})
+    };
+    let nobody = Principal::new("x", "agent");
+    for (caller, sizes, expected) in [
+        (&nobody, [json!("x"), json!(2)], Code::InvalidValue),
+        (&nobody, [json!(1), json!("x")], Code::Forbidden),
+        (&caller(), [json!(1), json!("x")], Code::InvalidValue),
+    ] {
+        let refused = call_as(&engine, caller, "update", update(sizes)).await.unwrap_err();
+        assert_eq!(refused.code(), expected, "{refused}");
+    }
+    let reply = call_as(&engine, &caller(), "update", update([json!(1), json!(2)])).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [json!({"id": 1, "size": 1, "name": "n"}), json!({"id": 2, "size": 2, "name": "n"})]
+    );
 }
