@@ -44,7 +44,7 @@ impl Conditions {
 
     /// The join condition of a hop from the row under `near` to the row under `far`.
     fn led_to(&mut self, hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
-        let on = paired(hop, near, far);
+        let on = paired(hop, near, hop.table, far);
         match self.expression(&hop.visible, far) {
             Some(visible) => on.and(visible),
             None => on,
@@ -128,15 +128,14 @@ pub(super) fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
     TableRef::FunctionCall(only, alias.clone())
 }
 
-/// The equality of the columns at both ends of a hop.
-pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
+/// The equality of the columns that pair the row under `near`, from which a hop leads, with those under `far` of the
+/// other table or of the junction.
+pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, table: &TableView, far: &DynIden) -> Expr {
     let of = |table: &TableView, alias: &DynIden, position: usize| {
         operand(alias, &table.table.columns[position])
     };
-    let pairs = hop
-        .relation
-        .columns
-        .iter()
-        .map(|(ours, theirs)| of(hop.table, far, *theirs).eq(of(hop.subject, near, *ours)));
+    let pairs = hop.relation.columns.iter();
+    let pairs =
+        pairs.map(|(ours, theirs)| of(table, far, *theirs).eq(of(hop.subject, near, *ours)));
     pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
 }
