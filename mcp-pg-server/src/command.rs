@@ -92,6 +92,7 @@ pub async fn run(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
+    // Needs no configuration, so that there is a key to write into one.
     if let Command::HashKey { stdin } = cli.command {
         hash_key::print(stdin, out)?;
         return Ok(Exit::Done);
@@ -105,6 +106,7 @@ pub async fn run(
         Command::Audit(Audit::Verify { file }) => {
             verify::verify(&cli.common, config, environment, file, out).await
         }
+        // Done above.
         Command::HashKey { .. } => Ok(Exit::Done),
         Command::SetupSql { notify } => {
             setup_sql::print(&config.settings, &notify, out)?;

@@ -161,7 +161,6 @@ fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
 
 /// The size of the tool and a comma in bytes, in the longest common form of JSON: that of Python, in ASCII and with
 /// spaces after commas and colons.
-/// space after each comma and colon, and in ASCII alone.
 fn bytes(tool: &Tool) -> usize {
     let mut text = Vec::new();
     match tool.serialize(&mut Serializer::with_formatter(&mut text, Spaced)) {

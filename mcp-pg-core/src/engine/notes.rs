@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Hop, Include, Measure, Predicate, Query, SelectPlan, Shown, Sort, Start};
+use crate::plan::{Hop, Include, Measure, Query, RowFilter, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -58,7 +58,7 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
         Some(grouping) if grouping.groups.is_empty() => {
             grouping.measures.iter().any(Measure::counts_all)
         }
-        Some(_) => !plan.filter.restricts(),
+        Some(_) => !plan.filter.caller.restricts(),
         None => true,
     };
     let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
@@ -67,7 +67,7 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
 }
 
 /// The note on a condition on the archive column while archived rows are left out.
-pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
+pub(super) fn archived(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
     let column = filter.beside_archive(table)?;
     let name = &column.name;
     Some(format!(
@@ -76,16 +76,16 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
 }
 
 /// The note on archived rows, if the caller's condition matches no other rows.
-fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
+fn beside_the_archive(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
-    (filter.is_asked() && filter.leaves_out(archive)).then(|| {
+    (!filter.caller.is_empty() && filter.leaves_out(archive)).then(|| {
         "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
             .to_owned()
     })
 }
 
 /// The note on archived related rows, where the caller's condition matched no row.
-fn beside_archived_rows(filter: &Predicate<'_>) -> Option<String> {
+fn beside_archived_rows(filter: &RowFilter<'_>) -> Option<String> {
     let hop = filter.wants_some()?;
     let name = hop.subject.relation_name(hop.relation);
     Some(format!(

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::expression::operation;
+use super::grammar::BESIDE;
 use super::{Arithmetic, Scope, Written, filter};
 use crate::error::{Code, Error, step};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
@@ -106,9 +107,6 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     };
     grant.preset.iter().filter_map(fault).collect()
 }
-
-/// The members beside operators that are not operators.
-const BESIDE: [&str; 7] = ["column", "path", "part", "time_zone", "language", "unit", "where"];
 
 /// The condition without the parts that depend on claims.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {

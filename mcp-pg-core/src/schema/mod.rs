@@ -15,6 +15,7 @@ mod key;
 mod language;
 mod load;
 mod naming;
+pub(crate) mod oid;
 mod operator;
 mod part;
 mod read_only;

@@ -4,7 +4,7 @@ use sea_query::{
     BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, Value,
 };
 
-use super::join::{end, the_one};
+use super::join::{end, paired, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{as_read, column, expression, operand, reader};
@@ -122,7 +122,7 @@ impl Conditions {
         let mut rows = Query::select();
         rows.from(end(hop, &other));
         let (Some(path), Some((middle, visible))) = (&hop.relation.junction, &hop.junction) else {
-            pair(&mut rows, hop, hop.table, &other, alias);
+            rows.and_where(paired(hop, alias, hop.table, &other));
             return self.existing(rows, hop, other);
         };
         let between = self.alias();
@@ -137,12 +137,12 @@ impl Conditions {
             leads.expr(Expr::Constant(Value::Int(Some(1))));
             leads.from(super::aliased(middle, &between)).and_where(same);
             leads.and_where_option(visible);
-            pair(&mut leads, hop, middle, &between, alias);
+            leads.and_where(paired(hop, alias, middle, &between));
             rows.and_where(Expr::exists(leads));
         } else {
             rows.inner_join(super::aliased(middle, &between), same);
             rows.and_where_option(visible);
-            pair(&mut rows, hop, middle, &between, alias);
+            rows.and_where(paired(hop, alias, middle, &between));
         }
         self.existing(rows, hop, other)
     }
@@ -267,19 +267,6 @@ fn length(data_type: &DataType) -> Option<&'static str> {
         Size::Octets => "pg_catalog.octet_length",
         Size::Stored => "pg_catalog.pg_column_size",
     })
-}
-
-/// Pairs the rows under `near`, of the other table or of the junction, with the row from which a hop leads.
-fn pair(
-    rows: &mut SelectStatement,
-    hop: &Hop<'_>,
-    table: &TableView,
-    near: &DynIden,
-    alias: &DynIden,
-) {
-    for (ours, theirs) in &hop.relation.columns {
-        rows.and_where(of(table, near, *theirs).eq(of(hop.subject, alias, *ours)));
-    }
 }
 
 fn of(table: &TableView, alias: &DynIden, position: usize) -> Expr {

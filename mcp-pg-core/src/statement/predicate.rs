@@ -8,8 +8,8 @@ use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
-use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
-use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
+use crate::schema::{Column, DataType, Family, Kind, Operator, oid};
 
 /// Builds the expressions of a statement, and numbers the aliases of related tables.
 #[derive(Debug, Default)]
@@ -42,10 +42,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Option<Expr> {
         match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.expression(part, alias))
-                .reduce(|all, part| all.and(part)),
+            Predicate::All(parts) => self.all(parts, alias),
             Predicate::Any(parts) => {
                 let parts: Option<Vec<Expr>> =
                     parts.iter().map(|part| self.expression(part, alias)).collect();
@@ -77,6 +74,20 @@ impl Conditions {
                 Some(self.exists(hop, *quantifier, filter, alias))
             }
         }
+    }
+
+    /// The condition on the rows of a request; `None` if every row meets it.
+    pub(super) fn filter(&mut self, filter: &RowFilter<'_>, alias: &DynIden) -> Option<Expr> {
+        self.all(filter.parts(), alias)
+    }
+
+    fn all<'p, 'v: 'p>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'p Predicate<'v>>,
+        alias: &DynIden,
+    ) -> Option<Expr> {
+        let parts = parts.into_iter().filter_map(|part| self.expression(part, alias));
+        parts.reduce(|all, part| all.and(part))
     }
 
     fn test(
@@ -243,17 +254,15 @@ pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
     }
 }
 
-/// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace,
-/// regrole, regcollation.
-const REGISTERED: [u32; 11] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];
-
 /// A parameter that is compared with a value of the type, with a cast where PostgreSQL would infer another type:
 /// beside a composite it would infer `record`, which has no input function; beside `regclass` and the like, whose
 /// operators are those of oid, a number; beside an array of `ltree`, an `ltree`.
 pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
     let base = data_type.base();
     match base.kind {
-        _ if REGISTERED.contains(&base.oid) => parameter.cast_as(format!("{}{suffix}", base.name)),
+        _ if oid::REGISTERED.contains(&base.oid) => {
+            parameter.cast_as(format!("{}{suffix}", base.name))
+        }
         Kind::Array { ref element, .. } if element.family() == Family::Tree => {
             parameter.cast_as(format!("{}{suffix}", base.name))
         }

@@ -54,6 +54,7 @@ mod filters;
 mod findings;
 mod functions;
 mod fuzz;
+mod granted_values;
 mod guide;
 mod health;
 mod hops;

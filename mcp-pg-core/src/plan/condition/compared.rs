@@ -6,15 +6,13 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
-use super::computed::COMPUTE;
 use super::filter::{Parser, wrong};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::cut::PART;
-use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
-use crate::plan::{Expression, Predicate, Reached, Slot};
+use crate::plan::grammar::{COMPUTE, COUNT, PART, SINCE};
+use crate::plan::{Expression, Predicate, Reached, Scope, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
@@ -160,7 +158,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let right = match other {
             Other::Column(name) => self.other_column(table, left, operator, name, at)?,
-            Other::Now(given) => left.now(operator, given, at)?,
+            Other::Now(given) => left.now(self.scope, operator, given, at)?,
             Other::Period(given) => {
                 let period = self.scope.period(&left.column.data_type, given, at)?;
                 let period = period.ok_or_else(|| left.no_day(at))?;
@@ -259,9 +257,15 @@ impl<'v> Left<'v> {
         }
     }
 
-    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Expression<'v>> {
+    fn now(
+        &self,
+        scope: &Scope<'v>,
+        operator: Operator,
+        given: &Value,
+        at: &str,
+    ) -> Result<Expression<'v>> {
         if let Expression::Part { of, cut } = &self.value {
-            let now = Now::beside(&of.data_type(), given, at)?.map(Expression::Now);
+            let now = Now::beside(scope, &of.data_type(), given, at)?.map(Expression::Now);
             let of_now = |now| Expression::Part { of: Box::new(now), cut: cut.clone() };
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
@@ -269,7 +273,7 @@ impl<'v> Left<'v> {
             Some(bound) if operator == Operator::Contains => bound,
             _ => &self.column.data_type,
         };
-        let now = Now::beside(data_type, given, at)?;
+        let now = Now::beside(scope, data_type, given, at)?;
         now.map(Expression::Now).ok_or_else(|| self.no_day(at))
     }
 
@@ -290,7 +294,7 @@ impl<'v> Left<'v> {
 fn number(value: &Expression<'_>) -> &'static Column {
     static NUMBERS: LazyLock<[Column; 3]> = LazyLock::new(|| {
         let numeric = DataType::numeric();
-        let numbers = [("count", DataType::bigint()), (PART, numeric), (COMPUTE, numeric)];
+        let numbers = [(COUNT, DataType::bigint()), (PART, numeric), (COMPUTE, numeric)];
         numbers.map(|(name, data_type)| {
             Column::computed(name.to_owned(), name.to_owned(), Arc::clone(data_type))
         })

@@ -8,8 +8,8 @@ use super::fraction;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
-use crate::plan::granted::RULE;
-use crate::plan::{Operand, Predicate, Slot, Words};
+use crate::plan::grammar::LANGUAGE;
+use crate::plan::{Operand, Predicate, Scope, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
@@ -172,7 +172,7 @@ impl<'v> Parser<'_, 'v> {
             && let Some(part) = contained(data_type, value)
         {
             let operand = scope.operand_of(part, &part.name, value, at)?;
-            return Ok(match may_be_empty(part, at) {
+            return Ok(match may_be_empty(scope, part) {
                 true => Comparison::ContainsSome(part.name.clone(), operand),
                 false => Comparison::ContainsElement(part.name.clone(), operand),
             });
@@ -190,7 +190,7 @@ impl<'v> Parser<'_, 'v> {
             _ => {
                 scope.short(value, at)?;
                 let operand = self.same(column, operator, value, at)?;
-                Ok(match operator == Operator::Contains && may_be_empty(data_type, at) {
+                Ok(match operator == Operator::Contains && may_be_empty(scope, data_type) {
                     true => Comparison::ContainsSome(data_type.base().name.clone(), operand),
                     false => Comparison::Binary(operator, operand),
                 })
@@ -310,12 +310,9 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
 }
 
 /// Whether a claim may be an empty range, which everything contains. A row condition with it would match all rows.
-fn may_be_empty(part: &DataType, at: &str) -> bool {
-    part.family() == Family::Range && at.starts_with(RULE)
+fn may_be_empty(scope: &Scope<'_>, part: &DataType) -> bool {
+    part.family() == Family::Range && scope.of_grant
 }
-
-/// The member beside `search` that names its language.
-const LANGUAGE: &str = "language";
 
 /// Whether a member of a condition belongs to an operator.
 fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {

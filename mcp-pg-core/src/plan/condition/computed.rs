@@ -7,17 +7,10 @@ use super::compared::Left;
 use super::comparison::Test;
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
-use crate::plan::expression::cut::PART;
 use crate::plan::expression::operation;
+use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, PART, TIME_ZONE};
 use crate::plan::{Cut, Expression, Predicate, Reached};
 use crate::policy::TableView;
-
-/// The member for conditions on computed values.
-pub(in crate::plan) const COMPUTE: &str = "compute";
-
-/// Its form, for messages.
-pub(in crate::plan) const FORM: &str =
-    "{\"compute\": {\"subtract\": [\"quantity\", \"reserved\"], \"lt\": 5}}";
 
 /// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
@@ -36,12 +29,16 @@ impl<'v> Parser<'_, 'v> {
         let asked =
             value.as_object().and_then(|object| Some((object, operation::members(object)?)));
         let Some((members, computing)) = asked else {
-            return Err(wrong("expected arithmetic, and an operator beside it", at).hint(FORM));
+            return Err(
+                wrong("expected arithmetic, and an operator beside it", at).hint(COMPUTE_FORM)
+            );
         };
         let (arithmetic, tests): (Map<_, _>, Map<_, _>) =
             owned(members).partition(|(key, _)| computing.contains(&key.as_str()));
         if tests.is_empty() {
-            return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
+            return Err(
+                wrong("an operator is missing beside the arithmetic", at).hint(COMPUTE_FORM)
+            );
         }
         let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
         self.totals = of.totals().iter().map(|total| total.depth).fold(self.totals, usize::max);
@@ -61,8 +58,8 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         let (cut, tests): (Map<_, _>, Map<_, _>) =
-            owned(members).partition(|(key, _)| [PART, "time_zone"].contains(&key.as_str()));
-        let asked = Cut::asked(&cut, &of, &of.column.name, at);
+            owned(members).partition(|(key, _)| [PART, TIME_ZONE].contains(&key.as_str()));
+        let asked = Cut::asked(self.scope, &cut, &of, &of.column.name, at);
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };

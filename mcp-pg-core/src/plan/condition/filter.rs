@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::compared::Left;
 use super::computed::is_computed;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::expression::cut::PART;
+use crate::plan::grammar::{COUNT, PART, QUANTIFIERS, WHERE};
 use crate::plan::hop::ambiguous;
 use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot, Total};
 use crate::policy::TableView;
@@ -22,7 +22,7 @@ pub fn filter<'v>(
     object: &Map<String, Value>,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    measured(scope, table, object, at).map(|(condition, _)| condition)
+    scope.measured(table, object, at).map(|(condition, _)| condition)
 }
 
 /// How large a condition is.
@@ -34,20 +34,22 @@ pub(in crate::plan) struct Size {
     pub(in crate::plan) totals: usize,
 }
 
-/// As [`filter`], with the size of the condition.
-///
-/// # Errors
-///
-/// As [`filter`].
-pub(in crate::plan) fn measured<'v>(
-    scope: &Scope<'v>,
-    table: &'v TableView,
-    object: &Map<String, Value>,
-    at: &str,
-) -> Result<(Predicate<'v>, Size)> {
-    let mut parser = Parser { scope, nodes: 0, depth: 0, ways: 0, totals: 0 };
-    let condition = parser.object(table, object, at)?;
-    Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
+impl<'v> Scope<'v> {
+    /// As [`filter`], with the size of the condition.
+    ///
+    /// # Errors
+    ///
+    /// As [`filter`].
+    pub(in crate::plan) fn measured(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<(Predicate<'v>, Size)> {
+        let mut parser = Parser { scope: self, nodes: 0, depth: 0, ways: 0, totals: 0 };
+        let condition = parser.object(table, object, at)?;
+        Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
+    }
 }
 
 /// Parses conditions, and counts their parts.
@@ -280,12 +282,12 @@ impl<'v> Parser<'_, 'v> {
         let mut all = Vec::with_capacity(object.len());
         for (key, inner) in object {
             let quantifier = match key.as_str() {
-                "count" => {
-                    let condition = object.get("where");
+                COUNT => {
+                    let condition = object.get(WHERE);
                     all.push(self.counted(subject, &hop, inner, condition, at)?);
                     continue;
                 }
-                "where" if object.contains_key("count") => continue,
+                WHERE if object.contains_key(COUNT) => continue,
                 "some" => Quantifier::Some,
                 "none" => Quantifier::None,
                 "every" => Quantifier::Every,
@@ -329,12 +331,12 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
             None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, "where"))?,
+            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, WHERE))?,
             Some(_) => {
-                return Err(wrong("expected a condition object", &below(at, "where")));
+                return Err(wrong("expected a condition object", &below(at, WHERE)));
             }
         };
-        let at = below(at, "count");
+        let at = below(at, COUNT);
         let value = Expression::Total(Box::new(Total::count(hop.clone(), filter)));
         self.tested(subject, &Left::new(value), test, &at)
     }
@@ -371,7 +373,6 @@ fn spelled_out<'a>(
 
 /// Whether a condition contains a quantifier, so that it is not a condition on a single row.
 fn is_quantified(value: &Value) -> bool {
-    const QUANTIFIERS: [&str; 4] = ["some", "none", "every", "count"];
     value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))
 }
 

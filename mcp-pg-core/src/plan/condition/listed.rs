@@ -8,7 +8,6 @@ use super::comparison::{Comparison, no_dates};
 use super::filter::{Parser, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::now;
-use crate::plan::granted::RULE;
 use crate::plan::{Operand, Scope, Slot};
 use crate::schema::{DataType, Family, Operator};
 
@@ -24,7 +23,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Comparison> {
         let negated = operator == Operator::NotIn;
         self.scope.short(value, at)?;
-        let own = column.data_type.is_text() && !member && !at.starts_with(RULE);
+        let own = column.data_type.is_text() && !member && !self.scope.of_grant;
         if own && may_be_several(value) {
             let message = format!("{operator} takes a list, and this text may be one or several");
             return Err(wrong(message, at));

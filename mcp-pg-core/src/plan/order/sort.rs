@@ -230,7 +230,7 @@ impl<'v> Scope<'v> {
             SortKey::Rank(_, Words { text: operand, .. })
             | SortKey::Distance(_, operand)
             | SortKey::Value(Reached { member: Some(operand), .. }) => {
-                operand.at.insert_str(0, at);
+                operand.move_inside(at);
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use super::{Shape, Shaped};
 use crate::plan::{
     After, Arithmetic, Clock, Comparison, Computed, Cut, End, Expression, Function, Group,
     Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate, Quantifier, Reached,
-    SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
+    RowFilter, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Junction, Language, Operator, Part, Relation};
@@ -62,6 +62,7 @@ structs! {
         // These affect the reply or other statements only.
         count, format, query
     }
+    RowFilter<'_> { caller, archive, role }
     After { values, skip; keys }
     Hop<'_> { subject, relation, table, visible, junction }
     Relation { unambiguous, columns, junction; name, alias, shared, kind, table, constraint }
