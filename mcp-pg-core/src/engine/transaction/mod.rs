@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::confirm::{Affected, Fact, Made};
 use crate::engine::record::Record;
+use crate::engine::size::size;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
@@ -185,7 +186,8 @@ impl Engine {
             let inside = |error: Error| error.inside(&operation.at);
             let mut reach = Affected::default();
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
-                let run = Run { scope, operation, given: &given };
+                let is_referred = !run.references.is_empty();
+                let run = Run { scope, operation, given: &given, is_referred };
                 self.select_within(&mut transaction, &run, plan, room, record)
                     .await
                     .map_err(inside)?
@@ -213,8 +215,7 @@ impl Engine {
                 transaction.let_go();
             }
             if operations.len() > 1 {
-                let spent = results.last().and_then(|set| serde_json::to_vec(set).ok());
-                room = room.saturating_sub(spent.map_or(0, |text| text.len()));
+                room = room.saturating_sub(results.last().map_or(0, size));
             }
         }
         let did = (affected.as_slice(), given.as_slice());
