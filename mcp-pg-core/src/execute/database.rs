@@ -161,7 +161,8 @@ impl Database {
         read
     }
 
-    /// The current signature of the schemas, for comparison with that of another time.
+    /// The current signature of the schemas, for comparison with that of another time. If it is not the `earlier` one,
+    /// code that is new may have run: each session is restored before its next use.
     ///
     /// # Errors
     ///
@@ -182,6 +183,9 @@ impl Database {
         let (signature, code) = read?;
         self.coded.reads.store(code.reads, Ordering::Relaxed);
         self.coded.writes.store(code.writes, Ordering::Relaxed);
+        if earlier != Some(&signature) {
+            self.session.doubt();
+        }
         Ok(signature)
     }
 
