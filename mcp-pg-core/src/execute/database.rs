@@ -19,10 +19,9 @@ use super::connection::{is_shared, shared, unavailable, unconnected};
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::listen::Listener;
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity, Transaction};
+use super::transaction::{BECOME, Identity, Isolation, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
-use crate::request::Isolation;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 

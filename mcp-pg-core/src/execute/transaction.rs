@@ -13,7 +13,6 @@ use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::refusal::Failure;
 use super::refusal::code;
 use crate::error::{Code, Error, Result};
-use crate::request::Isolation;
 use crate::schema::ReadOnly;
 use crate::statement::Statement;
 use crate::value::Text;
@@ -325,6 +324,14 @@ fn not_begun(error: tokio_postgres::Error) -> Failure {
         }
         _ => Failure::Database(error),
     }
+}
+
+/// How far a transaction that writes is kept from others' changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Isolation {
+    Serializable,
+    RepeatableRead,
+    ReadCommitted,
 }
 
 fn opening(isolation: Option<Isolation>) -> &'static str {

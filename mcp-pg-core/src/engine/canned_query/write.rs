@@ -9,9 +9,8 @@ use crate::engine::read::number;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Retries, undo};
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Fetched, Keep, Transaction, query_refusal, texts};
+use crate::execute::{Failure, Fetched, Isolation, Keep, Transaction, query_refusal, texts};
 use crate::reply::{QueryResult, Rows};
-use crate::request::Isolation;
 use crate::statement;
 
 /// Keeps the only row of a result.

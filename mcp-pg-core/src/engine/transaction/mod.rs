@@ -23,10 +23,11 @@ use crate::engine::size::size;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
+use crate::execute::Isolation;
 use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
-use crate::request::{self, Isolation, Request};
+use crate::request::{self, Request};
 use commit::deferred;
 use single::written;
 
@@ -144,8 +145,10 @@ impl Engine {
 
         let run = Together {
             isolation: match request.isolation.unwrap_or_default() {
-                Isolation::ReadCommitted => Isolation::RepeatableRead,
-                isolation => isolation,
+                request::Isolation::Serializable => Isolation::Serializable,
+                request::Isolation::RepeatableRead | request::Isolation::ReadCommitted => {
+                    Isolation::RepeatableRead
+                }
             },
             references,
         };

@@ -10,9 +10,10 @@ use super::run::Done;
 use crate::engine::record::Record;
 use crate::engine::{Engine, identity, rows, size};
 use crate::error::Result;
+use crate::execute::Isolation;
 use crate::plan::Scope;
 use crate::reply::RowSet;
-use crate::request::{Isolation, Request};
+use crate::request::Request;
 
 impl Engine {
     /// Runs a write in a transaction of its own, and retries it after serialization failures.
