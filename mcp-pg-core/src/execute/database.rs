@@ -160,7 +160,8 @@ impl Database {
         read
     }
 
-    /// The current signature of the schemas, for comparison with that of another time.
+    /// The current signature of the schemas, for comparison with that of another time. If it is not the `earlier` one,
+    /// code that is new may have run: each session is restored before its next use.
     ///
     /// # Errors
     ///
@@ -186,6 +187,7 @@ impl Database {
         if let Some(code) = code {
             self.coded.reads.store(code.reads, Ordering::Relaxed);
             self.coded.writes.store(code.writes, Ordering::Relaxed);
+            self.session.doubt();
         }
         Ok(signature)
     }

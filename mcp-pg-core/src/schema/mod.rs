@@ -82,6 +82,15 @@ impl Schema {
         tables.sort_by_cached_key(|table| {
             (place(&table.name.schema).unwrap_or(names.len()), table.name.clone())
         });
+        Self::in_order(names, comments, tables)
+    }
+
+    /// The same of tables that are sorted, or some of them.
+    pub(crate) fn in_order(
+        names: Vec<String>,
+        comments: HashMap<String, String>,
+        tables: Vec<Table>,
+    ) -> Self {
         let by_name = tables
             .iter()
             .enumerate()

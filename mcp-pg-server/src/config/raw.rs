@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Action, Mask, duration};
+use mcp_pg_core::policy::{Action, AuditValues, Mask, OnFailure, duration};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
@@ -141,9 +141,9 @@ section! {
         file: PathBuf,
         max_file_bytes: NonZeroU64,
         table: String,
-        values: Values,
+        values: AuditValues,
         images: bool,
-        on_failure: Failing,
+        on_failure: OnFailure,
     }
     QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
@@ -160,15 +160,6 @@ section! {
     }
 }
 
-/// `audit.values`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Values {
-    Redacted,
-    Full,
-    None,
-}
-
 /// `auth.jwt.audience`: a name, or several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]
@@ -183,14 +174,6 @@ pub(super) enum SigningAlgorithm {
     RS256,
     ES256,
     EdDSA,
-}
-
-/// `audit.on_failure`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Failing {
-    Refuse,
-    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

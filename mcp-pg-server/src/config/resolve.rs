@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mcp_pg_core::policy::{AuditValues, ColumnMarks, OnFailure};
+use mcp_pg_core::policy::ColumnMarks;
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{AuditKeys, DatabaseKeys, Failing, File, MarkKeys, RelationKeys, Values, Wait};
+use super::raw::{AuditKeys, DatabaseKeys, File, MarkKeys, RelationKeys, Wait};
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role, server};
 
 /// How often to check whether the schema has changed, if there are no notifications.
@@ -143,21 +143,8 @@ fn apply_audit(
         audit.table = Some(TableName::new(schema, table));
     }
     put(&mut audit.images, keys.images);
-    put(
-        &mut audit.values,
-        keys.values.map(|values| match values {
-            Values::Redacted => AuditValues::Redacted,
-            Values::Full => AuditValues::Full,
-            Values::None => AuditValues::None,
-        }),
-    );
-    put(
-        &mut audit.on_failure,
-        keys.on_failure.map(|failing| match failing {
-            Failing::Refuse => OnFailure::Refuse,
-            Failing::Warn => OnFailure::Warn,
-        }),
-    );
+    put(&mut audit.values, keys.values);
+    put(&mut audit.on_failure, keys.on_failure);
     match keys.file {
         Some(path) if path.as_os_str().is_empty() => {
             Err(ConfigError::new("audit.file: must name a file"))

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("request", &["name", "error"]),
     ("plan", &["policy", "request", "value", "schema", "cipher", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
-    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
+    ("execute", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),

@@ -10,7 +10,7 @@ pub use watch::Change;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -29,6 +29,8 @@ const RETIRING: Duration = Duration::from_millis(100);
 pub(in crate::engine) struct Catalogue {
     pub(in crate::engine) settings: Arc<Settings>,
     pub(in crate::engine) canned: Canned,
+    /// When reading it began.
+    begun: Instant,
     /// Read shortly before the catalogue.
     pub(in crate::engine) signature: Signature,
     /// The schema as each database role sees it; `None` is the login.
@@ -69,6 +71,7 @@ impl Catalogue {
         settings: Arc<Settings>,
         before: Option<&Catalogue>,
     ) -> Result<Self> {
+        let begun = Instant::now();
         // Read first, so that every later change is noticed, even if some are noticed twice.
         let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
@@ -100,7 +103,7 @@ impl Catalogue {
             seen.map(|seen| seen.unfit(role, &settings)).unwrap_or_default()
         });
         let unfit = unfit.collect();
-        Ok(Self { settings, signature, canned, schemas, views, unfit })
+        Ok(Self { settings, canned, begun, signature, schemas, views, unfit })
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this
