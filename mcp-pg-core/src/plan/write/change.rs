@@ -122,6 +122,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Errors in the request, with their place.
     pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
+        let scope = &scope.among(request.archived);
         let (rows, list) = super::insert::rows(&request.updates, "/updates", "update")?;
         let mut plan = Self::common(
             scope,
@@ -193,7 +194,7 @@ impl<'v> ChangePlan<'v> {
     /// Errors in the request, with their place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
         Self::common(
-            scope,
+            &scope.among(request.archived),
             &Common {
                 action: Action::Delete,
                 table: &request.table,
