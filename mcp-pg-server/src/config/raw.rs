@@ -222,7 +222,18 @@ fn in_toml(reason: &str) -> String {
         _ if wanted.starts_with("struct ") => "a table",
         other => other,
     };
-    format!("{got}, expected {wanted}")
+    // Such a text may be long, and hold what is not for a log.
+    match got.strip_prefix("invalid type: string \"") {
+        Some(text) if is_structured(text) => {
+            format!("expected {wanted}, and the text is neither TOML nor JSON")
+        }
+        _ => format!("{got}, expected {wanted}"),
+    }
+}
+
+/// Whether a text begins as a list or table does.
+pub(super) fn is_structured(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{'])
 }
 
 /// serde's message with the nearest of the names that it lists.
