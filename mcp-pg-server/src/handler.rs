@@ -27,7 +27,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::look::UNREADABLE_METHOD;
+pub(crate) use self::look::{NO_MESSAGE, UNREADABLE_METHOD};
 use crate::confirm::Questions;
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
@@ -325,7 +325,7 @@ impl ServerHandler for Handler {
                     return reply::custom(&result);
                 }
                 Some(error) if request.method == *UNREADABLE_METHOD => {
-                    ErrorData::parse_error(error.message().to_owned(), None)
+                    look::unreadable(&request, error.message())
                 }
                 Some(error) => reply::protocol_error(&error),
                 None => {

@@ -189,7 +189,7 @@ impl McpService {
         let Ok(answer) = self.mcp.call(request).await;
         match answer.status() {
             // The content type is right, so the message is malformed.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unread::not_a_message(json::id(&body)),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unread::not_a_message(&body),
             _ => answer,
         }
     }

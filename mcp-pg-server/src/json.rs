@@ -1,8 +1,9 @@
-//! Checks that JSON is unambiguous, and finds the `id` of a malformed message.
+//! Checks that JSON is unambiguous and a message, and finds the `id` of a malformed one.
 
 use std::collections::HashSet;
 use std::fmt;
 
+use rmcp::model::{JsonRpcVersion2_0, RequestId};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
@@ -74,6 +75,38 @@ impl<'de> Visitor<'de> for Distinct {
 /// What is wrong, and where in the text.
 pub(crate) fn check(json: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice::<Distinct>(json).map(drop)
+}
+
+/// Why JSON is not a message of JSON-RPC 2.0, if it is not.
+pub(crate) fn misfit(json: &Value) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        #[serde(rename = "jsonrpc")]
+        _version: JsonRpcVersion2_0,
+        #[serde(rename = "id", default, deserialize_with = "some_id")]
+        _id: Option<RequestId>,
+        method: Option<String>,
+        result: Option<IgnoredAny>,
+        error: Option<IgnoredAny>,
+    }
+    // serde would take a list for the members, in order.
+    if json.is_array() {
+        return Some("a list".to_owned());
+    }
+    match Message::deserialize(json) {
+        Ok(Message { method: None, result: None, error: None, .. }) => Some("no method".to_owned()),
+        Ok(_) => {
+            let params =
+                json.get("params").filter(|params| !params.is_object() && !params.is_null());
+            params.map(|_| "params must be an object".to_owned())
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Parses an `id`; null is none.
+fn some_id<'d, D: Deserializer<'d>>(id: D) -> Result<Option<RequestId>, D::Error> {
+    RequestId::deserialize(id).map(Some)
 }
 
 /// The member of a tool call's parameters that says that its arguments are nested too deeply to be read.

@@ -10,7 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 use super::connection::unavailable;
 use super::database::{Database, snapshot};
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity};
+use super::transaction::{BECOME, Identity, Mode};
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 
@@ -116,7 +116,8 @@ impl Database {
     ///
     /// Those of the rows or of the connection.
     pub(crate) async fn append(&self, append: &Append<'_>) -> Result<(), Failure> {
-        let transaction = self.begin(Identity::default(), Some(Isolation::ReadCommitted)).await?;
+        let transaction =
+            self.begin(Identity::default(), Mode::Write(Isolation::ReadCommitted)).await?;
         transaction.commit(Some(append)).await
     }
 

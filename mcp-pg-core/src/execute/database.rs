@@ -19,10 +19,9 @@ use super::connection::{is_shared, shared, unavailable, unconnected};
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::listen::Listener;
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity, Transaction};
+use super::transaction::{BECOME, Identity, Mode, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
-use crate::request::Isolation;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
@@ -263,14 +262,15 @@ impl Database {
                 Ok(vec![fetched])
             }
             ([statement], [parameters]) => {
-                let transaction = Transaction::new(lease, identity, None, self.patience);
+                let transaction = Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
                 // Boxed, like the next, so that the future of the first case need not have room for theirs.
                 let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
                 Box::pin(async {
-                    let mut transaction = Transaction::new(lease, identity, None, self.patience);
+                    let mut transaction =
+                        Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
                     let mut all = Vec::with_capacity(statements.len());
                     for (index, (statement, parameters)) in
                         statements.iter().zip(&parameters).enumerate()
@@ -286,25 +286,21 @@ impl Database {
         }
     }
 
-    /// A transaction, which begins with its first statement. Without an isolation level, it is read-only.
+    /// A transaction, which begins with its first statement.
     ///
     /// # Errors
     ///
     /// `database_unavailable`; `forbidden` if it is to write, but the login or the database is set to be read-only.
-    pub(crate) async fn begin(
-        &self,
-        mut identity: Identity,
-        isolation: Option<Isolation>,
-    ) -> Result<Transaction> {
-        let coded = match isolation {
-            Some(_) => &self.coded.writes,
-            None => &self.coded.reads,
+    pub(crate) async fn begin(&self, mut identity: Identity, mode: Mode) -> Result<Transaction> {
+        let coded = match mode {
+            Mode::Write(_) => &self.coded.writes,
+            Mode::Read(_) => &self.coded.reads,
         };
         identity.restore |= coded.load(Ordering::Relaxed);
         let lease = self.lease().await?;
         match self.read_only() {
-            Some(read_only) if isolation.is_some() => Err(read_only.refusal()),
-            _ => Ok(Transaction::new(lease, identity, isolation, self.patience)),
+            Some(read_only) if mode.writes() => Err(read_only.refusal()),
+            _ => Ok(Transaction::new(lease, identity, mode, self.patience)),
         }
     }
 

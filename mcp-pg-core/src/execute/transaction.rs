@@ -49,13 +49,31 @@ impl Identity {
     }
 }
 
+/// What a transaction may do, and how far it is kept from others' changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Read(Isolation),
+    Write(Isolation),
+}
+
+impl Mode {
+    /// Reads, all of one snapshot. A standby can do that, too.
+    pub(crate) const SNAPSHOT: Self = Self::Read(Isolation::RepeatableRead);
+    /// A write, which finds the rows that it looked at.
+    pub(crate) const CHANGE: Self = Self::Write(Isolation::RepeatableRead);
+
+    pub(crate) fn writes(self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+}
+
 /// An open transaction. It is rolled back when it is dropped without a commit. Once its statements together have taken longer
 /// than allowed, further ones fail with `timeout`.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     lease: Lease,
     identity: Identity,
-    isolation: Option<Isolation>,
+    mode: Mode,
     begun: bool,
     since: Instant,
     patience: Duration,
@@ -69,7 +87,7 @@ impl Transaction {
     pub(super) fn new(
         mut lease: Lease,
         identity: Identity,
-        isolation: Option<Isolation>,
+        mode: Mode,
         patience: Duration,
     ) -> Self {
         if identity.restore {
@@ -79,7 +97,7 @@ impl Transaction {
         Self {
             lease,
             identity,
-            isolation,
+            mode,
             begun: false,
             since: Instant::now(),
             patience,
@@ -106,9 +124,9 @@ impl Transaction {
         keep: Keep,
     ) -> Result<Fetched, Failure> {
         let left = self.left();
-        let Self { lease, identity, isolation, begun, room, .. } = self;
+        let Self { lease, identity, mode, begun, room, .. } = self;
         let client: &Object = lease.client()?;
-        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *mode));
         let keep = Keep { bytes: keep.bytes.min(*room), ..keep };
         let work = async {
             let prepared = prepare(client, statement).await?;
@@ -146,7 +164,7 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
-        let Self { mut lease, identity, isolation, .. } = self;
+        let Self { mut lease, identity, mode, .. } = self;
         let client: &Object = lease.client()?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
         let mut ended = false;
@@ -163,7 +181,7 @@ impl Transaction {
             committed.map_err(Failure::Database)?;
             Ok(fetched)
         };
-        let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
+        let fetched = inside(client, Some((&identity, mode)), Box::pin(work)).await;
         match ended {
             true => lease.done(),
             false => lease.open(),
@@ -229,9 +247,9 @@ impl Transaction {
     }
 
     async fn commit_with(mut self, append: &Append<'_>) -> Result<(), Failure> {
-        let Self { lease, identity, isolation, begun, .. } = &mut self;
+        let Self { lease, identity, mode, begun, .. } = &mut self;
         let client: &Object = lease.client()?;
-        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *mode));
         let ended = match Ending::prepare(client, append, identity.role.as_deref()).await {
             Ok(ending) => inside(client, begin, ending.send(client)).await,
             Err(failure) => Err(failure),
@@ -263,9 +281,9 @@ impl Transaction {
     }
 
     async fn control(&mut self, command: &'static str) -> Result<(), Failure> {
-        let Self { lease, identity, isolation, begun, .. } = self;
+        let Self { lease, identity, mode, begun, .. } = self;
         let client: &Object = lease.client()?;
-        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *mode));
         let work =
             async { client.execute_typed(command, &[]).await.map(drop).map_err(Failure::Database) };
         let done = inside(client, begin, work).await;
@@ -283,12 +301,12 @@ fn out_of_time() -> Failure {
 /// Runs `work` after the messages that begin its transaction, without waiting for their answers.
 async fn inside<T>(
     client: &Object,
-    begin: Option<(&Identity, Option<Isolation>)>,
+    begin: Option<(&Identity, Mode)>,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let Some((identity, isolation)) = begin else { return work.await };
+    let Some((identity, mode)) = begin else { return work.await };
     // Prepared before anything of the transaction is sent, so that the messages stay in order.
-    let begin = client.prepare_cached(opening(isolation)).await.map_err(Failure::Database)?;
+    let begin = client.prepare_cached(opening(mode)).await.map_err(Failure::Database)?;
     let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
     let (begun, became, done) = tokio::join!(
         biased;
@@ -327,12 +345,15 @@ fn not_begun(error: tokio_postgres::Error) -> Failure {
     }
 }
 
-fn opening(isolation: Option<Isolation>) -> &'static str {
-    match isolation {
-        None => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Some(Isolation::Serializable) => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
-        Some(Isolation::RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
-        Some(Isolation::ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+fn opening(mode: Mode) -> &'static str {
+    use Isolation::{ReadCommitted, RepeatableRead, Serializable};
+    match mode {
+        Mode::Read(Serializable) => "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY",
+        Mode::Read(RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Mode::Read(ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+        Mode::Write(Serializable) => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+        Mode::Write(RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+        Mode::Write(ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     }
 }
 

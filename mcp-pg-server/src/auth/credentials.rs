@@ -54,6 +54,18 @@ impl Credentials {
         (!same).then_some(Self { api_keys: self.api_keys, issuer })
     }
 
+    /// The `running` credentials without those that are gone from these, with the rights that they have; `None` if all are
+    /// still there.
+    pub(crate) fn left_of(&self, running: &Self) -> Option<Self> {
+        let kept = |key: &&ApiKey| self.api_keys.iter().any(|new| new.hash == key.hash);
+        let api_keys = running.api_keys.iter().filter(kept).cloned().collect();
+        let jwt = match (&self.issuer, &running.issuer) {
+            (Some(new), Some(known)) => new.jwt.with_roles_of(&known.jwt),
+            _ => None,
+        };
+        Self::new(api_keys, jwt).instead_of(running)
+    }
+
     /// Reads the issuer's keys before the first token needs them.
     pub async fn prepare(&self) {
         if let Some(issuer) = &self.issuer {

@@ -81,6 +81,21 @@ impl Jwt {
         Self { settings: self.settings.clone(), keys: keys.clone() }
     }
 
+    /// Accepts what this one does, if `running` is of the same issuer, and gives the roles that `running` gives.
+    pub(super) fn with_roles_of(&self, running: &Self) -> Option<Self> {
+        let Self { settings, keys } = self.with_keys_of(running);
+        let known = &running.settings;
+        (settings.issuer == known.issuer).then(|| Self {
+            settings: JwtSettings {
+                role_claim: known.role_claim.clone(),
+                default_role: known.default_role.clone(),
+                roles: known.roles.clone(),
+                ..settings
+            },
+            keys,
+        })
+    }
+
     /// Reads the issuer's keys before the first token needs them.
     pub(super) async fn prepare(&self) {
         // What kept them from being read is in the log.

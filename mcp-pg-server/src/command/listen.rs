@@ -135,23 +135,31 @@ struct Replaced {
 }
 
 impl Replaced {
-    /// Reads everything, and returns a function that replaces it all at once.
+    /// Reads everything, refuses from now on the credentials that are gone, and returns a function that replaces it all at once.
     fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
         let renewed = certificate(config)?;
         let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
         let limits = config.request_limits.clone();
+        if let (Some(credentials), Some(accepted)) = (&self.credentials, &accepted) {
+            self.accept(accepted.left_of(&credentials.load()));
+        }
         Ok(move || {
             self.limiter.replace(limits);
             if let (Some(shown), Some(renewed)) = (&self.certificate, renewed) {
                 shown.replace(&renewed);
             }
-            if let (Some(credentials), Some(accepted)) = (&self.credentials, accepted)
-                && let Some(accepted) = accepted.instead_of(&credentials.load())
-            {
-                credentials.store(Arc::new(accepted));
-                self.hang_up.send_replace(());
+            if let (Some(credentials), Some(accepted)) = (&self.credentials, accepted) {
+                self.accept(accepted.instead_of(&credentials.load()));
             }
         })
+    }
+
+    /// Accepts these credentials instead of the running ones, if they are others.
+    fn accept(&self, others: Option<Credentials>) {
+        if let (Some(credentials), Some(others)) = (&self.credentials, others) {
+            credentials.store(Arc::new(others));
+            self.hang_up.send_replace(());
+        }
     }
 }
 

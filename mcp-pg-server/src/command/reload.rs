@@ -14,8 +14,11 @@ use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
-/// The delay before a configuration is tried again that failed because the database was unavailable.
+/// The delay before a configuration is tried again that is valid, but could not be used with the database as it was.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest such delay; while the database is unavailable, it stays the shortest.
+const PAUSE_MOST: Duration = Duration::from_secs(30);
 
 /// Reads the configuration that the command line names.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
@@ -77,21 +80,26 @@ impl<'s> Source<'s> {
     }
 
     /// Reloads the engine when the files change, for as long as this is polled. `prepare` reads what else is
-    /// configured and returns a function that replaces it. A faulty configuration is logged, and the previous one
-    /// stays in use.
+    /// configured, refuses credentials that are gone, and returns a function that replaces the rest. A faulty
+    /// configuration is logged, and the previous one stays in use. A valid one that the database keeps from being used
+    /// is tried again.
     pub(super) async fn follow<T: FnOnce()>(
         mut self,
         engine: &Engine,
         prepare: impl Fn(&Config) -> Result<T, ConfigError>,
     ) -> Infallible {
-        let mut taken = true;
+        let mut again: Option<Duration> = None;
         loop {
             tokio::select! {
-                () = self.hang_ups.next() => {}
-                () = self.watched.changed() => {}
-                () = tokio::time::sleep(PAUSE), if !taken => {}
+                () = self.hang_ups.next() => again = None,
+                () = self.watched.changed() => again = None,
+                () = tokio::time::sleep(again.unwrap_or_default()), if again.is_some() => {}
             }
-            taken = self.reload(engine, &prepare).await;
+            again = match self.reload(engine, &prepare).await {
+                None => None,
+                Some(Code::DatabaseUnavailable) => Some(PAUSE),
+                Some(_) => Some(again.map_or(PAUSE, |last| PAUSE_MOST.min(last * 2))),
+            };
         }
     }
 
@@ -117,12 +125,13 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// Returns false to be called again: a revoked key must not stay valid because the database was unavailable.
+    /// Returns what the database kept it from, to be called again: a narrowed role must not stay wide because the
+    /// catalogue could not be read at that moment.
     async fn reload<T: FnOnce()>(
         &mut self,
         engine: &Engine,
         prepare: &impl Fn(&Config) -> Result<T, ConfigError>,
-    ) -> bool {
+    ) -> Option<Code> {
         self.watched.note();
         let read = read(self.watched.file(), self.common, self.environment);
         let prepared = read.and_then(|config| {
@@ -142,7 +151,7 @@ impl<'s> Source<'s> {
                 if let Err(error) = engine.reload().await {
                     tracing::error!("the queries cannot be read again: {error}");
                 }
-                return true;
+                return None;
             }
         };
         // An existing danger is no reason to keep a revoked key.
@@ -162,7 +171,7 @@ impl<'s> Source<'s> {
             tracing::error!(
                 "the configuration cannot be used; the previous one stays in use: {error}"
             );
-            return error.code() != Code::DatabaseUnavailable;
+            return Some(error.code());
         }
         take_over();
         self.configured_roles.extend(config.configured_roles.iter().cloned());
@@ -171,7 +180,7 @@ impl<'s> Source<'s> {
         if !later.is_empty() {
             tracing::warn!("takes effect after a restart: {}", later.join(", "));
         }
-        true
+        None
     }
 }
 

@@ -8,9 +8,9 @@ use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Error, Origin, Principal};
-use rmcp::RoleServer;
 use rmcp::model::{CustomRequest, ProtocolVersion, SubscriptionFilter};
 use rmcp::service::{NotificationContext, RequestContext};
+use rmcp::{ErrorData, RoleServer};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -30,6 +30,18 @@ const UNREADABLE: &str = "request";
 /// The method that stands for a message that cannot be read; its parameters say why. No client knows it.
 pub(crate) static UNREADABLE_METHOD: LazyLock<String> =
     LazyLock::new(|| format!("{UNREADABLE}/{:016x}", RandomState::new().build_hasher().finish()));
+
+/// The member of its parameters that says that the message is valid JSON.
+pub(crate) const NO_MESSAGE: &str = "noMessage";
+
+/// The protocol's error for a message that cannot be read.
+pub(super) fn unreadable(request: &CustomRequest, message: &str) -> ErrorData {
+    let is_json = request.params.as_ref().is_some_and(|params| params.get(NO_MESSAGE).is_some());
+    match is_json {
+        true => ErrorData::invalid_request(message.to_owned(), None),
+        false => ErrorData::parse_error(message.to_owned(), None),
+    }
+}
 
 impl Handler {
     /// Answers a request by calling `look` with what the caller sees. `arguments` are recorded.

@@ -27,10 +27,16 @@ pub(super) fn malformed(
 }
 
 /// The response to JSON that is not a JSON-RPC message.
-pub(super) fn not_a_message(id: Option<Value>) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let message =
-        "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26";
-    bad_request(id, -32600, message)
+pub(super) fn not_a_message(body: &[u8]) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let read: Value = serde_json::from_slice(body).unwrap_or_default();
+    let message = match json::misfit(&read).filter(|_| read.is_object()) {
+        Some(why) => format!("the body is not a JSON-RPC 2.0 message: {why}"),
+        None => {
+            "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26"
+                .to_owned()
+        }
+    };
+    bad_request(json::id(body), -32600, &message)
 }
 
 fn bad_request(

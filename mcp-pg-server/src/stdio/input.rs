@@ -1,41 +1,23 @@
 //! Reads lines from standard input. The transport ignores lines that are not valid JSON; so they are replaced by a
-//! request that reports the error, with the `id` as far as it can be found. After JSON that is not a message, to
-//! which the transport replies, a notification is added that reports it.
+//! request that reports the error, with the `id` as far as it can be found. So is JSON that is not a message but has an
+//! `id`; after other JSON, to which the transport replies, a notification is added that reports it.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
-use rmcp::model::{JsonRpcVersion2_0, RequestId};
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
+use rmcp::model::RequestId;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::{BATCHES, UNREADABLE_METHOD};
+use crate::handler::{BATCHES, NO_MESSAGE, UNREADABLE_METHOD};
 use crate::json;
 
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
-
-/// The members of a message that are needed here.
-#[derive(Deserialize)]
-struct Message {
-    #[serde(rename = "jsonrpc")]
-    _version: JsonRpcVersion2_0,
-    #[serde(rename = "id", default, deserialize_with = "some_id")]
-    _id: Option<RequestId>,
-    method: Option<String>,
-    result: Option<IgnoredAny>,
-    error: Option<IgnoredAny>,
-}
-
-/// Parses an `id`; null counts as absent.
-fn some_id<'d, D: Deserializer<'d>>(id: D) -> Result<Option<RequestId>, D::Error> {
-    RequestId::deserialize(id).map(Some)
-}
 
 /// Standard input whose end is reported, so that open streams do not keep the server waiting.
 pub(super) struct Input<R> {
@@ -74,14 +56,14 @@ impl<R> Input<R> {
         let error = match read {
             Ok(Value::Array(messages)) if self.batches && !messages.is_empty() => {
                 for message in messages {
-                    self.pass(message.to_string().as_bytes());
+                    self.pass(&message, message.to_string().as_bytes());
                     self.end_message();
                 }
                 return;
             }
             Ok(message) => {
                 self.batches |= begins_with(&message, BATCHES);
-                self.pass(&line);
+                self.pass(&message, &line);
                 return;
             }
             Err(error) => error,
@@ -91,7 +73,7 @@ impl<R> Input<R> {
         }
         tracing::warn!("a line of the input is not a message: {error}");
         if let Some(call) = json::without_deep_arguments(&line, &error) {
-            self.pass(call.to_string().as_bytes());
+            self.pass(&call, call.to_string().as_bytes());
             self.end_message();
         } else if let Some(id) = json::id(&line).filter(|_| self.begun) {
             let message = format!("this cannot be read as JSON: {error}");
@@ -100,25 +82,26 @@ impl<R> Input<R> {
         }
     }
 
-    /// Passes on a line of JSON.
-    fn pass(&mut self, line: &[u8]) {
-        self.passed.extend_from_slice(line);
-        let read = serde_json::from_slice(line);
-        let why = match read {
-            Ok(Message { method: None, result: None, error: None, .. }) => "no method".to_owned(),
-            // serde would parse an array as the members of a message, in order.
-            Ok(_) if line.trim_ascii_start().starts_with(b"{") => {
-                self.begun = true;
-                if self.meta.is_none() {
-                    self.meta = meta(line);
-                }
-                return;
-            }
-            Ok(_) => "a list".to_owned(),
-            Err(error) => error.to_string(),
+    /// Passes on a line of JSON. What is no message is reported, as a request if it has the `id` of one: the transport
+    /// would answer it to nobody.
+    fn pass(&mut self, message: &Value, line: &[u8]) {
+        let Some(why) = json::misfit(message) else {
+            self.begun = true;
+            self.meta = self.meta.take().or_else(|| meta(message));
+            self.passed.extend_from_slice(line);
+            return;
         };
+        let why = format!("this is not a JSON-RPC message: {why}");
+        let answers = ["result", "error"].iter().any(|member| message.get(member).is_some());
+        let id = message.get("id").filter(|id| !answers && RequestId::deserialize(*id).is_ok());
+        if let Some(id) = id.filter(|_| self.begun) {
+            let params = json!({"message": why, NO_MESSAGE: true, "_meta": self.meta});
+            self.report(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
+            return;
+        }
+        self.passed.extend_from_slice(line);
         if self.begun {
-            let params = json!({"message": format!("this is not a JSON-RPC message: {why}")});
+            let params = json!({"message": why});
             self.report(&json!({"jsonrpc": "2.0", "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
@@ -175,17 +158,7 @@ fn begins_with(message: &Value, revision: &str) -> bool {
 }
 
 /// The `_meta` of a request of revision 2026-07-28 or later.
-fn meta(request: &[u8]) -> Option<Value> {
-    #[derive(Deserialize)]
-    struct Request {
-        params: Parameters,
-    }
-    #[derive(Deserialize)]
-    struct Parameters {
-        #[serde(rename = "_meta")]
-        meta: Value,
-    }
-    let Request { params } = serde_json::from_slice(request).ok()?;
-    let named = params.meta.get("io.modelcontextprotocol/protocolVersion").is_some();
-    named.then_some(params.meta)
+fn meta(request: &Value) -> Option<Value> {
+    let meta = request.pointer("/params/_meta")?;
+    meta.get("io.modelcontextprotocol/protocolVersion").map(|_| meta.clone())
 }

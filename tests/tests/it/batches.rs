@@ -90,7 +90,7 @@ async fn over_stdio_each_message_is_answered_on_a_line() {
     for _ in 0..3 {
         answers.push(serde_json::from_str(&talk.answer().await).unwrap());
     }
-    assert_eq!(told(&answers), expected("null"), "{answers:?}");
+    assert_eq!(told(&answers), expected("3"), "{answers:?}");
     talk.end().await;
     // Revisions after it have none.
     let mut talk = Talk::of("2025-06-18", &arguments).await;

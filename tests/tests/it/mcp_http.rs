@@ -326,6 +326,7 @@ async fn plain_http_clients_are_answered() {
         ),
         (list.to_string().replace("}", ",\"params\":1e400}"), -32700, "number out of range"),
         (json!({"id": 1, "method": "tools/list"}).to_string(), -32600, "JSON-RPC 2.0"),
+        (list.to_string().replace("}", ",\"params\":[]}"), -32600, "params must be an object"),
         (unknown.to_string(), -32601, "there is no method"),
     ] {
         let headers = Vec::from_iter(plain.into_iter().chain([("Accept", "*/*")]));

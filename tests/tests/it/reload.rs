@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, until};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout};
@@ -121,17 +121,17 @@ async fn a_revoked_key_is_refused_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_revoked_during_an_outage_is_gone_after_it() {
+async fn a_key_that_is_revoked_during_an_outage_is_gone_at_once() {
     let database = Database::shop().await;
-    let ((key, hash), (_, other)) = (key().await, key().await);
+    let ((key, hash), (new, other)) = (key().await, key().await);
     let keys = |hash: &str| {
         format!("[[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"analyst\"\n")
     };
     let config = file(&keys(&hash));
     let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
     let mut server = Served::start(&arguments).await;
-    let bearer = format!("Bearer {key}");
-    let list = async |server: &Served| -> u16 {
+    let list = async |server: &Served, key: &str| -> u16 {
+        let bearer = format!("Bearer {key}");
         let header = [("Authorization", bearer.as_str())];
         server.request(Era::Discover, "tools/list", json!({}), &header).await.0
     };
@@ -146,16 +146,66 @@ async fn a_key_that_is_revoked_during_an_outage_is_gone_after_it() {
     admin.sql(&away).await;
     std::fs::write(&config, keys(&other)).unwrap();
     server.logged("the configuration cannot be used; the previous one stays in use").await;
-    assert_eq!(list(&server).await, 200);
+    // To refuse a key needs no database; to accept another does.
+    assert_eq!(list(&server, &key).await, 401);
+    assert_eq!(list(&server, &new).await, 401);
     // Nobody touches the file again.
     admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
-    for attempt in 0.. {
-        if list(&server).await == 401 {
-            break;
-        }
-        assert!(attempt < 500, "the key is still taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    until("the new key is accepted", async || list(&server, &new).await == 200).await;
+    assert_eq!(list(&server, &key).await, 401);
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_fit_the_database_is_tried_until_it_does() {
+    let database = Database::shop().await;
+    let [old, new] = [issuer::ec(), issuer::ec()];
+    let ((kept, kept_hash), (gone, gone_hash)) = (key().await, key().await);
+    let (kept, gone) = (format!("Bearer {kept}"), format!("Bearer {gone}"));
+    let bearer = |signer: &issuer::Signer| {
+        let claims = issuer::claims(json!({"app": {"role": "clerk"}}));
+        format!("Bearer {}", signer.sign(None, &claims))
+    };
+    let signing = file(&old.pem);
+    let jwt = issuer::jwt(&format!("public_key_file = {signing:?}"));
+    let text = |keys: &[&String], role: &str, actions: &str| {
+        let key = |(n, hash): (usize, &&String)| {
+            format!("[[auth.api_keys]]\nname = \"bot{n}\"\nhash = {hash:?}\nrole = \"clerk\"\n")
+        };
+        let keys: String = keys.iter().enumerate().map(key).collect();
+        let grants = format!("[[roles.clerk.grants]]\ntables = [\"*\"]\nactions = [{actions}]\n");
+        format!("default_role = \"clerk\"\n[roles.clerk]\n{role}{grants}{keys}{jwt}")
+    };
+    let before = text(&[&kept_hash, &gone_hash], "", "\"select\", \"insert\"");
+    let config = file(&before);
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let mut server = Served::start(&arguments).await;
+    let list = async |server: &Served, bearer: &str| {
+        let header = [("Authorization", bearer)];
+        let (status, list) = server.request(Era::Discover, "tools/list", json!({}), &header).await;
+        let tools = list["result"]["tools"].as_array().map(Vec::len);
+        (status, tools.unwrap_or_default())
+    };
+    let all = list(&server, &kept).await.1;
+    assert!(all > 4);
+    for known in [&kept, &gone, &bearer(&old)] {
+        assert_eq!(list(&server, known).await, (200, all));
     }
+
+    let role = format!("later_{}", database.config.get_dbname().unwrap());
+    std::fs::write(&signing, &new.pem).unwrap();
+    let database_role = format!("database_role = {role:?}\n");
+    std::fs::write(&config, text(&[&kept_hash], &database_role, "\"select\"")).unwrap();
+    server.logged("the configuration cannot be used; the previous one stays in use").await;
+    assert_eq!(list(&server, &gone).await.0, 401);
+    assert_eq!(list(&server, &bearer(&old)).await.0, 401, "the issuer's key is gone, too");
+    assert_eq!(list(&server, &kept).await, (200, all));
+    assert_eq!(list(&server, &bearer(&new)).await, (200, all));
+    // Nobody touches the file again.
+    database
+        .sql(&format!("CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
+        .await;
+    until("the role is the new one", async || list(&server, &kept).await.1 < all).await;
+    database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
 
 #[tokio::test]

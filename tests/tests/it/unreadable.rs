@@ -55,11 +55,16 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
         // JSON, and no message.
         br#"{"jsonrpc":"2.0","id":5.5,"method":"tools/call","params":{}}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":[1],"method":"tools/call","params":{}}"#.to_vec(),
-        br#"{"jsonrpc":"1.0","id":8,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"1.0","id":11,"method":"tools/call","params":{}}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":8,"id":9,"method":"tools/call","params":{}}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"tools/list"}"#.to_vec(),
         br#"[{"jsonrpc":"2.0","id":8,"method":"tools/list"}]"#.to_vec(),
-        br#"{"jsonrpc":"2.0","id":8}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":12}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":13,"method":5}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":14,"method":"tools/call","params":[]}"#.to_vec(),
+        br#"{"id":15,"method":"ping"}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":16,"method":"ping","params":null}"#.to_vec(),
+        br#"{"jsonrpc":"1.0","id":17,"result":{}}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#.to_vec(),
         b" ".to_vec(),
         call(10, r#"{"user_id": 1, "user_id": 2}"#).into_bytes(),
@@ -80,8 +85,11 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
             None => nobody.push(answer["error"]["code"].clone()),
         }
     }
-    assert_eq!(nobody, [-32600; 7]);
-    assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7, 8, 10]);
+    assert_eq!(nobody, [-32600; 6]);
+    assert_eq!(
+        Vec::from_iter(answers.keys().copied()),
+        Vec::from_iter((1..=16).filter(|id| *id != 9))
+    );
     assert_eq!(
         answers[&4].pointer("/result/structuredContent/error/code"),
         Some(&json!("limit_exceeded"))
@@ -94,10 +102,24 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
             "{error}"
         );
     }
+    for (id, why) in [
+        (11, "2.0"),
+        (12, "no method"),
+        (13, "expected a string"),
+        (14, "params must be an object"),
+        (15, "missing field `jsonrpc`"),
+    ] {
+        let error = &answers[&id]["error"];
+        assert_eq!(error["code"], -32600, "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("this is not a JSON-RPC message: "), "{error}");
+        assert!(message.contains(why), "{error}");
+    }
+    assert!(answers[&16]["result"].is_object(), "{}", answers[&16]);
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();
     let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
-    assert_eq!(told, 13, "{records}");
+    assert_eq!(told, 17, "{records}");
     assert_eq!(records.matches("\"code\":\"limit_exceeded\"").count(), 1, "{records}");
 }
 

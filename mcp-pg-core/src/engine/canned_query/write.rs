@@ -9,9 +9,8 @@ use crate::engine::read::number;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Retries, undo};
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Fetched, Keep, Transaction, query_refusal, texts};
+use crate::execute::{Failure, Fetched, Keep, Mode, Transaction, query_refusal, texts};
 use crate::reply::{QueryResult, Rows};
-use crate::request::Isolation;
 use crate::statement;
 
 /// Keeps the only row of a result.
@@ -47,8 +46,7 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
         // One snapshot, as for all writes.
-        let isolation = Some(Isolation::RepeatableRead);
-        let mut transaction = self.database.begin(call.identity.clone(), isolation).await?;
+        let mut transaction = self.database.begin(call.identity.clone(), Mode::CHANGE).await?;
         let asked = record.consent.is_some() && !call.query.key_columns().is_empty();
         let (mut fetched, rows) = call.write(&mut transaction, own, asked).await?;
         if let Some(most) = own.max_rows.filter(|most| rows > *most) {

@@ -25,7 +25,11 @@ impl Engine {
             return undo(transaction, record, refused).await;
         }
         if !operations.iter().any(Operation::writes) {
-            return transaction.commit(None).await.map_err(refused);
+            let read = |failure| match operations.first() {
+                Some(operation) => operation.refused(failure, scope, &[], Part::Look),
+                None => refused(failure),
+            };
+            return transaction.commit(None).await.map_err(read);
         }
         let agreed = match &record.consent {
             Some(consent) => consent.check(scope, operations, affected),

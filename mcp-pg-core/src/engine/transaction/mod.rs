@@ -22,6 +22,7 @@ use crate::engine::record::Record;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
+use crate::execute::Mode;
 use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
@@ -168,10 +169,12 @@ impl Engine {
         run: &Together,
         record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
-        // Selects alone use one snapshot, which a standby can do, too.
-        let isolation = operations.iter().any(Operation::writes).then_some(run.isolation);
-        let mut transaction = self.database.begin(identity(scope), isolation).await?;
-        if isolation.is_some() {
+        let mode = match operations.iter().any(Operation::writes) {
+            true => Mode::Write(run.isolation),
+            false => Mode::Read(run.isolation),
+        };
+        let mut transaction = self.database.begin(identity(scope), mode).await?;
+        if mode.writes() {
             let deferring = transaction.defer_constraints().await;
             deferring.map_err(|failure| deferred(failure, scope, operations, &[]))?;
         }

@@ -10,9 +10,10 @@ use super::run::Done;
 use crate::engine::record::Record;
 use crate::engine::{Engine, identity, rows};
 use crate::error::Result;
+use crate::execute::Mode;
 use crate::plan::Scope;
 use crate::reply::RowSet;
-use crate::request::{Isolation, Request};
+use crate::request::Request;
 
 impl Engine {
     /// Runs a write in a transaction of its own, and retries it after serialization failures.
@@ -44,8 +45,7 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Done> {
         // The rows are read and then written in the same snapshot.
-        let isolation = Some(Isolation::RepeatableRead);
-        let mut transaction = self.database.begin(identity(scope), isolation).await?;
+        let mut transaction = self.database.begin(identity(scope), Mode::CHANGE).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
         let did = (std::slice::from_ref(&done.affected), std::slice::from_ref(&done.after));

@@ -291,3 +291,32 @@ async fn operations_that_the_role_cannot_use_are_not_named() {
         assert_eq!(told["allowed"], json!(["select", "aggregate", "insert", "update"]), "{told}");
     }
 }
+
+#[tokio::test]
+async fn reads_alone_run_at_the_isolation_that_was_asked_for() {
+    let database = Database::of(
+        "CREATE VIEW isolation AS SELECT current_setting('transaction_isolation') AS level,
+           current_setting('transaction_read_only') AS read_only;
+         CREATE TABLE notes (id integer PRIMARY KEY)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let operations = json!([{"operation": "select", "table": "isolation"}]);
+    for (isolation, level) in [
+        (Value::Null, "serializable"),
+        (json!("serializable"), "serializable"),
+        (json!("repeatable_read"), "repeatable read"),
+        (json!("read_committed"), "repeatable read"),
+    ] {
+        for dry_run in [false, true] {
+            let arguments =
+                json!({"operations": operations, "isolation": isolation, "dry_run": dry_run});
+            let reply = call(&engine, "admin", "transaction", arguments).await.unwrap();
+            let found = &rows(&reply["results"][0])[0];
+            assert_eq!(found, &json!({"level": level, "read_only": "on"}), "{reply}");
+        }
+    }
+    // No transaction of the caller's.
+    let reply = call(&engine, "admin", "select", json!({"table": "isolation"})).await.unwrap();
+    assert_ne!(rows(&reply)[0]["level"], "serializable", "{reply}");
+}
