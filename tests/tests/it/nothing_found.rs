@@ -333,3 +333,53 @@ async fn an_empty_cursor_is_none() {
     let told = call(&engine, "admin", "select", select).await.unwrap();
     assert_eq!(told["rows"], json!([{"id": 1}]));
 }
+
+/// A measure without a value does not show that there is no row, and neither does a group that `having` leaves out.
+#[tokio::test]
+async fn a_row_that_is_there_is_not_said_to_be_missing() {
+    let engine = Database::of(
+        "CREATE TABLE people (id integer PRIMARY KEY, name text, score integer, vip boolean, boss_id integer REFERENCES people,
+           archived_at timestamptz);
+         INSERT INTO people VALUES (1, 'Ann', NULL, false, NULL), (2, 'Bob', 3, true, 1);",
+    )
+    .await
+    .engine()
+    .await;
+    let notes = async |tool: &str, arguments: &Value| {
+        let told = call(&engine, "admin", tool, arguments.clone()).await.unwrap();
+        told.get("notes").map(Value::to_string).unwrap_or_default()
+    };
+    let of_one = |id: u32, measure: Value| json!({"table": "people", "where": {"id": id}, "measures": {"n": measure}});
+    for measure in [
+        json!({"count": "score"}),
+        json!({"count": "*", "where": {"vip": true}}),
+        json!({"sum": "score"}),
+        json!({"sum": {"multiply": ["id", 0]}}),
+    ] {
+        let told = notes("aggregate", &of_one(1, measure.clone())).await;
+        assert!(
+            !told.contains("no row matches") && told.contains("archived rows"),
+            "{measure} {told}"
+        );
+    }
+    let told = notes("aggregate", &of_one(9, json!({"count": "*"}))).await;
+    assert!(told.contains("no row matches where; archived rows were left out"), "{told}");
+    let mut groups = of_one(2, json!({"count": "*"}));
+    groups["group_by"] = json!(["vip"]);
+    assert_eq!(notes("aggregate", &groups).await, "");
+    groups["having"] = json!({"n": {"gt": 5}});
+    let told = notes("aggregate", &groups).await;
+    assert!(!told.contains("no row matches"), "{told}");
+    // The spelling may be wrong, too.
+    let told = notes("select", &json!({"table": "people", "where": {"name": "ann"}})).await;
+    assert!(
+        told.contains("archived rows were left out") && told.contains("case-sensitively"),
+        "{told}"
+    );
+    let include = json!({"table": "people", "where": {"id": 2}, "include": {"boss": {"where": {"name": "Bob"}}}});
+    let told = notes("select", &include).await;
+    assert!(
+        told.contains("boss is null if there is none, if it does not meet its where or if"),
+        "{told}"
+    );
+}
