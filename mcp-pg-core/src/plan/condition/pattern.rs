@@ -37,7 +37,7 @@ impl Scope<'_> {
     }
 
     /// A pattern, or words to search for.
-    pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
+    pub(in crate::plan) fn words(&self, value: &Value, at: &str) -> Result<String> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
