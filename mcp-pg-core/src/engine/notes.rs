@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{
-    Function, Hop, Include, Measure, Predicate, Query, SelectPlan, Shown, Sort, Start,
-};
+use crate::plan::{Hop, Include, Predicate, Query, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -26,19 +24,15 @@ pub(super) fn of_page(
         _ => rows.is_empty() && !further && plan.limit > 0,
     };
     let asked_for = archived(table, filter);
-    let mut why: Vec<String> = Vec::new();
-    if nothing && asked_for.is_none() {
-        let left_out =
-            || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
-        match (filter.doubt(), left_out()) {
-            (Some(doubt), _) => why.push(doubt),
-            (None, left_out) => {
-                let begin = if found_none(plan, rows) { "no row matches where; " } else { "" };
-                why.extend(left_out.map(|left_out| format!("{begin}{left_out}")));
-                why.extend(filter.letters_of_any_case());
-            }
-        }
-    }
+    let elsewhere = || match asked_for {
+        Some(_) => None,
+        None => filter
+            .doubt()
+            .or_else(|| beside_the_archive(table, filter))
+            .or_else(|| beside_archived_rows(filter))
+            .or_else(|| filter.letters_of_any_case()),
+    };
+    let why = nothing.then(elsewhere).flatten();
     let parent = archived_parent(plan, rows, first);
     let nulls = nulls_first(plan, rows, first).filter(|_| !further);
     let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
@@ -64,37 +58,22 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
     ))
 }
 
-/// Whether a page without a value shows that no row met the caller's condition. A measure may be null or 0 although rows did, and
-/// `having` may leave out every group.
-fn found_none(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> bool {
-    let Some(grouping) = &plan.grouping else { return true };
-    if !grouping.groups.is_empty() {
-        let several = grouping.groups.iter().any(|group| group.each.is_some());
-        return !several
-            && !matches!(plan.query, Query::Aggregate(Aggregate { having: Some(_), .. }));
-    }
-    let counts = |measure: &Measure<'_>| {
-        measure.function == Function::Count && measure.of.is_none() && measure.filter.is_always()
-    };
-    // The columns of the derived table are its groups, then its measures.
-    let counted = grouping.measures.iter().position(counts);
-    counted.is_some_and(|place| {
-        rows.first().and_then(|row| row.get(place)).is_some_and(|count| *count == 0)
-    })
-}
-
 /// The note on archived rows, if the caller's condition matches no other rows.
 fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
-    (filter.is_asked() && filter.leaves_out(archive))
-        .then(|| "archived rows were left out: \"archived\": \"include\" includes them".to_owned())
+    (filter.is_asked() && filter.leaves_out(archive)).then(|| {
+        "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
+            .to_owned()
+    })
 }
 
 /// The note on archived related rows, where the caller's condition matched no row.
 fn beside_archived_rows(filter: &Predicate<'_>) -> Option<String> {
     let hop = filter.wants_some()?;
     let name = hop.subject.relation_name(hop.relation);
-    Some(format!("archived rows of {name} were left out: \"archived\": \"include\" includes them"))
+    Some(format!(
+        "no row matches where; archived rows of {name} were left out: \"archived\": \"include\" includes them"
+    ))
 }
 
 /// The note on a related row that is missing, perhaps because it is archived.
@@ -105,12 +84,8 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     let mut includes = plan.includes.iter().enumerate();
     let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
     let name = include.name;
-    let reasons = match include.filter.is_always() {
-        true => "there is none",
-        false => "there is none, if it does not meet its where",
-    };
     Some(format!(
-        "{name} is null if {reasons} or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
+        "{name} is null if there is none or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
     ))
 }
 
