@@ -101,8 +101,12 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     let mut includes = plan.includes.iter().enumerate();
     let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
     let name = include.name;
+    let reasons = match include.filter.is_always() {
+        true => "there is none",
+        false => "there is none, if it does not meet its where",
+    };
     Some(format!(
-        "{name} is null if there is none or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
+        "{name} is null if {reasons} or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
     ))
 }
 

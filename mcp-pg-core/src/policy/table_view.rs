@@ -140,9 +140,15 @@ impl TableView {
             && matches!(action, Action::Archive | Action::Restore)
             && !self.archive.as_ref().is_some_and(settable)
         {
+            let computed =
+                self.archive.as_ref().filter(|archive| self.column(&archive.name).is_some());
+            let why = match computed {
+                Some(archive) => format!("PostgreSQL computes {} of {}", archive.name, self.name()),
+                None => format!("{} has no archive column", self.name()),
+            };
             return Err(Error::new(
                 Code::NotArchivable,
-                format!("{} has no archive column, so its rows cannot be archived", self.name()),
+                format!("{why}, so its rows cannot be archived"),
             )
             .at("/table")
             .allowed(self.actions.iter().map(Action::as_str)));

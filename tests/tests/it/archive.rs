@@ -135,8 +135,10 @@ async fn a_computed_archive_column_is_nobody_s_to_set() {
     .engine()
     .await;
     let one = json!({"table": "lease", "where": {"id": 1}});
-    let found = refused(&engine, "archive", one).await;
-    assert_eq!(found, ("not_archivable".into(), "/table".into()));
+    let found = error(&engine, "admin", "archive", one).await;
+    assert_eq!((&found["code"], &found["at"]), (&json!("not_archivable"), &json!("/table")));
+    let message = "PostgreSQL computes archived_at of public.lease, so its rows cannot be archived";
+    assert_eq!(found["message"], message);
     let reply = call(&engine, "operator", "select", json!({"table": "lease"})).await.unwrap();
     assert_eq!(reply["row_count"], 1);
 }

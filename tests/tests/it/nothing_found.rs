@@ -106,6 +106,8 @@ async fn rows_may_be_archived() {
     let told = note("select", admissions(json!(true))).await.unwrap();
     assert!(told.starts_with("patient is null if"), "{told}");
     assert_eq!(note("select", admissions(json!({"archived": "include"}))).await, None);
+    let told = note("select", admissions(json!({"where": {"mrn": "B"}}))).await.unwrap();
+    assert!(told.contains("if it does not meet its where"), "{told}");
     let mut second = admissions(json!(true));
     second["where"] = json!({"id": 2});
     assert_eq!(note("select", second).await, None);

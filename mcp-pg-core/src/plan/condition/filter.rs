@@ -103,7 +103,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         if let Some((name, rest)) = spelled_out(table, object) {
-            return self.named(table, name, &Value::Object(rest), at, at);
+            return self.named(table, name, &Value::Object(rest), &below(at, "column"), at);
         }
         let mut all = Vec::with_capacity(object.len());
         for (name, value) in object {
