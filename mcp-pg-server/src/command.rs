@@ -21,7 +21,7 @@ use mcp_pg_core::{Code, Error};
 use serde_json::Value;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
-use crate::config::{ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::diagram::Diagram;
 use crate::reply;
 use session::Session;
@@ -97,7 +97,13 @@ pub async fn run(
         hash_key::print(stdin, out)?;
         return Ok(Exit::Done);
     }
-    let mut config = reload::load(&cli.common, environment)?;
+    let mut config = match reload::load(&cli.common, environment) {
+        Err(_) if matches!(cli.command, Command::Check) => {
+            let faults = Config::faults(cli.common.config.as_deref(), environment);
+            return check::unusable_configuration(&faults, out);
+        }
+        loaded => loaded?,
+    };
     if let Command::Describe { .. } | Command::Diagram { .. } = cli.command {
         // These commands make no calls to record.
         config.audit_file = None;

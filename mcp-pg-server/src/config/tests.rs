@@ -13,6 +13,7 @@ fn parse_with<const N: usize>(
     let mut table = toml::from_str(text).unwrap();
     Environment::from_pairs(variables).overlay(&mut table)?;
     resolve::resolve(raw::parse(table)?, Path::new("/etc/mcp-pg"))
+        .map_err(|faults| faults[0].clone())
 }
 
 fn refusal(text: &str) -> String {

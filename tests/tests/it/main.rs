@@ -95,6 +95,7 @@ mod related_counts;
 mod related_totals;
 mod relations;
 mod reload;
+mod renamed;
 mod row_rules;
 mod row_security;
 mod schema;

@@ -7,8 +7,8 @@ mod watch;
 
 pub use watch::Change;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -49,9 +49,11 @@ struct Seen {
 }
 
 impl Seen {
-    /// The role's grants that do not fit the schema, each of which is logged as a warning.
-    fn unfit(&self, role: &Role, settings: &Settings) -> Unfit {
+    /// The role's grants that do not fit the schema, each of which is logged as a warning, or added to `faults`, which may be
+    /// the same for several roles.
+    fn unfit(&self, role: &Role, settings: &Settings, faults: &mut BTreeSet<String>) -> Unfit {
         let mut unfit = Unfit::default();
+        faults.extend(unfit.bar_without_columns(role, &self.schema, settings));
         if role.grants.iter().all(|grant| grant.rows.is_none() && grant.preset.is_empty()) {
             return unfit;
         }
@@ -98,11 +100,13 @@ impl Catalogue {
         let before = before.map(|before| &before.canned);
         let canned = Canned::read(database, &settings, before).await?;
         let views = settings.roles.iter().map(|_| OnceLock::new()).collect();
+        let mut faults = BTreeSet::new();
         let unfit = settings.roles.iter().map(|role| {
             let seen = schemas.get(&role.database_role);
-            seen.map(|seen| seen.unfit(role, &settings)).unwrap_or_default()
+            seen.map(|seen| seen.unfit(role, &settings, &mut faults)).unwrap_or_default()
         });
         let unfit = unfit.collect();
+        faults.iter().for_each(|fault| tracing::warn!("{fault}"));
         Ok(Self { settings, canned, begun, signature, schemas, views, unfit })
     }
 

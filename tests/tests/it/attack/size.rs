@@ -215,7 +215,7 @@ async fn many_included_rows_are_not_long_ones() {
         (
             files(
                 2,
-                json!({"columns": ["id"], "include": {"client": {"include": {"file": {"limit": 300}}}}, "limit": 300}),
+                json!({"columns": ["id"], "include": {"client": {"include": {"file": {"columns": ["id"], "limit": 300}}}}, "limit": 300}),
             ),
             Some("/include/file/include/client"),
         ),
