@@ -1,5 +1,5 @@
 //! Grants that no call can use, because their row condition or preset does not fit the table, or because a column that is
-//! to be hidden or encrypted is not there.
+//! to be encrypted is not there.
 
 use std::collections::HashMap;
 
@@ -17,9 +17,9 @@ impl Unfit {
         self.0.entry(table.clone()).or_default().push((grant, actions));
     }
 
-    /// Bars tables whose columns are hidden or encrypted under names that they do not have: a column that was renamed would be
-    /// open under its new name. Returns what is not there, as sentences. A grant with a pattern is not barred, since it may
-    /// name columns of tables that are to come.
+    /// Bars tables with a column to be encrypted that they do not have: one that was renamed would be open under its new name,
+    /// and written as it is. Returns what is not there, as sentences, also of columns that grants exclude or mask: a list of
+    /// these may be for several tables, so that they bar nothing.
     pub(crate) fn bar_without_columns(
         &mut self,
         role: &Role,
@@ -40,15 +40,10 @@ impl Unfit {
                 let known = tables.iter().flat_map(|table| &table.columns);
                 let near = nearest(column, known.map(|column| column.name.as_str()));
                 let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                let mut fault = format!(
+                faults.push(format!(
                     "roles.{}.grants[{position}].columns.{key}: no such table has a column {column:?}{near}",
                     role.name
-                );
-                if !grant.tables.iter().any(|name| name.contains('*')) {
-                    fault += " Until one has, this grant gives nothing";
-                    tables.iter().for_each(|table| self.bar_all(position, table));
-                }
-                faults.push(fault);
+                ));
             }
         }
         for name in &settings.encryption.columns {

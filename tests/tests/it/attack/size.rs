@@ -215,9 +215,10 @@ async fn many_included_rows_are_not_long_ones() {
         (
             files(
                 2,
-                json!({"columns": ["id"], "include": {"client": {"include": {"file": {"columns": ["id"], "limit": 300}}}}, "limit": 300}),
+                json!({"columns": ["id"], "limit": 300, "include": {"client": {"columns": ["id"], "include":
+                    {"file": {"columns": ["id"], "limit": 300, "include": {"client": true}}}}}}),
             ),
-            Some("/include/file/include/client"),
+            Some("/include/file/include/client/include/file/include/client"),
         ),
     ] {
         match call(&engine, "analyst", "select", arguments.clone()).await {
