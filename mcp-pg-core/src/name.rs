@@ -42,6 +42,14 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(halves.filter_map(|half| char::from_digit(half.into(), 16)));
+    text
+}
+
 /// Whether a character is invisible or changes how others are displayed: control, bidirectional and zero-width characters,
 /// except line breaks and tabs.
 pub(crate) fn is_hidden(c: char) -> bool {

@@ -21,7 +21,7 @@ use mcp_pg_core::{Code, Error};
 use serde_json::Value;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
-use crate::config::{ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::diagram::Diagram;
 use crate::reply;
 use session::Session;
@@ -92,11 +92,18 @@ pub async fn run(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
+    // Needs no configuration, so that there is a key to write into one.
     if let Command::HashKey { stdin } = cli.command {
         hash_key::print(stdin, out)?;
         return Ok(Exit::Done);
     }
-    let mut config = reload::load(&cli.common, environment)?;
+    let mut config = match reload::load(&cli.common, environment) {
+        Err(_) if matches!(cli.command, Command::Check) => {
+            let faults = Config::faults(cli.common.config.as_deref(), environment);
+            return check::unusable_configuration(&faults, out);
+        }
+        loaded => loaded?,
+    };
     if let Command::Describe { .. } | Command::Diagram { .. } = cli.command {
         // These commands make no calls to record.
         config.audit_file = None;
@@ -105,6 +112,7 @@ pub async fn run(
         Command::Audit(Audit::Verify { file }) => {
             verify::verify(&cli.common, config, environment, file, out).await
         }
+        // Done above.
         Command::HashKey { .. } => Ok(Exit::Done),
         Command::SetupSql { notify } => {
             setup_sql::print(&config.settings, &notify, out)?;

@@ -8,6 +8,7 @@ mod claim;
 mod database;
 mod encryption;
 mod environment;
+mod faults;
 mod limits;
 mod raw;
 mod resolve;
@@ -82,6 +83,11 @@ impl ConfigError {
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
+
+    /// The first name in the message.
+    fn section(&self) -> &str {
+        self.0.split(['.', ':', '[', ' ']).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -100,10 +106,21 @@ impl Config {
     /// The file cannot be read; a key does not exist, with the nearest one; a value has the wrong type; settings
     /// contradict each other.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::read(file, environment).map_err(|faults| {
+            faults.into_iter().next().unwrap_or_else(|| ConfigError::new("it cannot be read"))
+        })
+    }
+
+    /// All that keeps a configuration from being loaded, as far as one fault does not hide another.
+    pub fn faults(file: Option<&Path>, environment: &Environment) -> Vec<ConfigError> {
+        Self::read(file, environment).err().unwrap_or_default()
+    }
+
+    fn read(file: Option<&Path>, environment: &Environment) -> Result<Self, Vec<ConfigError>> {
         let (path, text) = match file {
             Some(path) => {
                 let text = file::read_text(path).map_err(|error| {
-                    ConfigError::new(format!("cannot read {}: {error}", path.display()))
+                    vec![ConfigError::new(format!("cannot read {}: {error}", path.display()))]
                 })?;
                 (Some(path), text)
             }
@@ -111,7 +128,8 @@ impl Config {
                 Ok(text) => (Some(Path::new(DEFAULT_FILE)), text),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, String::new()),
                 Err(error) => {
-                    return Err(ConfigError::new(format!("cannot read {DEFAULT_FILE}: {error}")));
+                    let fault = ConfigError::new(format!("cannot read {DEFAULT_FILE}: {error}"));
+                    return Err(vec![fault]);
                 }
             },
         };
@@ -123,15 +141,23 @@ impl Config {
             let reason = error.to_string();
             let reason = reason
                 .replace(" as i128, expected any valid TOML value", ", expected a smaller one");
-            in_file(ConfigError::new(reason.trim_end()))
+            vec![in_file(ConfigError::new(reason.trim_end()))]
         })?;
-        let overlaid = environment.overlay(&mut table)?;
+        let overlaid = environment.overlay(&mut table).map_err(|error| vec![error])?;
         let named = |error: ConfigError| {
             let blamed = overlaid.iter().find_map(|overlaid| overlaid.blamed(&error));
             blamed.unwrap_or_else(|| in_file(error))
         };
-        let raw = raw::parse(table).map_err(named)?;
+        let (raw, misread) = raw::parse_most(table);
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        resolve::resolve(raw, directory).map_err(named)
+        let resolved = resolve::resolve(raw, directory);
+        if misread.is_empty() {
+            return resolved.map_err(|faults| faults.into_iter().map(named).collect());
+        }
+        // What was left out may be what another key of the section needs.
+        let own =
+            |fault: &ConfigError| !misread.iter().any(|known| known.section() == fault.section());
+        let others: Vec<_> = resolved.err().unwrap_or_default().into_iter().filter(own).collect();
+        Err(misread.into_iter().chain(others).map(named).collect())
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod hosts;
 mod readiness;
+mod routes;
 mod unread;
 
 use std::convert::Infallible;
@@ -15,10 +16,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request;
@@ -30,30 +27,26 @@ use http_body_util::{BodyExt as _, Full};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
+use crate::auth::{Authenticator, Gate, ProtectedResource};
 use crate::confirm::{Questions, StateKey};
 use crate::handler::{Handler, Parts};
 use crate::json;
 use crate::limits::Limiter;
-use crate::listener::{Certificate, Listener};
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
+pub use routes::serve;
+
 use body::Bodies;
-use hosts::Hosts;
-use readiness::Readiness;
 
 /// The maximum size of a request, in bytes.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// How long a client may take to send a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// The maximum number of connections at one time.
-const MAX_CONNECTIONS: usize = 1_000;
 
 /// The options of a [`service`].
 ///
@@ -318,64 +311,6 @@ fn with_port(origin: &str) -> String {
         Some(("http", _)) if !has_port => format!("{origin}:80"),
         _ => origin.to_owned(),
     }
-}
-
-/// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
-/// cancelled; then waits for running calls, for ten seconds at most. With a certificate, connections are encrypted.
-pub async fn serve(
-    engine: Arc<Engine>,
-    tcp: TcpListener,
-    tls: Option<Certificate>,
-    mut options: ServiceOptions,
-    stop: CancellationToken,
-) {
-    options.stop = stop.clone();
-    let listener = Listener {
-        tcp,
-        tls,
-        max_connections: options.max_connections.unwrap_or(MAX_CONNECTIONS),
-        patience: options.request_timeout.unwrap_or(REQUEST_TIMEOUT),
-    };
-    let metrics = options.metrics.clone();
-    let pages = cors::Pages::named(&options.allowed_origins);
-    let hosts = Hosts::named(&options.allowed_hosts);
-    let by_name = middleware::from_fn_with_state(hosts, hosts::require);
-    let mut app = Router::new();
-    for path in ProtectedResource::PATHS {
-        if let Some(resource) = &options.resource {
-            let metadata = resource.metadata();
-            app = app.route(path, get(async move || Json(metadata)));
-        }
-    }
-    let mcp = service(engine.clone(), options);
-    let app = app
-        .route_service(ENDPOINT, mcp.clone())
-        // Settings of clients often have a trailing slash.
-        .route_service(&format!("{ENDPOINT}/"), mcp)
-        .layer(middleware::from_fn_with_state(pages, cors::allow))
-        .route("/healthz", get("ok\n"))
-        .route("/readyz", get(ready).with_state(Readiness::of(engine.clone())))
-        .route("/metrics", get(counters).with_state((metrics, engine)).layer(by_name))
-        .fallback(nothing);
-    listener.serve(app, stop).await;
-}
-
-async fn nothing() -> Response {
-    (StatusCode::NOT_FOUND, format!("there is nothing here: MCP is spoken at {ENDPOINT}\n"))
-        .into_response()
-}
-
-async fn ready(State(readiness): State<Readiness>) -> Response {
-    match readiness.ask().await {
-        true => "ready\n".into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "no database\n").into_response(),
-    }
-}
-
-async fn counters(State((metrics, engine)): State<(Arc<Metrics>, Arc<Engine>)>) -> Response {
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    let page = metrics.render(&engine.health());
-    ([(header::CONTENT_TYPE, kind)], page).into_response()
 }
 
 #[cfg(test)]

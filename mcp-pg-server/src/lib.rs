@@ -33,6 +33,7 @@ mod origin;
 mod prompts;
 mod reply;
 mod resources;
+mod slots;
 pub mod stdio;
 mod subscriber;
 mod subscriptions;

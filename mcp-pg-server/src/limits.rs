@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mcp_pg_core::{Code, Error, Principal};
 
+use crate::slots::{Slot, Slots};
 use failures::Failures;
 use rate::Rate;
 
@@ -46,7 +47,7 @@ pub struct RequestLimits {
 #[derive(Debug, Default)]
 pub struct Limiter {
     limited: ArcSwap<Limited>,
-    running: Running,
+    running: Slots,
 }
 
 #[derive(Debug, Default)]
@@ -57,21 +58,18 @@ struct Limited {
     failures: Option<Arc<Failures>>,
 }
 
-/// The number of running calls of each caller that has any.
-type Running = Arc<Mutex<HashMap<String, u32>>>;
-
 /// An admitted call, until it ends.
 #[derive(Debug)]
 #[must_use = "the call counts as under way until this is dropped"]
 pub struct Permit {
-    running: Option<(Running, String)>,
+    _running: Option<Slot>,
 }
 
 impl Limiter {
     /// Admits calls within these limits.
     pub fn new(limits: RequestLimits) -> Self {
         let limited = Limited::default().renewed(limits);
-        Self { limited: ArcSwap::from_pointee(limited), running: Running::default() }
+        Self { limited: ArcSwap::from_pointee(limited), running: Slots::default() }
     }
 
     /// Replaces the limits. Callers whose limits stay the same keep their counts; for others, counting begins anew.
@@ -89,7 +87,7 @@ impl Limiter {
         let limited = self.limited.load();
         let CallerLimits { requests_per_minute, concurrency } = limited.limits.of(&caller.role);
         if requests_per_minute.is_none() && concurrency.is_none() {
-            return Ok(Permit { running: None });
+            return Ok(Permit { _running: None });
         }
         let caller = caller.key();
         let rate = requests_per_minute.and_then(|calls| limited.rates.get(&calls));
@@ -98,7 +96,7 @@ impl Limiter {
         }
         match concurrency {
             Some(most) => self.begin(caller, most),
-            None => Ok(Permit { running: None }),
+            None => Ok(Permit { _running: None }),
         }
     }
 
@@ -129,18 +127,15 @@ impl Limiter {
     }
 
     fn begin(&self, caller: String, most: NonZeroU32) -> Result<Permit, Error> {
-        let mut calls = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let going_on = calls.entry(caller.clone()).or_default();
-        if *going_on >= most.get() {
-            return Err(Error::new(
+        let running = self.running.take(caller, usize::try_from(most.get()).unwrap_or(usize::MAX));
+        let running = running.ok_or_else(|| {
+            Error::new(
                 Code::RateLimited,
                 format!("this caller has {most} calls running, and may not have more"),
             )
-            .hint("call again in 1 s, or when one of them has ended"));
-        }
-        *going_on += 1;
-        drop(calls);
-        Ok(Permit { running: Some((Arc::clone(&self.running), caller)) })
+            .hint("call again in 1 s, or when one of them has ended")
+        })?;
+        Ok(Permit { _running: Some(running) })
     }
 }
 
@@ -182,19 +177,6 @@ fn too_many(what: &str, wait: Duration) -> Error {
 /// The wait in whole seconds, rounded up.
 pub(crate) fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let Some((running, caller)) = self.running.take() else { return };
-        let mut calls = running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(going_on) = calls.get_mut(&caller) {
-            *going_on = going_on.saturating_sub(1);
-            if *going_on == 0 {
-                calls.remove(&caller);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

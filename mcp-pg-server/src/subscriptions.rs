@@ -2,7 +2,6 @@
 //!
 //! Knows callers and their limits. The notifications are made by the [`subscriber`](crate::subscriber).
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Standing;
+use crate::slots::Slots;
 use crate::subscriber::{Beginning, Sink, Snapshot, Topics, WATCHED_MOST, notify};
 use crate::{reply, resources};
 
@@ -26,8 +26,8 @@ const SKEW: Duration = Duration::from_secs(30);
 /// The subscriptions of one handler.
 pub(crate) struct Subscriptions {
     session: Option<Session>,
-    /// The number of open streams of each caller.
-    streams: Mutex<HashMap<String, usize>>,
+    /// The open streams of each caller.
+    streams: Slots,
     stop: CancellationToken,
     hang_up: watch::Sender<()>,
 }
@@ -62,13 +62,13 @@ impl Subscriptions {
             greeted: Mutex::default(),
             _stop: stop.clone().drop_guard(),
         });
-        Self { session, streams: Mutex::default(), stop, hang_up: watch::Sender::default() }
+        Self { session, streams: Slots::default(), stop, hang_up: watch::Sender::default() }
     }
 
     /// For a transport without sessions. Its streams end when `stop` is cancelled; open streams also end when
     /// `hang_up` is sent to.
     pub(crate) fn of_streams(stop: CancellationToken, hang_up: watch::Sender<()>) -> Self {
-        Self { session: None, streams: Mutex::default(), stop, hang_up }
+        Self { session: None, streams: Slots::default(), stop, hang_up }
     }
 
     pub(crate) fn has_session(&self) -> bool {
@@ -140,7 +140,7 @@ impl Subscriptions {
         caller: Principal,
         cx: &SubscriptionContext,
     ) -> Result<(), ErrorData> {
-        let Some(_place) = self.place(&caller) else {
+        let Some(_place) = self.streams.take(caller.key(), STREAMS_MOST) else {
             return Err(ErrorData::invalid_request(
                 format!("a caller may hold at most {STREAMS_MOST} streams open"),
                 None,
@@ -181,18 +181,6 @@ impl Subscriptions {
         }
         Ok(())
     }
-
-    /// Takes one of the caller's streams, if any is left.
-    fn place(&self, caller: &Principal) -> Option<Place<'_>> {
-        let caller = caller.key();
-        let mut streams = locked(&self.streams);
-        let open = streams.entry(caller.clone()).or_default();
-        if *open >= STREAMS_MOST {
-            return None;
-        }
-        *open += 1;
-        Some(Place { subscriptions: self, caller })
-    }
 }
 
 /// The time until the caller's token expires, if it came with one.
@@ -201,24 +189,6 @@ fn left(caller: &Principal) -> Option<Duration> {
     let expires = Duration::try_from_secs_f64(expires).ok()?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Some(expires.saturating_add(SKEW).saturating_sub(now))
-}
-
-/// An open stream, which is closed when dropped.
-struct Place<'s> {
-    subscriptions: &'s Subscriptions,
-    caller: String,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut streams = locked(&self.subscriptions.streams);
-        if let Some(open) = streams.get_mut(&self.caller) {
-            *open -= 1;
-            if *open == 0 {
-                streams.remove(&self.caller);
-            }
-        }
-    }
 }
 
 fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

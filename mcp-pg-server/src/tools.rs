@@ -57,6 +57,15 @@ fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
     tool
 }
 
+/// A tool of a list, and its size.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Measured {
+    tool: Tool,
+    #[serde(skip)]
+    bytes: usize,
+}
+
 /// A table's name without and with its schema, and the possible actions.
 type Named = ([String; 2], Actions);
 
@@ -64,46 +73,45 @@ type Named = ([String; 2], Actions);
 /// are the same.
 ///
 /// Queries are described more briefly if otherwise not all would fit on one page.
-pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
+pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Measured> {
     let tables = view.tables();
     // With more tables, none is listed.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
     let named =
         |table: &TableView| ([view.display(table), table.name().to_string()], table.actions);
     let tables: Vec<Named> = tables.iter().map(named).collect();
-    let actions = view.actions();
-    let size = |tools: &[Tool]| tools.iter().map(bytes).sum::<usize>();
-    let mut tools = fitted(actions, &tables, LIST_MOST);
-    let whole: Vec<Tool> = queries.iter().map(|query| canned::tool(query, view)).collect();
-    match size(&tools) + size(&whole) <= PAGE_MOST {
+    let mut tools = fitted(view.actions(), &tables, LIST_MOST);
+    let whole = queries.iter().map(|query| Measured::from(canned::tool(query, view)));
+    let whole: Vec<Measured> = whole.collect();
+    match sum(&tools) + sum(&whole) <= PAGE_MOST {
         true => tools.extend(whole),
-        false => tools.extend(queries.iter().map(|query| canned::brief(query, view))),
+        false => tools.extend(queries.iter().map(|query| canned::brief(query, view).into())),
     }
     tools
 }
 
 /// The page of the list after `cursor`, which is the name of the last tool on the previous page.
 pub(crate) fn page(
-    mut tools: Vec<Tool>,
+    mut tools: Vec<Measured>,
     cursor: Option<String>,
 ) -> Result<ListToolsResult, ErrorData> {
     let start = match &cursor {
         None => 0,
         Some(last) => {
-            let last = tools.iter().position(|tool| tool.name == **last);
+            let last = tools.iter().position(|known| known.tool.name == **last);
             last.map(|last| last + 1).ok_or_else(reply::stale_cursor)?
         }
     };
     let rest = tools.split_off(start);
     let mut left = PAGE_MOST;
     let fitting = rest.iter().take_while(|tool| {
-        let fits = bytes(tool) <= left;
-        left = left.saturating_sub(bytes(tool));
+        let fits = tool.bytes <= left;
+        left = left.saturating_sub(tool.bytes);
         fits
     });
     let count = fitting.count().max(1).min(rest.len());
     let more = rest.len() > count;
-    let page: Vec<Tool> = rest.into_iter().take(count).collect();
+    let page: Vec<Tool> = rest.into_iter().take(count).map(|known| known.tool).collect();
     let last = page.last().filter(|_| more).map(|tool| tool.name.to_string());
     let mut result = ListToolsResult::with_all_items(page);
     result.next_cursor = last;
@@ -111,25 +119,27 @@ pub(crate) fn page(
 }
 
 /// The tools for which `actions` are sufficient. `tables` are listed as far as there is `room`.
-fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Tool> {
+fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Measured> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
     let mut told = HashSet::new();
-    let mut tools: Vec<Tool> = allowed()
+    let mut tools: Vec<Measured> = allowed()
         .map(|(entry, tool)| {
-            let mut tool = told_once(tool.clone(), &mut told);
+            let mut short = told_once(tool.clone(), &mut told);
             if let Needs::Write = entry.needs {
-                tool.input_schema = Arc::new(shape::transaction(actions));
+                let input = JsonObject::clone(&tool.input_schema);
+                short.input_schema = Arc::new(shape::transaction(input, actions));
             }
-            tool
+            Measured::from(short)
         })
         .collect();
     if tables.is_empty() {
         return tools;
     }
-    let mut size: usize = tools.iter().map(bytes).sum();
+    let mut size = sum(&tools);
     for ((entry, _), tool) in allowed().zip(&mut tools) {
-        let Some(spelled) = spell_out(tool, entry, tables) else { continue };
-        let larger = size + bytes(&spelled) - bytes(tool);
+        let Some(spelled) = spell_out(&tool.tool, entry, tables) else { continue };
+        let spelled = Measured::from(spelled);
+        let larger = size + spelled.bytes - tool.bytes;
         if larger <= room {
             size = larger;
             *tool = spelled;
@@ -159,9 +169,18 @@ fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
     Some(tool)
 }
 
+impl From<Tool> for Measured {
+    fn from(tool: Tool) -> Self {
+        Self { bytes: bytes(&tool), tool }
+    }
+}
+
+fn sum(tools: &[Measured]) -> usize {
+    tools.iter().map(|tool| tool.bytes).sum()
+}
+
 /// The size of the tool and a comma in bytes, in the longest common form of JSON: that of Python, in ASCII and with
 /// spaces after commas and colons.
-/// space after each comma and colon, and in ASCII alone.
 fn bytes(tool: &Tool) -> usize {
     let mut text = Vec::new();
     match tool.serialize(&mut Serializer::with_formatter(&mut text, Spaced)) {
@@ -216,7 +235,7 @@ mod tests {
     use super::*;
 
     fn fitted(actions: Actions, tables: &[Named]) -> Vec<Tool> {
-        super::fitted(actions, tables, LIST_MOST)
+        super::fitted(actions, tables, LIST_MOST).into_iter().map(|known| known.tool).collect()
     }
 
     fn all() -> Actions {

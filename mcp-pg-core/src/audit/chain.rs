@@ -15,6 +15,8 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::name::hex;
+
 /// The most bytes of a line, with its newline. A longer record is refused.
 pub(super) const LINE_MOST: usize = 16 << 20;
 
@@ -115,9 +117,7 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// SHA-256 of a line's members with the closing brace, in lower-case hex.
 fn hash(members: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(members).chain_update(b"}").finalize();
-    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+    hex(&Sha256::new().chain_update(members).chain_update(b"}").finalize())
 }
 
 #[cfg(test)]
@@ -130,8 +130,7 @@ mod tests {
         let head = Head::start().append(br#"{"id":"a"}"#, &mut line);
         let zeros = "0".repeat(64);
         let bare = format!(r#"{{"seq":1,"id":"a","prev":"{zeros}"}}"#);
-        let digest: String =
-            Sha256::digest(bare.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&Sha256::digest(bare.as_bytes()));
         let expected = format!("{},\"hash\":\"{digest}\"}}\n", &bare[..bare.len() - 1]);
         assert_eq!(String::from_utf8(line).unwrap(), expected);
         assert_eq!(head, Head { seq: 1, hash: digest });

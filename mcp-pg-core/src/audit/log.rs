@@ -80,7 +80,8 @@ impl Log {
                 break (End { head, ..end }, lines);
             }
             // Other processes that wait for this file will notice that its name has changed.
-            fs::rename(&self.path, rotation::name(&self.path, end.head.seq))?;
+            let path = target(&self.path);
+            fs::rename(&path, rotation::name(&path, end.head.seq))?;
             self.known = end;
         };
         if let Err(error) = end.file.write_all(&lines).and_then(|()| end.file.sync_data()) {
@@ -114,6 +115,13 @@ impl Log {
     }
 }
 
+/// Where the file is, if its path is a symbolic link: its rotated parts are there, too.
+pub(super) fn target(path: &Path) -> PathBuf {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink());
+    let target = is_link.then(|| path.canonicalize().ok()).flatten();
+    target.unwrap_or_else(|| path.to_owned())
+}
+
 /// Opens or creates the file, and waits for its lock.
 fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -136,7 +144,7 @@ fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     };
     if cfg!(unix) && file.metadata()?.len() == 0 {
         // A crash could lose a new file unless its directory is synced, too.
-        File::open(rotation::directory(path))?.sync_all()?;
+        File::open(rotation::directory(&target(path)))?.sync_all()?;
     }
     Ok(file)
 }
@@ -189,7 +197,7 @@ fn find_end(path: &Path, file: File, known: Option<&End>) -> io::Result<End> {
 
 /// The head that a new file continues: that of the newest rotated part.
 fn before(path: &Path) -> io::Result<Head> {
-    let Some((seq, rotated)) = rotation::newest(path)? else { return Ok(Head::start()) };
+    let Some((seq, rotated)) = rotation::newest(&target(path))? else { return Ok(Head::start()) };
     let file = File::open(rotated)?;
     let last = last_line(&file, file.metadata()?.len())?;
     match read_head(&file, &last) {

@@ -132,7 +132,7 @@ impl Queue {
 
 impl Waiting {
     /// Waits for jobs, for a limited time if records were put off. Waits `pause` longer so that further records can
-    /// share the write, unless a caller waits or there are `most` records. Returns false once the queue is closed and
+    /// share the write, unless a caller waits or there are `most` of them. Returns false once the queue is closed and
     /// empty.
     pub(crate) async fn gather(&mut self, most: usize, pause: Duration) -> bool {
         let first = match self.jobs.is_empty() {
@@ -148,6 +148,8 @@ impl Waiting {
             }
             return false;
         };
+        // Besides those that were put off: while the writer fails, callers should hear of it soon.
+        let most = self.jobs.len().saturating_add(most);
         let mut hurried = first.done.is_some();
         self.jobs.push(first);
         let deadline = Instant::now() + pause;

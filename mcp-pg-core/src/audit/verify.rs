@@ -15,7 +15,7 @@ use serde::Deserialize;
 pub(crate) use table::Ledgers;
 
 use super::chain::{self, Head, LINE_MOST, Unreadable};
-use super::log::wait;
+use super::log::{target, wait};
 use super::rotation;
 
 /// How long a server may hold the file's lock.
@@ -131,10 +131,11 @@ pub fn verify(log: impl BufRead) -> Result<Verified, Fault> {
 ///
 /// A file cannot be opened or read.
 pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>> {
-    let file = rotation::file_of(path);
+    let path = target(path);
+    let file = rotation::file_of(&path);
     let mut parts = Vec::new();
     let mut least = u64::MAX;
-    let mut before = Some(path.to_owned());
+    let mut before = Some(path);
     while let Some(part) = before {
         let mut log = snapshot(&part)?;
         before = match first_seq(&mut log)? {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::source::Source;
 use super::sql::Verb;
-use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn};
+use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, oid};
 use crate::value::Decoder;
 
 /// A column of its rows.
@@ -20,14 +20,11 @@ pub(super) struct Column {
     pub(super) decoder: Decoder,
 }
 
-/// `void`, the type of functions that return nothing.
-const VOID: u32 = 2278;
-
 /// The columns that PostgreSQL describes. Each must have a name of its own.
 pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
     let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
     for DescribedColumn { name, data_type, origin, in_key } in &described.columns {
-        if data_type.oid == VOID {
+        if data_type.oid == oid::VOID {
             match described.columns.as_slice() {
                 [_] => continue,
                 _ => return Err(source.fault(format!("the column {name} is void"), None)),

@@ -252,8 +252,10 @@ impl Query {
         let mut values = Vec::with_capacity(self.parameters.len());
         for parameter in &self.parameters {
             let value = parameter.value(arguments, claims, list_most)?;
-            let at = if parameter.is_argument() { step(&parameter.name) } else { String::new() };
-            values.push(value.map(|text| Operand::text(text, at)));
+            values.push(value.map(|text| match parameter.is_argument() {
+                true => Operand::argument(text, step(&parameter.name)),
+                false => Operand::own(text),
+            }));
         }
         let sql = match &self.text {
             Text::Fixed { sql, .. } => Arc::clone(sql),

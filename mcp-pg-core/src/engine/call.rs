@@ -14,7 +14,7 @@ use crate::execute::is_stale;
 use crate::plan::Scope;
 use crate::policy::{Action, Principal, View};
 use crate::reply::Reply;
-use crate::request::{Request, check_depth};
+use crate::request::{Request, Singles, check_depth};
 
 /// The most attempts of a call while others change the schema.
 const STALE_MOST: u32 = 5;
@@ -89,6 +89,7 @@ impl Engine {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
         let mut record = Record::new(self, caller, origin, tool, noted);
+        let singles = Singles::of(&arguments);
         let result = match depth {
             Err(error) => Err(error),
             Ok(()) if !Request::TOOLS.contains(&tool) => {
@@ -100,7 +101,7 @@ impl Engine {
                 Err(error) => Err(error),
             },
         };
-        record.settle(result).await
+        record.settle(result.map_err(|error| singles.placed(error))).await
     }
 
     /// Whether a call of this tool may need the user's confirmation.

@@ -28,7 +28,7 @@ mod transaction;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -64,9 +64,6 @@ pub struct Engine {
     /// Held while a call checks whether an unknown name is new. One call at a time, so that a caller who guesses
     /// names does not take connections from others.
     looking: tokio::sync::Mutex<()>,
-    /// The number of reads of the catalogue that have begun, and the number of the current one.
-    readings: AtomicU64,
-    read: AtomicU64,
     /// Whether the last attempt to reload the schema failed.
     unread: AtomicBool,
     changes: broadcast::Sender<Change>,
@@ -110,8 +107,6 @@ impl Engine {
             sinks,
             reloading: tokio::sync::Mutex::new(()),
             looking: tokio::sync::Mutex::new(()),
-            readings: AtomicU64::new(0),
-            read: AtomicU64::new(0),
             unread: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES_MOST),
         })

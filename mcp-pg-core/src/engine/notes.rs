@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Hop, Include, Predicate, Query, SelectPlan, Shown, Sort, Start};
+use crate::plan::{Hop, Include, Measure, Query, RowFilter, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -16,23 +16,11 @@ pub(super) fn of_page(
 ) -> Vec<String> {
     let (table, filter) = plan.source();
     let further = !matches!(plan.start, Start::Offset(0));
-    let nothing = match &plan.grouping {
-        // Without groups there is one row, even if the table is empty.
-        Some(grouping) if grouping.groups.is_empty() => {
-            rows.iter().flatten().all(|value| value.is_null() || *value == 0)
-        }
-        _ => rows.is_empty() && !further && plan.limit > 0,
-    };
     let asked_for = archived(table, filter);
-    let elsewhere = || match asked_for {
-        Some(_) => None,
-        None => filter
-            .doubt()
-            .or_else(|| beside_the_archive(table, filter))
-            .or_else(|| beside_archived_rows(filter))
-            .or_else(|| filter.letters_of_any_case()),
+    let why = match asked_for {
+        Some(_) => Vec::new(),
+        None => why_nothing(plan, rows, further),
     };
-    let why = nothing.then(elsewhere).flatten();
     let parent = archived_parent(plan, rows, first);
     let nulls = nulls_first(plan, rows, first).filter(|_| !further);
     let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
@@ -49,8 +37,37 @@ pub(super) fn of_page(
     notes
 }
 
+/// The notes on why there is nothing, where the caller's condition may have matched no row.
+fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec<String> {
+    let (table, filter) = plan.source();
+    let nothing = match &plan.grouping {
+        // Without groups there is one row, even if the table is empty.
+        Some(grouping) if grouping.groups.is_empty() => {
+            rows.iter().flatten().all(|value| value.is_null() || *value == 0)
+        }
+        _ => rows.is_empty() && !further && plan.limit > 0,
+    };
+    if !nothing {
+        return Vec::new();
+    }
+    if let Some(doubt) = filter.doubt() {
+        return vec![doubt];
+    }
+    // Rows that matched may have no values to measure, or be in groups that `having` leaves out.
+    let matched_none = match &plan.grouping {
+        Some(grouping) if grouping.groups.is_empty() => {
+            grouping.measures.iter().any(Measure::counts_all)
+        }
+        Some(_) => !plan.filter.caller.restricts(),
+        None => true,
+    };
+    let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
+    let archived = matched_none.then(archived).flatten();
+    archived.into_iter().chain(filter.letters_of_any_case()).collect()
+}
+
 /// The note on a condition on the archive column while archived rows are left out.
-pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
+pub(super) fn archived(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
     let column = filter.beside_archive(table)?;
     let name = &column.name;
     Some(format!(
@@ -59,16 +76,16 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
 }
 
 /// The note on archived rows, if the caller's condition matches no other rows.
-fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
+fn beside_the_archive(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
-    (filter.is_asked() && filter.leaves_out(archive)).then(|| {
+    (!filter.caller.is_empty() && filter.leaves_out(archive)).then(|| {
         "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
             .to_owned()
     })
 }
 
 /// The note on archived related rows, where the caller's condition matched no row.
-fn beside_archived_rows(filter: &Predicate<'_>) -> Option<String> {
+fn beside_archived_rows(filter: &RowFilter<'_>) -> Option<String> {
     let hop = filter.wants_some()?;
     let name = hop.subject.relation_name(hop.relation);
     Some(format!(
@@ -84,8 +101,12 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     let mut includes = plan.includes.iter().enumerate();
     let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
     let name = include.name;
+    let reasons = match include.filter.is_always() {
+        true => "there is none",
+        false => "there is none, if it does not meet its where",
+    };
     Some(format!(
-        "{name} is null if there is none or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
+        "{name} is null if {reasons} or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
     ))
 }
 

@@ -79,11 +79,11 @@ fn text(names: &[String], rows: &[Vec<Value>]) -> String {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
         Value::String(text) if text.is_empty() => "\"\"".to_owned(),
-        Value::String(text) => in_a_line(text),
+        Value::String(text) => in_a_cell(text),
         // Its JSON has no line breaks, and its backslashes are already escaped.
         other => other.to_string().replace('|', "\\u007c"),
     };
-    let mut out = names.iter().map(|name| in_a_line(name)).collect::<Vec<_>>().join(" | ");
+    let mut out = names.iter().map(|name| in_a_cell(name)).collect::<Vec<_>>().join(" | ");
     for row in rows {
         out.push('\n');
         let cells: Vec<String> = row.iter().take(names.len()).map(cell).collect();
@@ -93,7 +93,7 @@ fn text(names: &[String], rows: &[Vec<Value>]) -> String {
 }
 
 /// The text with the characters escaped that would end a line or a column.
-fn in_a_line(text: &str) -> String {
+fn in_a_cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 /// The bytes that a value has as JSON.
-pub(super) fn size(value: &impl Serialize) -> usize {
+pub(super) fn size(value: &(impl Serialize + ?Sized)) -> usize {
     let mut count = Count(0);
     // Only a map whose keys are not texts could fail.
     let _ = serde_json::to_writer(&mut count, value);

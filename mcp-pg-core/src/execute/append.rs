@@ -10,9 +10,8 @@ use tokio_postgres::types::{ToSql, Type};
 use super::connection::unavailable;
 use super::database::{Database, snapshot};
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity, Mode};
+use super::transaction::{BECOME, Identity, Isolation, Mode};
 use crate::error::{Code, Error, Result};
-use crate::request::Isolation;
 
 /// Rows to be added by a statement whose only parameter is a text array.
 #[derive(Debug, Clone, Copy)]

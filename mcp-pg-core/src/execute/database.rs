@@ -160,7 +160,8 @@ impl Database {
         read
     }
 
-    /// The current signature of the schemas, for comparison with that of another time.
+    /// The current signature of the schemas, for comparison with that of another time. If it is not the `earlier` one,
+    /// code that is new may have run: each session is restored before its next use.
     ///
     /// # Errors
     ///
@@ -174,13 +175,20 @@ impl Database {
         let client: &mut Object = lease.client()?;
         let read = async {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
-            Ok((polled.signature, SessionCode::read(client).await?))
+            let code = match earlier == Some(&polled.signature) {
+                true => None,
+                false => Some(SessionCode::read(client).await?),
+            };
+            Ok((polled.signature, code))
         };
         let read = read.await;
         lease.done();
         let (signature, code) = read?;
-        self.coded.reads.store(code.reads, Ordering::Relaxed);
-        self.coded.writes.store(code.writes, Ordering::Relaxed);
+        if let Some(code) = code {
+            self.coded.reads.store(code.reads, Ordering::Relaxed);
+            self.coded.writes.store(code.writes, Ordering::Relaxed);
+            self.session.doubt();
+        }
         Ok(signature)
     }
 

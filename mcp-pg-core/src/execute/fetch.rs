@@ -83,7 +83,7 @@ fn text<'r>(
                     Code::InvalidValue,
                     format!("operation {name} gave {} rows", rows.len()),
                 )
-                .at(&operand.at);
+                .at(operand.place().unwrap_or_default());
                 return Err(match doubtful {
                     true => error.hint(format!("say which one, counting from 0: \"{name}.0.{column}\"")),
                     false if rows.is_empty() => {
@@ -92,7 +92,8 @@ fn text<'r>(
                     false => error,
                 });
             };
-            value::encode(data_type, type_name, value).map_err(|error| error.at(&operand.at))
+            value::encode(data_type, type_name, value)
+                .map_err(|error| error.at(operand.place().unwrap_or_default()))
         }
         Source::List(values) => {
             let values: Vec<Option<String>> =

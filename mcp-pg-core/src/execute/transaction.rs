@@ -13,7 +13,6 @@ use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::refusal::Failure;
 use super::refusal::code;
 use crate::error::{Code, Error, Result};
-use crate::request::Isolation;
 use crate::schema::ReadOnly;
 use crate::statement::Statement;
 use crate::value::Text;
@@ -343,6 +342,14 @@ fn not_begun(error: tokio_postgres::Error) -> Failure {
         }
         _ => Failure::Database(error),
     }
+}
+
+/// How far a transaction is kept from others' changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    Serializable,
+    RepeatableRead,
+    ReadCommitted,
 }
 
 fn opening(mode: Mode) -> &'static str {

@@ -2,16 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::condition::filter;
-use super::write::assign::Written;
-use super::{Assign, Predicate, Scope};
+use super::{Assign, Predicate, Scope, Written, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView, claim};
 use crate::request::Archived;
 use crate::schema::{Column, Operator};
-
-/// The place of values in row conditions, which are not in the arguments.
-pub(super) const RULE: &str = "rule:";
 
 impl<'v> Scope<'v> {
     /// The condition of the grant for `action`, which rows must meet to exist for the caller.
@@ -33,8 +28,9 @@ impl<'v> Scope<'v> {
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
         // The role's condition does not depend on the request.
-        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
-        filter(&scope, table, &granted, RULE).map_err(|error| {
+        let related = Archived::Exclude;
+        let scope = Scope { view: whole, earlier: &[], related, of_grant: true, ..*self };
+        filter(&scope, table, &granted, "").map_err(|error| {
             let misfit = match error.code() {
                 // Faults in the configuration are found by `check`.
                 Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
@@ -43,7 +39,7 @@ impl<'v> Scope<'v> {
                 }
                 _ => unfit(),
             };
-            misfit.caused_by(error)
+            misfit.caused_by(error.inside("rule:"))
         })
     }
 
@@ -109,6 +105,7 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         action: Action,
     ) -> Result<Vec<(&'v Column, Assign<'v>)>> {
+        let scope = Scope { of_grant: true, ..*self };
         table
             .presets(action)?
             .iter()
@@ -128,17 +125,15 @@ impl<'v> Scope<'v> {
                             "a claim of the caller does not fit what this write sets",
                         ),
                     };
-                    unfit.caused_by(error)
+                    unfit.caused_by(error.inside(&format!("preset:{}", column.name)))
                 };
-                // Not a place in the arguments.
-                let at = format!("preset:{}", column.name);
                 match table.sealed(&column.name) {
-                    Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
+                    Some(sealed) => scope.assign_sealed(sealed, column, &value, "").map_err(unfit),
                     None if self.settings.encryption.names(&table.table, column) => {
                         Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
                     }
                     None => {
-                        let set = self.assign(table, column, &value, Written::New, &at);
+                        let set = scope.assign(table, column, &value, Written::New, "");
                         Ok(vec![(column, set.map_err(unfit)?)])
                     }
                 }

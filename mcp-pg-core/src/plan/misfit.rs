@@ -5,8 +5,9 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::expression::operation;
+use super::grammar::BESIDE;
 use super::{Arithmetic, Scope, Written, filter};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, step};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
 use crate::schema::Operator;
 
@@ -70,6 +71,7 @@ fn of_condition(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Option<F
     let rows = grant.rows.as_ref()?;
     let known = without_claims(rows);
     let error = filter(scope, table, &known, "").err()?;
+    let error = no_value(&error).filter(|_| known != *rows).unwrap_or(error);
     // A claim may change a condition's values, but not its names.
     let names = [Code::UnknownColumn, Code::UnknownRelation, Code::AmbiguousRelation];
     let barred = match known == *rows || names.contains(&error.code()) {
@@ -77,6 +79,14 @@ fn of_condition(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Option<F
         false => Actions::NONE,
     };
     Some(("rows", error, barred))
+}
+
+/// The error if a claim is compared with a relation: a test for null stands in its place.
+fn no_value(error: &Error) -> Option<Error> {
+    let place = error.get_at().and_then(|at| at.strip_suffix(&step(Operator::IsNull.as_str())));
+    let (_, name) = place.filter(|_| error.code() == Code::UnknownOperator)?.rsplit_once('/')?;
+    let message = format!("{name} is a relation: a claim is compared with a column");
+    Some(Error::new(Code::UnknownColumn, message))
 }
 
 fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec<Found> {
@@ -97,9 +107,6 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     };
     grant.preset.iter().filter_map(fault).collect()
 }
-
-/// The members beside operators that are not operators.
-const BESIDE: [&str; 7] = ["column", "path", "part", "time_zone", "language", "unit", "where"];
 
 /// The condition without the parts that depend on claims.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
@@ -144,8 +151,9 @@ fn known(name: &str, value: &Value) -> Option<(String, Value)> {
     match value {
         Some(value) => Some((name.to_owned(), value)),
         None if name == "path" || name.starts_with('$') || is_operator(name) => None,
-        // Every column can be compared with null.
-        None => Some((name.to_owned(), Value::Null)),
+        None if BESIDE.contains(&name) => Some((name.to_owned(), Value::Null)),
+        // Every column can be tested for null, and no relation.
+        None => Some((name.to_owned(), json!({Operator::IsNull.as_str(): true}))),
     }
 }
 

@@ -7,8 +7,10 @@ mod advice;
 mod aggregate;
 mod condition;
 mod expression;
+pub(crate) mod grammar;
 mod granted;
 mod hop;
+mod label;
 mod marked;
 mod misfit;
 mod operand;
@@ -20,7 +22,8 @@ mod shape;
 mod write;
 
 pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
-pub use condition::{Comparison, Predicate, Quantifier, Words, filter};
+pub use condition::{Comparison, Predicate, Quantifier, RowFilter, Words, filter};
+pub(crate) use expression::operation::names as operations;
 pub use expression::{
     ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
     Total, Unit,

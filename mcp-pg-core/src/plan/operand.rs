@@ -15,7 +15,7 @@ pub struct Operand {
     /// The value.
     pub source: Source,
     /// Its place in the arguments, as a JSON Pointer; `None` for values of the role or the server.
-    pub at: String,
+    pub at: Option<String>,
 }
 
 /// The value of an [`Operand`].
@@ -37,36 +37,31 @@ pub enum Source {
 }
 
 impl Operand {
-    /// A known value.
-    pub fn text(text: Option<String>, at: impl Into<String>) -> Self {
-        Self { source: Source::Text(text), at: at.into() }
+    /// A value of the server's own.
+    pub fn own(text: Option<String>) -> Self {
+        Self { source: Source::Text(text), at: None }
     }
 
-    /// A value from an earlier operation's row.
-    pub fn reference(
-        reference: Reference,
-        data_type: &DataType,
-        type_name: &str,
-        at: impl Into<String>,
-    ) -> Self {
-        Self {
-            source: Source::Reference {
-                reference: Box::new(reference),
-                data_type: Arc::new(data_type.clone()),
-                type_name: type_name.to_owned(),
-            },
-            at: at.into(),
-        }
+    /// A value of the arguments.
+    pub fn argument(text: Option<String>, at: impl Into<String>) -> Self {
+        Self { source: Source::Text(text), at: Some(at.into()) }
     }
 
     /// Several values as one `text[]`, for a statement that casts each to its type.
-    pub fn list(values: Vec<Operand>, at: impl Into<String>) -> Self {
-        Self { source: Source::List(values), at: at.into() }
+    pub fn list(values: Vec<Operand>, at: Option<&str>) -> Self {
+        Self { source: Source::List(values), at: at.map(str::to_owned) }
+    }
+
+    /// Puts `prefix` before its place in the arguments.
+    pub(crate) fn move_inside(&mut self, prefix: &str) {
+        if let Some(at) = &mut self.at {
+            at.insert_str(0, prefix);
+        }
     }
 
     /// The place of the value in the arguments, if it is the caller's.
     pub fn place(&self) -> Option<&str> {
-        Some(self.at.as_str()).filter(|at| at.starts_with('/'))
+        self.at.as_deref()
     }
 
     /// Whether the value is known to be null.
@@ -76,6 +71,15 @@ impl Operand {
 }
 
 impl Scope<'_> {
+    /// A known value at this place of what is planned: the arguments, or a grant of the role.
+    pub(super) fn text(&self, text: impl Into<Option<String>>, at: impl Into<String>) -> Operand {
+        self.sourced(Source::Text(text.into()), at)
+    }
+
+    fn sourced(&self, source: Source, at: impl Into<String>) -> Operand {
+        Operand { source, at: (!self.of_grant).then(|| at.into()) }
+    }
+
     /// A value for a column, checked and encoded; or a reference, for `{"$ref": …}`.
     ///
     /// # Errors
@@ -102,14 +106,19 @@ impl Scope<'_> {
                 Some((key, reference)) if key == "$ref" => {
                     let at = format!("{at}/$ref");
                     let reference = self.reference(reference, &at)?;
-                    return Ok(Operand::reference(reference, data_type, type_name, at));
+                    let source = Source::Reference {
+                        reference: Box::new(reference),
+                        data_type: Arc::new(data_type.clone()),
+                        type_name: type_name.to_owned(),
+                    };
+                    return Ok(self.sourced(source, at));
                 }
                 // JSON null is a value of its own.
                 Some((key, Value::Null)) if key == "$literal" && data_type.is_json() => {
-                    return Ok(Operand::text(Some("null".into()), format!("{at}/$literal")));
+                    return Ok(self.text("null".to_owned(), format!("{at}/$literal")));
                 }
                 Some((key, literal)) if key == "$literal" => {
-                    return self.text(data_type, type_name, literal, &format!("{at}/$literal"));
+                    return self.encoded(data_type, type_name, literal, &format!("{at}/$literal"));
                 }
                 _ => {}
             },
@@ -118,7 +127,7 @@ impl Scope<'_> {
         if data_type.is_json() || data_type.family() == Family::Array {
             self.computes_nothing_inside(value, at)?;
         }
-        self.text(data_type, type_name, value, at)
+        self.encoded(data_type, type_name, value, at)
     }
 
     /// Refuses JSON or a list that contains a reference or a computation: within a value it would be written
@@ -156,7 +165,7 @@ impl Scope<'_> {
         }
     }
 
-    fn text(
+    fn encoded(
         &self,
         data_type: &DataType,
         type_name: &str,
@@ -164,6 +173,6 @@ impl Scope<'_> {
         at: &str,
     ) -> Result<Operand> {
         let text = value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
-        Ok(Operand::text(text, at))
+        Ok(self.text(text, at))
     }
 }

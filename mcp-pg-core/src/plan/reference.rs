@@ -156,8 +156,8 @@ impl Scope<'_> {
             Value::Array(items) => {
                 items.iter().for_each(|item| self.take_from(table, item, under, taken));
             }
-            // JSON in a string.
-            Value::String(text) if text.contains("$ref") => {
+            // JSON in a string, in which letters may be escaped.
+            Value::String(text) if text.contains("$ref") || text.contains("\\u") => {
                 if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
                 {
                     self.take_from(table, &inner, under, taken);

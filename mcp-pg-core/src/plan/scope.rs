@@ -20,12 +20,14 @@ pub struct Scope<'v> {
     pub earlier: &'v [Earlier<'v>],
     /// Whether related rows are archived ones, others, or both.
     pub related: Archived,
+    /// Whether a grant of the role is planned, and not arguments: its values have no place in them.
+    pub of_grant: bool,
 }
 
 impl<'v> Scope<'v> {
     /// The scope of a single request.
     pub fn new(view: &'v View, settings: &'v Settings, caller: &'v Principal) -> Self {
-        Self { view, settings, caller, earlier: &[], related: Archived::Exclude }
+        Self { view, settings, caller, earlier: &[], related: Archived::Exclude, of_grant: false }
     }
 
     /// The table that a request names.

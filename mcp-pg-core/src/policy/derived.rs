@@ -1,6 +1,6 @@
 //! Derived tables: the groups and measures of an aggregate, from which a query selects as from any table.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::rights::Exposure;
 use super::{Marks, TableView};
@@ -52,27 +52,6 @@ impl TableView {
         view.derived = true;
         view
     }
-}
-
-/// The number of related rows, as a column for a condition on it.
-pub fn counted() -> &'static Column {
-    static COUNTED: LazyLock<Column> =
-        LazyLock::new(|| column(0, "count".to_owned(), Arc::clone(DataType::bigint())));
-    &COUNTED
-}
-
-/// A computed number, as a column for a condition on it.
-pub fn computed() -> &'static Column {
-    static COMPUTED: LazyLock<Column> =
-        LazyLock::new(|| column(0, "compute".to_owned(), Arc::clone(DataType::numeric())));
-    &COMPUTED
-}
-
-/// A field of a point in time, as a column for a condition on it.
-pub fn part() -> &'static Column {
-    static PART: LazyLock<Column> =
-        LazyLock::new(|| column(0, "part".to_owned(), Arc::clone(DataType::numeric())));
-    &PART
 }
 
 /// A read-only column, whose name in SQL text is its position.

@@ -24,8 +24,7 @@ impl Role {
 impl Grant {
     /// Whether one of its patterns matches the table.
     pub fn matches(&self, name: &TableName) -> bool {
-        let full = name.to_string();
-        self.tables.iter().any(|pattern| fits(pattern, &full))
+        self.tables.iter().any(|pattern| pattern == "*" || is_of(pattern, name))
     }
 
     /// Whether it names the table itself, without `*`.
@@ -60,6 +59,13 @@ impl Grant {
     }
 }
 
+/// Whether a pattern of `schema.table` matches the table. Either name may contain dots.
+fn is_of(pattern: &str, table: &TableName) -> bool {
+    pattern.match_indices('.').any(|(dot, _)| {
+        fits(&pattern[..dot], &table.schema) && fits(&pattern[dot + 1..], &table.name)
+    })
+}
+
 /// Whether `name` matches `pattern`, in which `*` matches any characters.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -82,6 +88,8 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::fits;
+    use crate::name::TableName;
+    use crate::policy::{Grant, Role, Settings};
 
     #[test]
     fn patterns_stand_for_whole_names() {
@@ -97,6 +105,37 @@ mod tests {
             ("", "public.users", false),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_tables_of_its_schema_only() {
+        for (pattern, expected) in [
+            ("*", vec!["public.items", "sales.items", "sales.old.items", "a.b.c", "a.b.c"]),
+            ("*items", vec!["public.items"]),
+            ("i*s", vec!["public.items"]),
+            ("**", vec!["public.items"]),
+            ("sales.*", vec!["sales.items"]),
+            ("s*.i*", vec!["sales.items", "sales.old.items"]),
+            ("*.items", vec!["public.items", "sales.items", "sales.old.items"]),
+            ("sales.old.*", vec!["sales.old.items"]),
+            ("a.b.c", vec!["a.b.c", "a.b.c"]),
+        ] {
+            let grants = vec![Grant { tables: vec![pattern.into()], ..Grant::default() }];
+            let role = Role { grants, ..Role::default() };
+            let mut settings = Settings { roles: vec![role], ..Settings::default() };
+            settings.qualify_grants();
+            let tables = [
+                ("public", "items"),
+                ("sales", "items"),
+                ("sales.old", "items"),
+                ("a", "b.c"),
+                ("a.b", "c"),
+            ];
+            let matched = tables.map(|(schema, table)| TableName::new(schema, table));
+            let matched = matched.iter().filter(|table| settings.roles[0].grants[0].matches(table));
+            let matched: Vec<String> = matched.map(TableName::to_string).collect();
+            assert_eq!(matched, expected, "{pattern}");
         }
     }
 }

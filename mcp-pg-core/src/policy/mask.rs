@@ -1,6 +1,6 @@
 //! Masks: what is shown of a masked value.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use sha2::Sha256;
 
 use super::Mask;
 use crate::cipher::DerivedKey;
+use crate::name::hex;
 
 /// The key of [`Mask::Hash`]. Without it, nobody can find a hashed value by trying values.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,16 +32,12 @@ impl MaskKey {
     }
 
     fn hash(&self, text: &str) -> String {
-        let mut hex = String::new();
         // A key of any length will do for an HMAC.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.bytes()) {
-            mac.update(text.as_bytes());
-            for byte in mac.finalize().into_bytes() {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-            }
-        }
-        hex
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.bytes()) else {
+            return String::new();
+        };
+        mac.update(text.as_bytes());
+        hex(&mac.finalize().into_bytes())
     }
 }
 

@@ -23,7 +23,6 @@ mod version;
 mod view;
 
 pub(crate) use crate::name::shown;
-pub use derived::{computed, counted, part};
 pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use super::rights::{Exposure, Rights, Rules, Visible};
 use super::sealed::Sealed;
 use super::{Action, Actions, MaskKey, Role, Settings, Unfit};
-use crate::name::TableName;
 use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
 
 /// What belongs to a reduced table besides the table itself.
 pub(super) struct Extra {
-    pub(super) name: TableName,
     pub(super) actions: Actions,
     pub(super) granted: Actions,
     pub(super) archive: Option<Column>,
@@ -59,7 +57,6 @@ pub(super) fn reduce(
         ..speaking_of(table, &visible, &kept)
     };
     let extra = Extra {
-        name: table.name.clone(),
         actions: rights.actions,
         granted: rights.granted(),
         archive: rights.archive.cloned(),

@@ -173,8 +173,8 @@ pub enum Setting {
 /// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grant {
-    /// `schema.table`, where `*` matches any characters, and on its own every table. A table name without a schema belongs to
-    /// the first of [`Settings::schemas`](super::Settings).
+    /// `schema.table`, where `*` matches any characters of either name, and on its own every table. A name or pattern without a
+    /// schema belongs to the first of [`Settings::schemas`](super::Settings).
     pub tables: Vec<String>,
     /// The allowed actions.
     pub actions: Actions,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cipher::{ColumnCipher, KeyRing};
 use crate::error::Result;
 use crate::name::TableName;
-use crate::schema::{Column, Table};
+use crate::schema::{Column, Table, oid};
 use crate::value;
 
 /// The columns that the server encrypts, and with which keys.
@@ -46,10 +46,10 @@ enum Form {
 impl Form {
     fn of(column: &Column) -> Option<Self> {
         match column.data_type.base().oid {
-            25 => Some(Self::Text),
-            17 => Some(Self::Bytes),
+            oid::TEXT => Some(Self::Text),
+            oid::BYTEA => Some(Self::Bytes),
             // Sealed values are longer than plain ones.
-            1043 if column.type_name == "character varying" => Some(Self::Text),
+            oid::VARCHAR if column.type_name == "character varying" => Some(Self::Text),
             _ => None,
         }
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::{ColumnMarks, Encryption, MaskKey, Role};
 use crate::name::TableName;
 use crate::schema::{Column, DeclaredRelation, Table};
@@ -80,13 +82,13 @@ impl Settings {
         schemas
     }
 
-    /// Adds the first schema to table names in grants that have none. [`Engine::connect`](crate::Engine::connect) does this
+    /// Adds the first schema to table names and patterns in grants that have none, except `*`. [`Engine::connect`](crate::Engine::connect) does this
     /// itself.
     pub fn qualify_grants(&mut self) {
         let Some(schema) = self.schemas.first() else { return };
         let grants = self.roles.iter_mut().flat_map(|role| &mut role.grants);
         for table in grants.flat_map(|grant| &mut grant.tables) {
-            if !table.contains('.') && !table.starts_with('*') {
+            if !table.contains('.') && table != "*" {
                 *table = format!("{schema}.{table}");
             }
         }
@@ -287,7 +289,8 @@ impl Default for AuditDetail {
 }
 
 /// What happens to a read whose record cannot be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// It is answered only once its record is written.
     Refuse,
@@ -296,7 +299,8 @@ pub enum OnFailure {
 }
 
 /// Which values the audit log keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuditValues {
     /// All but those of masked, sensitive and encrypted columns.
     Redacted,

@@ -140,9 +140,15 @@ impl TableView {
             && matches!(action, Action::Archive | Action::Restore)
             && !self.archive.as_ref().is_some_and(settable)
         {
+            let computed =
+                self.archive.as_ref().filter(|archive| self.column(&archive.name).is_some());
+            let why = match computed {
+                Some(archive) => format!("PostgreSQL computes {} of {}", archive.name, self.name()),
+                None => format!("{} has no archive column", self.name()),
+            };
             return Err(Error::new(
                 Code::NotArchivable,
-                format!("{} has no archive column, so its rows cannot be archived", self.name()),
+                format!("{why}, so its rows cannot be archived"),
             )
             .at("/table")
             .allowed(self.actions.iter().map(Action::as_str)));
@@ -180,12 +186,26 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// `unknown_column`, with the nearest visible name.
+    /// `unknown_column`, with the nearest visible name; `forbidden` if it can only be written.
     pub fn readable(&self, name: &str) -> Result<usize> {
         match self.column(name) {
             Some((position, _)) => Ok(position),
-            None => Err(self.unknown_column(name, |column| column.can_select)),
+            None => Err(self.unreadable(name)),
         }
+    }
+
+    /// The error for a name that is not that of a readable column.
+    pub(crate) fn unreadable(&self, name: &str) -> Error {
+        if !self.is_write_only(name) {
+            return self.unknown_column(name, |column| column.can_select);
+        }
+        let message = format!("{} of {} can be written, but not read", shown(name), self.name());
+        Error::new(Code::Forbidden, message).allowed(self.names_of(|_| true))
+    }
+
+    /// Whether there is a column of this name that can be written, but not read.
+    pub(crate) fn is_write_only(&self, name: &str) -> bool {
+        self.table.column(name).is_some_and(|(_, column)| !column.can_select)
     }
 
     /// The position of a column that conditions and sort keys may use: readable, and neither masked nor

@@ -13,7 +13,7 @@ use super::table_view::TableView;
 use super::{Actions, Limits, Marks, Role, Settings, Texts, Unfit};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest, shown};
-use crate::schema::{Language, ReadOnly, Relation, Schema};
+use crate::schema::{Language, ReadOnly, Relation, Schema, Table};
 
 /// The tables, columns and relations that exist for a role.
 #[derive(Debug, Clone)]
@@ -63,36 +63,24 @@ impl View {
         settings: &Settings,
         unfit: &Unfit,
     ) -> Self {
-        let mut tables = Vec::new();
-        let mut extras = Vec::new();
-        for table in &schema.tables {
+        let reduce = |table| {
             let table = match schema.read_only {
-                Some(_) => Cow::Owned(table.without_writes()),
+                Some(_) => Cow::Owned(Table::without_writes(table)),
                 None => Cow::Borrowed(table),
             };
-            if let Some((table, extra)) = reduce(&table, role, settings, unfit) {
-                tables.push(table);
-                extras.push(extra);
-            }
-        }
+            reduce(&table, role, settings, unfit)
+        };
+        let (tables, extras): (Vec<Table>, Vec<Extra>) =
+            schema.tables.iter().filter_map(reduce).unzip();
         // A schema of the reduced tables has only the relations that can be told from them.
-        let reduced = Schema::new(schema.names.clone(), HashMap::new(), tables);
+        let reduced = Schema::in_order(schema.names.clone(), HashMap::new(), tables);
         let mut view = Self::empty(schema, role.clone(), settings);
-        let mut extras: HashMap<TableName, Extra> =
-            extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
-        let closed: Vec<Vec<bool>> = reduced
-            .tables
-            .iter()
-            .map(|table| {
-                let exposures = extras.get(&table.name).map(|extra| &extra.exposures);
-                exposures.into_iter().flatten().map(|exposure| exposure.closed).collect()
-            })
-            .collect();
+        let closed = |extra: &Extra| extra.exposures.iter().map(|shown| shown.closed).collect();
+        let closed: Vec<Vec<bool>> = extras.iter().map(closed).collect();
         let mut digest = DefaultHasher::new();
         reduced.fingerprint.hash(&mut digest);
-        for (table, mut relations) in reduced.tables.into_iter().zip(reduced.relations) {
-            let Some(extra) = extras.remove(&table.name) else { continue };
-            let position = view.tables.len();
+        let tables = reduced.tables.into_iter().zip(reduced.relations).zip(extras);
+        for (position, ((table, mut relations), extra)) in tables.enumerate() {
             relations.retain(|relation| !by_closed(relation, position, &closed));
             // What a description tells of a table besides the table itself.
             format!("{:?}", (extra.actions, &extra.exposures)).hash(&mut digest);

@@ -74,25 +74,26 @@ impl Reply {
             // Values are JSON already; only the members around them are converted.
             Reply::Rows(mut set) => {
                 let rows = set.rows.take();
-                let mut value = value_of(&set)?;
-                if let (Some(rows), Value::Object(members)) = (rows, &mut value) {
-                    // After the table's name and the columns' names.
-                    let place = members.len().min(1 + usize::from(set.columns.is_some()));
-                    members.shift_insert(place, "rows".into(), Value::Array(rows.into_values()));
-                }
-                Ok(value)
+                // After the table's name and the columns' names.
+                with_rows(&set, rows, 1 + usize::from(set.columns.is_some()))
             }
             Reply::Query(mut result) => {
-                let rows = result.rows.take().map(Rows::into_values).unwrap_or_default();
-                let mut value = value_of(&result)?;
-                if let Value::Object(members) = &mut value {
-                    members.shift_insert(1, "rows".into(), Value::Array(rows));
-                }
-                Ok(value)
+                let rows = result.rows.take().unwrap_or_else(|| Vec::new().into());
+                with_rows(&result, Some(rows), 1)
             }
             other => value_of(&other),
         }
     }
+}
+
+/// The reply as JSON with these rows at a place among its members.
+fn with_rows(reply: &impl Serialize, rows: Option<Rows>, place: usize) -> Result<Value> {
+    let mut value = value_of(reply)?;
+    if let (Some(rows), Value::Object(members)) = (rows, &mut value) {
+        let place = place.min(members.len());
+        members.shift_insert(place, "rows".into(), Value::Array(rows.into_values()));
+    }
+    Ok(value)
 }
 
 fn value_of(reply: &impl Serialize) -> Result<Value> {

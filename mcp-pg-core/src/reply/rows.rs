@@ -28,7 +28,8 @@ enum Form {
     Named {
         names: Arc<[String]>,
         rows: Vec<Vec<Value>>,
-        /// Members that only some rows have, with the value true: the row's index and the member's name.
+        /// Members that only some rows have, with the value true: the row's index and the member's name, in the order
+        /// of the rows.
         marks: Vec<(usize, String)>,
     },
     /// Rows that are JSON already.
@@ -46,7 +47,8 @@ enum Fields<'r> {
 }
 
 impl Rows {
-    /// Rows whose first values have these names. `marks` are members of single rows with the value true.
+    /// Rows whose first values have these names. `marks` are members of single rows with the value true, in the order of
+    /// the rows.
     pub(crate) fn named(
         names: Arc<[String]>,
         rows: Vec<Vec<Value>>,
@@ -123,9 +125,12 @@ impl Serialize for Rows {
             Form::Named { names, rows, marks } => (names, rows, marks),
         };
         let mut array = serializer.serialize_seq(Some(rows.len()))?;
+        let mut marks = marks.as_slice();
         for (index, values) in rows.iter().enumerate() {
-            let marks = marks.iter().filter(|(row, _)| *row == index).map(|(_, mark)| mark);
-            array.serialize_element(&Object { names, values, marks: marks.collect() })?;
+            let own = marks.iter().take_while(|(row, _)| *row == index).count();
+            let (own, others) = marks.split_at(own);
+            array.serialize_element(&Object { names, values, marks: own })?;
+            marks = others;
         }
         array.end()
     }
@@ -134,7 +139,7 @@ impl Serialize for Rows {
 struct Object<'r> {
     names: &'r [String],
     values: &'r [Value],
-    marks: Vec<&'r String>,
+    marks: &'r [(usize, String)],
 }
 
 impl Serialize for Object<'_> {
@@ -143,7 +148,7 @@ impl Serialize for Object<'_> {
         for (name, value) in self.names.iter().zip(self.values) {
             object.serialize_entry(name, value)?;
         }
-        for mark in &self.marks {
+        for (_, mark) in self.marks {
             object.serialize_entry(mark, &true)?;
         }
         object.end()
@@ -173,11 +178,15 @@ mod tests {
     #[test]
     fn both_ways_to_json_agree() {
         let names: Arc<[String]> = ["id".to_owned(), "items".to_owned()].into();
-        let values =
-            vec![vec![json!(1), json!([2]), json!("a sort key")], vec![json!(3), json!([])]];
-        let rows = Rows::named(names, values, vec![(0, "items_truncated".into())]);
-        let expected =
-            json!([{"id": 1, "items": [2], "items_truncated": true}, {"id": 3, "items": []}]);
+        let values = vec![
+            vec![json!(1), json!([2]), json!("a sort key")],
+            vec![json!(3), json!([])],
+            vec![json!(4), json!([5])],
+        ];
+        let mark = |row| (row, "items_truncated".to_owned());
+        let rows = Rows::named(names, values, vec![mark(0), mark(2)]);
+        let expected = json!([{"id": 1, "items": [2], "items_truncated": true}, {"id": 3, "items": []},
+            {"id": 4, "items": [5], "items_truncated": true}]);
         assert_eq!(serde_json::to_value(&rows).unwrap(), expected);
         assert_eq!(rows.row(1).and_then(|row| row.get("id")), Some(&json!(3)));
         assert_eq!(Value::from(rows.into_values()), expected);

@@ -11,6 +11,7 @@ use super::argument::{check_members, elsewhere, meant, unknown};
 use super::shape::Arguments;
 use super::{listed_condition, sql_condition};
 use crate::error::{Code, Error, Result, step};
+use crate::name::shown;
 
 /// The most levels of nesting in arguments, which is the limit of JSON parsers.
 const DEPTH_MOST: usize = 128;
@@ -41,6 +42,32 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Arguments that are a single value where a list is expected. The value is taken for a list of one, whose place is not in the
+/// arguments as they were given.
+pub(crate) struct Singles(Vec<&'static str>);
+
+impl Singles {
+    /// Those among the arguments of any tool.
+    pub(crate) fn of(arguments: &Map<String, Value>) -> Self {
+        let lists = ["columns", "group_by", "operations", "order_by", "returning"];
+        let single = |name: &&str| arguments.get(*name).is_some_and(|value| !value.is_array());
+        Self(lists.into_iter().filter(single).collect())
+    }
+
+    /// The error with its place in the arguments as they were given.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        let given = |name: &&str| {
+            let rest =
+                error.get_at()?.strip_prefix('/')?.strip_prefix(*name)?.strip_prefix("/0")?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("/{name}{rest}"))
+        };
+        match self.0.iter().find_map(given) {
+            Some(at) => error.at(at),
+            None => error,
+        }
+    }
 }
 
 /// Parses JSON arguments.
@@ -200,11 +227,12 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let subject = found.split_once('`').and_then(|(_, rest)| rest.rsplit_once('`'));
     let subject = subject.map_or("", |(subject, _)| subject);
     let error = if message.starts_with("unknown field") {
-        Error::new(Code::UnknownArgument, format!("there is no argument {subject:?}"))
+        Error::new(Code::UnknownArgument, format!("there is no argument {}", shown(subject)))
     } else if message.starts_with("missing field") {
         missing(subject)
     } else if message.starts_with("unknown variant") {
-        Error::new(Code::InvalidValue, format!("{subject:?} is not one of the allowed values"))
+        let message = format!("{} is not one of the allowed values", shown(subject));
+        Error::new(Code::InvalidValue, message)
     } else {
         let message = match found.split_once(": ") {
             Some((_, got)) if !expected.is_empty() => {
@@ -279,6 +307,13 @@ mod tests {
             assert_eq!(error.message(), format!("{odd:?} is not one of the allowed values"));
             assert_eq!(error.get_allowed(), ["update", "nothing"]);
         }
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_whole() {
+        let given = json!({"table": "t", "format": "x".repeat(1_000)});
+        let error = parse::<Select>(given.as_object().cloned().unwrap()).unwrap_err();
+        assert!(error.message().len() < 150, "{error}");
     }
 
     #[test]

@@ -146,7 +146,7 @@ pub enum Archived {
     Exclude,
     /// Treated as any other.
     Include,
-    /// Nothing else.
+    /// The only ones.
     Only,
 }
 

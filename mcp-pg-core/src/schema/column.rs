@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ColumnHints, DataType, Kind, Part};
+use super::{ColumnHints, DataType, Kind, Part, oid};
 use crate::name::TableName;
 
 /// A column of a [`Table`](super::Table), with the rights that the login has on it.
@@ -90,7 +90,8 @@ impl Column {
                 .any(|known| name.starts_with(known))
         };
         let defaulted = self.origin.as_ref().is_some_and(|origin| origin.defaulted);
-        self.default.as_ref().is_some_and(random) || defaulted && self.data_type.base().oid == 2950
+        self.default.as_ref().is_some_and(random)
+            || defaulted && self.data_type.base().oid == oid::UUID
     }
 
     /// Whether a new row that gives no value gets null, or a value that is the same throughout a transaction.

@@ -15,6 +15,7 @@ mod key;
 mod language;
 mod load;
 mod naming;
+pub(crate) mod oid;
 mod operator;
 mod part;
 mod read_only;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
+pub(crate) use data_type::Size;
 pub use data_type::{Collation, DataType, Field, Kind};
 pub use declared::DeclaredRelation;
 pub use described::{Described, DescribedColumn};
@@ -80,6 +82,15 @@ impl Schema {
         tables.sort_by_cached_key(|table| {
             (place(&table.name.schema).unwrap_or(names.len()), table.name.clone())
         });
+        Self::in_order(names, comments, tables)
+    }
+
+    /// The same of tables that are sorted, or some of them.
+    pub(crate) fn in_order(
+        names: Vec<String>,
+        comments: HashMap<String, String>,
+        tables: Vec<Table>,
+    ) -> Self {
         let by_name = tables
             .iter()
             .enumerate()

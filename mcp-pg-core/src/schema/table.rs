@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Check, Column, Directive, ForeignKey, Index, Key};
+use super::{Check, Column, Directive, ForeignKey, Index, Key, oid};
 use crate::name::TableName;
 
 /// A table, view, materialised view, foreign table or partitioned table.
@@ -136,9 +136,8 @@ impl Table {
     /// generated from those.
     pub fn makes(&self, position: usize) -> bool {
         let column = &self.columns[position];
-        const UUID: u32 = 2950;
         let base = column.data_type.base();
-        let is_given = column.default.is_some() || base.is_number() || base.oid == UUID;
+        let is_given = column.default.is_some() || base.is_number() || base.oid == oid::UUID;
         let is_key = is_given && self.keys().next().is_some_and(|key| key.columns == [position]);
         let refers = self.foreign_keys.iter().any(|key| key.columns.contains(&position));
         let by_number = |number: &i16| self.columns.iter().position(|of| of.number == *number);

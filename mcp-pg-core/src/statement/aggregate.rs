@@ -44,7 +44,7 @@ impl Conditions {
             let expression = self.measure(measure, &alias);
             query.expr_as(expression, name(grouping.groups.len() + index));
         }
-        if let Some(filter) = self.joined_condition(&grouping.filter, &alias) {
+        if let Some(filter) = self.joined_conditions(grouping.filter.parts(), &alias) {
             query.and_where(filter);
         }
         self.join(&mut query, &alias);

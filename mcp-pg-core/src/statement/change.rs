@@ -16,7 +16,6 @@ use crate::value::Decoder;
 /// Its rows contain the columns at the positions `looked_at`; the version, if the plan asks for it; for a table
 /// without a key, the values that identify the row, if the user is `asked` to confirm; and the position in the
 /// request's list of rows, if it has one. It reads one row more than the plan allows.
-/// the plan allows.
 pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
@@ -75,7 +74,7 @@ fn concerned(
     if let Some(each) = plan.effect.each() {
         let positions = each.rows().map(|row| row.index);
         let values: Vec<&[Operand]> = each.rows().map(|row| row.key.as_slice()).collect();
-        let named = Named::new(positions, &each.key, values, "/updates", conditions);
+        let named = Named::new(positions, &each.key, values, Some("/updates"), conditions);
         query.from(named.table()).and_where(named::is_named(&each.key, alias));
     }
     for condition in met(plan, alias, conditions) {
@@ -86,7 +85,7 @@ fn concerned(
 
 /// The conditions on the rows of a change.
 fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
-    let filter = conditions.expression(&plan.filter, alias);
+    let filter = conditions.filter(&plan.filter, alias);
     filter.into_iter().chain(conditions.guarded()).collect()
 }
 
@@ -180,7 +179,7 @@ pub fn update_each<'v>(
     rows: &[NamedRow<'v>],
     returned: &[usize],
 ) -> Statement<'v> {
-    const AT: &str = "/updates";
+    const AT: Option<&str> = Some("/updates");
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::apart();
     let values: Vec<&[Operand]> = rows.iter().map(|row| row.key.as_slice()).collect();

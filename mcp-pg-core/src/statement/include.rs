@@ -4,13 +4,13 @@ use sea_query::{
     BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, Value,
 };
 
-use super::join::{end, the_one};
+use super::join::{end, paired, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{as_read, column, expression, operand, reader};
 use crate::plan::{Expression, Hop, Include, Operand, Predicate, Reached, Shown, Sort, SortKey};
 use crate::policy::TableView;
-use crate::schema::Column;
+use crate::schema::{Column, DataType, Size};
 use crate::value::Decoder;
 
 impl Conditions {
@@ -47,7 +47,12 @@ impl Conditions {
         let (mut rows, other) = self.met(&include.hop, &include.filter, alias);
         let mut members = self.shown(include.hop.table, &include.columns, &other);
         members.extend(self.includes(&include.includes, &other));
-        rows.expr(Func::cust("ROW").args(members));
+        let row = Func::cust("ROW").args(members);
+        match self.too_wide(include, &other) {
+            // `Reader` refuses a row without members.
+            Some(too_wide) => rows.expr(Expr::case(too_wide, Func::cust("ROW")).finally(row)),
+            None => rows.expr(row),
+        };
         if include.hop.is_to_one() {
             the_one(&mut rows, &include.hop, &other);
             self.join(&mut rows, &other);
@@ -57,6 +62,32 @@ impl Conditions {
         self.join(&mut rows, &other);
         rows.limit(include.limit.saturating_add(1));
         Func::cust("ARRAY").arg(subquery(rows)).into()
+    }
+
+    /// Whether a value of the row under `alias` is too long, if any may be. The lengths of masked values count nothing,
+    /// because they would reveal something.
+    fn too_wide(&mut self, include: &Include<'_>, alias: &DynIden) -> Option<Expr> {
+        let table = include.hop.table;
+        let widest = i32::try_from(include.widest).unwrap_or(i32::MAX);
+        let each = include.columns.iter().filter_map(|shown| {
+            let (length, value) = match shown {
+                Shown::Column(position) if table.mask(*position).is_none() => {
+                    let column = &table.table.columns[*position];
+                    (length(&column.data_type)?, self::column(alias, column))
+                }
+                Shown::Computed(computed) => {
+                    let length = length(&computed.of.data_type())?;
+                    (length, self.computed(&computed.of, alias))
+                }
+                Shown::Related { of, .. } if of.owner(table).mask(of.position).is_none() => {
+                    (length(&of.data_type())?, self.value(of, alias))
+                }
+                Shown::Column(_) | Shown::Related { .. } => return None,
+            };
+            let length = Expr::from(Func::cust(length).arg(value));
+            Some(length.gt(Expr::Constant(Value::Int(Some(widest)))))
+        });
+        each.reduce(|any, one| any.or(one))
     }
 
     /// The number of rows at the end of a hop that meet a condition.
@@ -91,7 +122,7 @@ impl Conditions {
         let mut rows = Query::select();
         rows.from(end(hop, &other));
         let (Some(path), Some((middle, visible))) = (&hop.relation.junction, &hop.junction) else {
-            pair(&mut rows, hop, hop.table, &other, alias);
+            rows.and_where(paired(hop, alias, hop.table, &other));
             return self.existing(rows, hop, other);
         };
         let between = self.alias();
@@ -106,12 +137,12 @@ impl Conditions {
             leads.expr(Expr::Constant(Value::Int(Some(1))));
             leads.from(super::aliased(middle, &between)).and_where(same);
             leads.and_where_option(visible);
-            pair(&mut leads, hop, middle, &between, alias);
+            leads.and_where(paired(hop, alias, middle, &between));
             rows.and_where(Expr::exists(leads));
         } else {
             rows.inner_join(super::aliased(middle, &between), same);
             rows.and_where_option(visible);
-            pair(&mut rows, hop, middle, &between, alias);
+            rows.and_where(paired(hop, alias, middle, &between));
         }
         self.existing(rows, hop, other)
     }
@@ -229,17 +260,13 @@ impl Conditions {
     }
 }
 
-/// Pairs the rows under `near`, of the other table or of the junction, with the row from which a hop leads.
-fn pair(
-    rows: &mut SelectStatement,
-    hop: &Hop<'_>,
-    table: &TableView,
-    near: &DynIden,
-    alias: &DynIden,
-) {
-    for (ours, theirs) in &hop.relation.columns {
-        rows.and_where(of(table, near, *theirs).eq(of(hop.subject, alias, *ours)));
-    }
+/// The function of a value's length in bytes, if values of the type may be long: that of a text or of bytes without
+/// reading it, and that of another as it is stored, perhaps compressed.
+fn length(data_type: &DataType) -> Option<&'static str> {
+    data_type.size().map(|size| match size {
+        Size::Octets => "pg_catalog.octet_length",
+        Size::Stored => "pg_catalog.pg_column_size",
+    })
 }
 
 fn of(table: &TableView, alias: &DynIden, position: usize) -> Expr {
@@ -298,7 +325,7 @@ pub(super) fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v D
             reached.column.decoder().unwrap_or_else(whole)
         }
         Some(_) => Decoder::jsonb(),
-        None if matches!(of, Expression::Total(total) if total.bare) => Decoder::bigint(),
+        None if of.counted().is_some() => Decoder::bigint(),
         None => Decoder::numeric(),
     }
 }

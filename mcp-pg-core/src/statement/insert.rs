@@ -193,7 +193,7 @@ fn is_unnamed(
     let (key, nulls_equal) = key.unwrap_or_default();
     let values = keys(plan, key, rows);
     let values = values.iter().map(Vec::as_slice);
-    let named = Named::new(0..values.len(), key, values, "/data", conditions);
+    let named = Named::new(0..values.len(), key, values, Some("/data"), conditions);
     let mut query = Query::select();
     query.expr(constant(true)).from(named.table()).and_where(named::is_named(key, alias));
     let unnamed = Expr::exists(query).not();
@@ -218,7 +218,7 @@ fn in_columns(
     }
     let mut query = Query::select();
     for (column, values) in columns {
-        query.expr(named::unnested(&column.data_type, values, "/data", conditions));
+        query.expr(named::unnested(&column.data_type, values, Some("/data"), conditions));
     }
     Some(query)
 }
@@ -240,7 +240,7 @@ pub fn existing<'v>(
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let values = keys.iter().map(Vec::as_slice);
-    let named = Named::new(0..keys.len(), &arbiter.columns, values, "/data", &mut conditions);
+    let named = Named::new(0..keys.len(), &arbiter.columns, values, Some("/data"), &mut conditions);
     let (mut expressions, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
     if asked {
         let (others, read) = apart(plan.table, &alias);

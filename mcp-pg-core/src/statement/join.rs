@@ -44,25 +44,27 @@ impl Conditions {
 
     /// The join condition of a hop from the row under `near` to the row under `far`.
     fn led_to(&mut self, hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
-        let on = paired(hop, near, far);
+        let on = paired(hop, near, hop.table, far);
         match self.expression(&hop.visible, far) {
             Some(visible) => on.and(visible),
             None => on,
         }
     }
 
-    /// The condition on the rows under `alias`, which uses the joined related rows where the query has them instead
+    /// The conditions on the rows under `alias`, which use the joined related rows where the query has them instead
     /// of another subquery.
-    pub(super) fn joined_condition(
+    pub(super) fn joined_conditions<'p, 'v: 'p>(
         &mut self,
-        predicate: &Predicate<'_>,
+        parts: impl IntoIterator<Item = &'p Predicate<'v>>,
         alias: &DynIden,
     ) -> Option<Expr> {
+        let parts = parts.into_iter().filter_map(|part| self.joined_condition(part, alias));
+        parts.reduce(|all, part| all.and(part))
+    }
+
+    fn joined_condition(&mut self, predicate: &Predicate<'_>, alias: &DynIden) -> Option<Expr> {
         match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.joined_condition(part, alias))
-                .reduce(|all, part| all.and(part)),
+            Predicate::All(parts) => self.joined_conditions(parts, alias),
             Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
                 let joined = self.already_joined(hop, alias);
                 let (Some(joined), Some((_, key))) = (joined, hop.relation.columns.first()) else {
@@ -126,15 +128,14 @@ pub(super) fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
     TableRef::FunctionCall(only, alias.clone())
 }
 
-/// The equality of the columns at both ends of a hop.
-pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
+/// The equality of the columns that pair the row under `near`, from which a hop leads, with those under `far` of the
+/// other table or of the junction.
+pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, table: &TableView, far: &DynIden) -> Expr {
     let of = |table: &TableView, alias: &DynIden, position: usize| {
         operand(alias, &table.table.columns[position])
     };
-    let pairs = hop
-        .relation
-        .columns
-        .iter()
-        .map(|(ours, theirs)| of(hop.table, far, *theirs).eq(of(hop.subject, near, *ours)));
+    let pairs = hop.relation.columns.iter();
+    let pairs =
+        pairs.map(|(ours, theirs)| of(table, far, *theirs).eq(of(hop.subject, near, *ours)));
     pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
 }

@@ -8,7 +8,7 @@ use super::predicate::Conditions;
 use super::{Output, SUBJECT, Statement, aliased, operand};
 use crate::plan::{Include, Operand};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType};
+use crate::schema::{Column, DataType, oid};
 use crate::value::Decoder;
 
 /// The alias of the derived table.
@@ -27,11 +27,11 @@ impl Named {
         positions: impl IntoIterator<Item = usize>,
         key: &[&Column],
         values: impl IntoIterator<Item = &'a [Operand]> + Clone,
-        at: &str,
+        at: Option<&str>,
         conditions: &mut Conditions,
     ) -> Self {
         let mut named = Self(Query::select());
-        let positions = positions.into_iter().map(|n| Operand::text(Some(n.to_string()), ""));
+        let positions = positions.into_iter().map(|n| Operand::own(Some(n.to_string())));
         named.add(DataType::bigint(), POSITION, positions.collect(), at, conditions);
         for (part, column) in key.iter().enumerate() {
             let values = values.clone().into_iter();
@@ -48,7 +48,7 @@ impl Named {
         data_type: &DataType,
         name: &str,
         values: Vec<Operand>,
-        at: &str,
+        at: Option<&str>,
         conditions: &mut Conditions,
     ) {
         let values = unnested(data_type, values, at, conditions);
@@ -60,18 +60,15 @@ impl Named {
     }
 }
 
-/// The OID of `regclass`.
-const REGCLASS: u32 = 2205;
-
 /// A set of values of the type, one for each row.
 pub(super) fn unnested(
     data_type: &DataType,
     values: Vec<Operand>,
-    at: &str,
+    at: Option<&str>,
     conditions: &mut Conditions,
 ) -> Expr {
     let list = conditions.parameters.add(&Operand::list(values, at));
-    if data_type.base().oid == REGCLASS {
+    if data_type.base().oid == oid::REGCLASS {
         // The input function of `regclass` accepts more than its cast from text: "-" for none.
         return Func::cust("pg_catalog.unnest").arg(list.cast_as("regclass[]")).into();
     }
@@ -111,7 +108,7 @@ pub fn related<'v>(
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let lists = values.iter().map(Vec::as_slice);
-    let named = Named::new(0..values.len(), key, lists, "", &mut conditions);
+    let named = Named::new(0..values.len(), key, lists, None, &mut conditions);
     let (position, output) = position();
     let mut expressions = conditions.includes(includes, &alias);
     expressions.push(position.clone());

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::error::Result;
+use crate::error::{Error, Result, step};
 use crate::policy::{Mask, MaskKey, Sealed};
 use crate::value::{Decoder, elements, fields, local};
 
@@ -81,16 +81,38 @@ impl<'v> Output<'v> {
             }
             // Without the local time, in UTC.
             Reader::Local => Ok((local(Some(raw), None)?, false)),
-            Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
+            Reader::Row(outputs) => Ok((self.row(outputs, raw)?, false)),
             Reader::Rows { outputs, most, .. } => {
                 let elements = elements(raw)?;
                 // As for the whole reply: a limit of 0 is not reported as a cut.
                 let cut = elements.len() > *most && *most > 0;
                 let rows = elements.into_iter().take(*most).flatten();
-                let rows: Result<Vec<Value>> = rows.map(|raw| row(outputs, raw)).collect();
+                let rows: Result<Vec<Value>> = rows.map(|raw| self.row(outputs, raw)).collect();
                 Ok((Value::Array(rows?), cut))
             }
         }
+    }
+
+    /// A related row as an object.
+    fn row(&self, outputs: &[Output<'_>], raw: &[u8]) -> Result<Value> {
+        let place = || format!("/include{}", step(self.name));
+        let mut members = Map::with_capacity(outputs.len());
+        for (output, field) in outputs.iter().zip(fields(raw)?) {
+            let (oid, raw) = field?;
+            let (value, cut) = output.read(oid, raw).map_err(|error| error.inside(&place()))?;
+            members.insert(output.name.to_owned(), value);
+            if let (true, Some(mark)) = (cut, output.mark()) {
+                members.insert(mark.to_owned(), Value::Bool(true));
+            }
+        }
+        // The statement has left out the members of a row with too long a value.
+        if members.is_empty() && !outputs.is_empty() {
+            let message = format!("a value of {} is too long for so many rows", self.name);
+            let hint =
+                format!("use a smaller limit for {}, or leave out its long columns", self.name);
+            return Err(Error::exceeded("max_reply_bytes", message).at(place()).hint(hint));
+        }
+        Ok(Value::Object(members))
     }
 
     /// The size of the member in bytes. Masked values count nothing, because their size would reveal something.
@@ -123,18 +145,4 @@ fn weight(outputs: &[Output<'_>], raw: &[u8]) -> usize {
         Some(output.weight(raw?))
     });
     members.sum()
-}
-
-/// A related row as an object.
-fn row(outputs: &[Output<'_>], raw: &[u8]) -> Result<Value> {
-    let mut members = Map::with_capacity(outputs.len());
-    for (output, field) in outputs.iter().zip(fields(raw)?) {
-        let (oid, raw) = field?;
-        let (value, cut) = output.read(oid, raw)?;
-        members.insert(output.name.to_owned(), value);
-        if let (true, Some(mark)) = (cut, output.mark()) {
-            members.insert(mark.to_owned(), Value::Bool(true));
-        }
-    }
-    Ok(Value::Object(members))
 }

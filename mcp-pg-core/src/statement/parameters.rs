@@ -44,7 +44,7 @@ impl Parameters {
     /// Adds another parameter for the operand at a position.
     pub(super) fn twin(&mut self, position: usize) -> Expr {
         let operand = self.operands.get(position).cloned();
-        self.operands.push(operand.unwrap_or_else(|| Operand::text(None, "")));
+        self.operands.push(operand.unwrap_or_else(|| Operand::own(None)));
         self.origins.push(self.origins.get(position).copied().unwrap_or(std::ptr::null()));
         place(self.operands.len() - 1)
     }
@@ -69,7 +69,7 @@ impl Parameters {
             return Statement { sql, parameters: self.operands, outputs, recurring: true };
         }
         let operand = |position| self.operands.get(position).cloned();
-        let operand = |position| operand(position).unwrap_or_else(|| Operand::text(None, ""));
+        let operand = |position| operand(position).unwrap_or_else(|| Operand::own(None));
         let parameters = positions.into_iter().map(operand).collect();
         Statement { sql, parameters, outputs, recurring: true }
     }

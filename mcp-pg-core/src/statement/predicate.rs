@@ -1,16 +1,15 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Value};
 
 use super::compared::family;
 use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
-use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
-use crate::policy::counted;
-use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
+use crate::schema::{Column, DataType, Family, Kind, Operator, oid};
 
 /// Builds the expressions of a statement, and numbers the aliases of related tables.
 #[derive(Debug, Default)]
@@ -43,10 +42,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Option<Expr> {
         match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.expression(part, alias))
-                .reduce(|all, part| all.and(part)),
+            Predicate::All(parts) => self.all(parts, alias),
             Predicate::Any(parts) => {
                 let parts: Option<Vec<Expr>> =
                     parts.iter().map(|part| self.expression(part, alias)).collect();
@@ -60,10 +56,15 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
-            Predicate::Computed { value, comparison } => {
-                let value = self.compared(value, alias);
-                Some(self.passes(value, DataType::numeric(), false, comparison))
-            }
+            Predicate::Computed { value, comparison } => Some(match value.counted() {
+                Some(count) => self.total_meets(count, alias, |conditions, count| {
+                    conditions.passes(count, DataType::bigint(), false, comparison)
+                }),
+                None => {
+                    let value = self.compared(value, alias);
+                    self.passes(value, DataType::numeric(), false, comparison)
+                }
+            }),
             Predicate::Compared { left, operator, right } => {
                 let family = family(left);
                 let [left, right] = self.beside(left, *operator, right, alias);
@@ -72,10 +73,21 @@ impl Conditions {
             Predicate::Related { hop, quantifier, filter } => {
                 Some(self.exists(hop, *quantifier, filter, alias))
             }
-            Predicate::Counted { hop, filter, test } => {
-                Some(self.are_as_many(hop, filter, test, alias))
-            }
         }
+    }
+
+    /// The condition on the rows of a request; `None` if every row meets it.
+    pub(super) fn filter(&mut self, filter: &RowFilter<'_>, alias: &DynIden) -> Option<Expr> {
+        self.all(filter.parts(), alias)
+    }
+
+    fn all<'p, 'v: 'p>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'p Predicate<'v>>,
+        alias: &DynIden,
+    ) -> Option<Expr> {
+        let parts = parts.into_iter().filter_map(|part| self.expression(part, alias));
+        parts.reduce(|all, part| all.and(part))
     }
 
     fn test(
@@ -115,7 +127,17 @@ impl Conditions {
         member: bool,
         comparison: &Comparison,
     ) -> Expr {
+        let mut pass = |part| self.passes(left.clone(), data_type, member, part);
         match comparison {
+            Comparison::All(parts) => {
+                let all = parts.iter().map(pass).reduce(|all, part| all.and(part));
+                all.unwrap_or_else(|| constant(true))
+            }
+            Comparison::Any(parts) => {
+                let any = parts.iter().map(pass).reduce(|any, part| any.or(part));
+                any.unwrap_or_else(|| constant(false))
+            }
+            Comparison::Not(inner) => pass(inner).not(),
             Comparison::Null(wanted) if member => {
                 if *wanted {
                     left.is_null()
@@ -216,27 +238,6 @@ impl Conditions {
         }
     }
 
-    /// Whether the number of rows at the end of a hop that meet a condition passes a test.
-    fn are_as_many(
-        &mut self,
-        hop: &Hop<'_>,
-        filter: &Predicate<'_>,
-        test: &Predicate<'_>,
-        alias: &DynIden,
-    ) -> Expr {
-        let (mut rows, _) = self.met(hop, filter, alias);
-        let number = Func::count(Expr::col(sea_query::Asterisk));
-        rows.expr_as(number, counted().identifier().to_owned().into_iden());
-        let number = self.alias();
-        let mut passed = Query::select();
-        passed.expr(Expr::Constant(Value::Int(Some(1))));
-        passed.from_subquery(rows, number.clone());
-        if let Some(test) = self.expression(test, &number) {
-            passed.and_where(test);
-        }
-        Expr::exists(passed)
-    }
-
     /// A new alias for a related table.
     pub(super) fn alias(&mut self) -> DynIden {
         let alias = ALIASES.get(self.aliases).copied().map(IntoIden::into_iden);
@@ -253,17 +254,15 @@ pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
     }
 }
 
-/// regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace,
-/// regrole, regcollation.
-const REGISTERED: [u32; 11] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];
-
 /// A parameter that is compared with a value of the type, with a cast where PostgreSQL would infer another type:
 /// beside a composite it would infer `record`, which has no input function; beside `regclass` and the like, whose
 /// operators are those of oid, a number; beside an array of `ltree`, an `ltree`.
 pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
     let base = data_type.base();
     match base.kind {
-        _ if REGISTERED.contains(&base.oid) => parameter.cast_as(format!("{}{suffix}", base.name)),
+        _ if oid::REGISTERED.contains(&base.oid) => {
+            parameter.cast_as(format!("{}{suffix}", base.name))
+        }
         Kind::Array { ref element, .. } if element.family() == Family::Tree => {
             parameter.cast_as(format!("{}{suffix}", base.name))
         }

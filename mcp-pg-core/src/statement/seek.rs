@@ -7,7 +7,7 @@ use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, Unio
 use super::predicate::{Conditions, constant, null, typed};
 use super::select::rows;
 use super::{named, version_column};
-use crate::plan::{After, Operand, SelectPlan, Shown, Sort, SortKey};
+use crate::plan::{After, Operand, SelectPlan, Shown, Sort, SortKey, Total};
 use crate::schema::{Column, Index};
 
 /// The most sort keys of a page that is read in parts. Each key makes up to two parts.
@@ -20,17 +20,22 @@ pub(super) fn after(
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> SelectStatement {
-    let keys = plan.order.iter().zip(&after.values).map(|(sort, value)| Key { sort, value });
-    let keys: Vec<Key<'_>> = keys.collect();
+    let keys = plan.order.iter().zip(&after.values);
+    let keys = keys.map(|(sort, value)| Key { sort, value, computed: None });
+    let mut keys: Vec<Key<'_>> = keys.collect();
     let beyond = match in_one_comparison(&plan.order) {
         true => row_beyond(&keys, alias, conditions),
         false => {
-            let parts = parts(&keys, alias, conditions);
-            if parts.len() > 1 && seeks(plan) {
-                return in_parts(plan, parts, alias, conditions);
-            }
-            let any = parts.into_iter().reduce(|any, part| any.or(part));
-            let any = any.unwrap_or_else(|| constant(false));
+            let any = match seeks(plan) {
+                true => {
+                    let parts = parts(&keys, alias, conditions);
+                    if parts.len() > 1 {
+                        return in_parts(plan, parts, alias, conditions);
+                    }
+                    any(parts)
+                }
+                false => any_beyond(&mut keys, alias, conditions),
+            };
             match first_bound(&keys, alias, conditions) {
                 Some(bound) => bound.and(any),
                 None => any,
@@ -46,6 +51,8 @@ pub(super) fn after(
 struct Key<'k> {
     sort: &'k Sort<'k>,
     value: &'k Operand,
+    /// What it is in the rows to compare, if a subquery has computed it.
+    computed: Option<Expr>,
 }
 
 /// Whether one row comparison selects the rows that follow: all keys have the same direction, and there are no nulls.
@@ -66,6 +73,24 @@ fn row_beyond(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) ->
         true => left.lt(right),
         false => left.gt(right),
     }
+}
+
+/// Whether any of [`parts`] is met. A total is computed once for all of them.
+fn any_beyond(keys: &mut [Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Expr {
+    match keys.iter().find_map(Key::total) {
+        None => any(parts(keys, alias, conditions)),
+        Some(total) => conditions.total_meets(total, alias, |conditions, value| {
+            if let Some(key) = keys.iter_mut().find(|key| key.total().is_some()) {
+                key.computed = Some(value);
+            }
+            any_beyond(keys, alias, conditions)
+        }),
+    }
+}
+
+fn any(parts: Vec<Expr>) -> Expr {
+    let any = parts.into_iter().reduce(|any, part| any.or(part));
+    any.unwrap_or_else(|| constant(false))
 }
 
 /// Conditions of which each following row meets exactly one: beyond in the first key, or equal there and beyond in
@@ -93,7 +118,23 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
     Some(if sort.descending { left.lte(right) } else { left.gte(right) })
 }
 
-impl Key<'_> {
+impl<'k> Key<'k> {
+    /// The total of related rows that it is, unless that is computed already.
+    fn total(&self) -> Option<&'k Total<'k>> {
+        match &self.sort.key {
+            SortKey::Computed(of) if self.computed.is_none() => of.total(),
+            _ => None,
+        }
+    }
+
+    /// What is compared with the value.
+    fn key(&self, alias: &DynIden, conditions: &mut Conditions) -> Expr {
+        match &self.computed {
+            Some(computed) => computed.clone(),
+            None => conditions.cursor_key(self.sort, alias),
+        }
+    }
+
     fn operand(&self, conditions: &mut Conditions) -> Expr {
         let parameter = conditions.parameters.add(self.value);
         match &self.sort.key {
@@ -106,7 +147,7 @@ impl Key<'_> {
     }
 
     fn missing(&self, wanted: bool, alias: &DynIden, conditions: &mut Conditions) -> Expr {
-        let key = conditions.cursor_key(self.sort, alias);
+        let key = self.key(alias, conditions);
         match self.sort.key.column() {
             Some(of) => null(key, &of.column.data_type, wanted),
             None if wanted => key.is_null(),
@@ -117,7 +158,7 @@ impl Key<'_> {
     fn same(&self, alias: &DynIden, conditions: &mut Conditions) -> Expr {
         match self.value.is_null() {
             true => self.missing(true, alias, conditions),
-            false => conditions.cursor_key(self.sort, alias).eq(self.operand(conditions)),
+            false => self.key(alias, conditions).eq(self.operand(conditions)),
         }
     }
 
@@ -127,7 +168,7 @@ impl Key<'_> {
             (true, true) => Vec::new(),
             (true, false) => vec![self.missing(false, alias, conditions)],
             (false, nulls_last) => {
-                let key = conditions.cursor_key(sort, alias);
+                let key = self.key(alias, conditions);
                 let value = self.operand(conditions);
                 let beyond = if sort.descending { key.lt(value) } else { key.gt(value) };
                 let mut beyond = vec![beyond];

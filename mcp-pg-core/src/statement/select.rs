@@ -216,7 +216,7 @@ pub(super) fn rows(
         None => query.from(aliased(plan.table, alias)),
         Some(grouping) => query.from_subquery(conditions.grouping(grouping), alias.clone()),
     };
-    if let Some(filter) = conditions.expression(&plan.filter, alias) {
+    if let Some(filter) = conditions.filter(&plan.filter, alias) {
         query.and_where(filter);
     }
     query

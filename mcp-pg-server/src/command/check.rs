@@ -19,7 +19,7 @@ use mcp_pg_core::schema::Schema;
 use super::session::Session;
 use super::{Exit, Failure, posture};
 use crate::cli::Common;
-use crate::config::{Config, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::file;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
@@ -73,6 +73,21 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+/// Prints all that keeps the configuration from being used, and fails for the first.
+pub(super) fn unusable_configuration(
+    faults: &[ConfigError],
+    out: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
+    for fault in faults {
+        writeln!(out, "finding: {}", in_a_line(&fault.to_string()))?;
+    }
+    let first = faults.first().map(ToString::to_string).unwrap_or_default();
+    Err(Failure::usage(match faults.len().saturating_sub(1) {
+        0 => first,
+        more => format!("{first}\nand {more} more"),
+    }))
 }
 
 /// What is worth a look in the configuration, before any database is known.

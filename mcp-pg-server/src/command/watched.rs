@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use mcp_pg_core::canned::is_query;
+use tokio::task::spawn_blocking;
 
 use crate::auth::KeySource;
 use crate::config::Config;
@@ -39,7 +40,7 @@ impl Watched {
 
     /// Notes the current state of all known files. Called before they are read.
     pub(super) fn note(&mut self) {
-        self.known = self.stamps();
+        self.known = stamps(&self.paths());
     }
 
     /// Watches the files that this configuration names, which have not been read yet.
@@ -56,7 +57,10 @@ impl Watched {
         let mut last = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let now = Some(self.stamps()).filter(|now| *now != self.known);
+            let paths = self.paths();
+            // On a disk that does not answer, this waits.
+            let Ok(now) = spawn_blocking(move || stamps(&paths)).await else { continue };
+            let now = Some(now).filter(|now| *now != self.known);
             if now.is_some() && now == last {
                 return;
             }
@@ -64,16 +68,21 @@ impl Watched {
         }
     }
 
-    fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
-        let files = self.file.iter().chain(&self.named).flat_map(|path| match path.read_dir() {
-            Ok(entries) => {
-                let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-                files.filter(|file| is_query(file)).collect()
-            }
-            Err(_) => vec![path.clone()],
-        });
-        files.filter_map(|file| stamp(&file).map(|stamp| (file, stamp))).collect()
+    fn paths(&self) -> Vec<PathBuf> {
+        self.file.iter().chain(&self.named).cloned().collect()
     }
+}
+
+/// The state of these files, and of the queries in these directories.
+fn stamps(paths: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
+    let files = paths.iter().flat_map(|path| match path.read_dir() {
+        Ok(entries) => {
+            let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+            files.filter(|file| is_query(file)).collect()
+        }
+        Err(_) => vec![path.clone()],
+    });
+    files.filter_map(|file| stamp(&file).map(|stamp| (file, stamp))).collect()
 }
 
 /// The directory of canned queries, and the files of the issuer's keys, the encryption keys and the server's

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
+use super::faults::Faults;
 use super::raw::{ApiKeyKeys, Audience, AuthSection, JwtKeys, SigningAlgorithm};
 use super::{ConfigError, known_role};
 use crate::auth::{Algorithm, ApiKey, Credentials, Jwt, JwtSettings, KeySource};
@@ -51,26 +52,29 @@ pub(super) fn resolve(
     keys: AuthSection,
     settings: &Settings,
     directory: &Path,
-) -> Result<Auth, ConfigError> {
-    let jwt = keys.jwt.map(|keys| jwt(keys, settings, directory)).transpose()?;
+    faults: &mut Faults,
+) -> Auth {
+    let given = keys.api_keys.unwrap_or_default();
+    if given.is_empty() && keys.jwt.is_none() {
+        faults.add(ConfigError::new(
+            "auth: accepts no credentials; name [[auth.api_keys]] or [auth.jwt], or leave [auth] out",
+        ));
+    }
+    let jwt = keys.jwt.and_then(|keys| faults.note(jwt(keys, settings, directory)));
     let mut api_keys: Vec<ApiKey> = Vec::new();
-    for (position, keys) in keys.api_keys.unwrap_or_default().into_iter().enumerate() {
+    for (position, keys) in given.into_iter().enumerate() {
         let key = api_key(keys, settings)
-            .map_err(|error| ConfigError::new(format!("auth.api_keys[{position}].{error}")))?;
+            .map_err(|error| ConfigError::new(format!("auth.api_keys[{position}].{error}")));
+        let Some(key) = faults.note(key) else { continue };
         if api_keys.iter().any(|known| known.name == key.name) {
-            return Err(ConfigError::new(format!(
+            faults.add(ConfigError::new(format!(
                 "auth.api_keys[{position}].name: there are two keys of the name {:?}",
                 key.name
             )));
         }
         api_keys.push(key);
     }
-    if api_keys.is_empty() && jwt.is_none() {
-        return Err(ConfigError::new(
-            "auth: accepts no credentials; name [[auth.api_keys]] or [auth.jwt], or leave [auth] out",
-        ));
-    }
-    Ok(Auth { api_keys, jwt })
+    Auth { api_keys, jwt }
 }
 
 fn api_key(keys: ApiKeyKeys, settings: &Settings) -> Result<ApiKey, ConfigError> {

@@ -96,8 +96,8 @@ impl Environment {
 
     /// Sets the keys of all non-empty `MCP_PG__SECTION__KEY` variables, which override the file. Returns these keys.
     ///
-    /// A value is parsed as TOML if possible (`10`, `true`, `["a", "b"]`) and is a text otherwise. Lists may also be
-    /// written as `a,b`, and booleans in any case.
+    /// A value is parsed as TOML if possible (`10`, `true`, `["a", "b"]`), or else as a list or object in JSON, and is a text
+    /// otherwise. Lists may also be written as `a,b`, and booleans in any case.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<Vec<Overlaid<'_>>, ConfigError> {
         if let Some(name) = self.unreadable.iter().find(|name| name.starts_with(OWN)) {
             return Err(ConfigError::new(format!("{name}: is not Unicode")));
@@ -108,7 +108,7 @@ impl Environment {
             let (path, value) = if let Some((_, path)) = secret {
                 (*path, toml::Value::String(value.clone()))
             } else if let Some(path) = variable.strip_prefix(PREFIX) {
-                (path, read(value))
+                (path, read(path, value))
             } else {
                 match variable.strip_prefix(OWN).and_then(|rest| meant(rest, value)) {
                     Some(meant) => {
@@ -138,7 +138,7 @@ fn meant(rest: &str, value: &str) -> Option<String> {
     }
     let parsed = |path: &str| {
         let mut table = toml::Table::new();
-        set(&mut table, path, read(value)).map(|_| raw::parse(table).map(drop))
+        set(&mut table, path, read(path, value)).map(|_| raw::parse(table).map(drop))
     };
     let is_known = |told: Result<(), ConfigError>| {
         told.err().is_none_or(|error| !error.to_string().contains("unknown key"))
@@ -199,10 +199,14 @@ fn flag(text: String) -> toml::Value {
     }
 }
 
-fn read(text: &str) -> toml::Value {
+fn read(path: &str, text: &str) -> toml::Value {
+    // A setting of the session is a text, which may well be JSON.
+    let is_text = path.split("__").any(|key| key.eq_ignore_ascii_case("session"));
+    let json = || serde_json::from_str(text).ok().filter(|_| !is_text && raw::is_structured(text));
     toml::from_str::<toml::Table>(&format!("value = {text}"))
         .ok()
         .filter(|table| table.len() == 1)
         .and_then(|mut table| table.remove("value"))
+        .or_else(json)
         .unwrap_or_else(|| toml::Value::String(text.to_owned()))
 }

@@ -6,6 +6,7 @@ use mcp_pg_core::Settings;
 use mcp_pg_core::policy::RoleLimits;
 
 use super::ConfigError;
+use super::faults::Faults;
 use super::raw::{LimitKeys, RoleLimitKeys};
 use super::resolve::put;
 use crate::limits::{CallerLimits, RequestLimits};
@@ -14,7 +15,8 @@ use crate::limits::{CallerLimits, RequestLimits};
 pub(super) fn apply(
     settings: &mut Settings,
     keys: LimitKeys,
-) -> Result<RequestLimits, ConfigError> {
+    faults: &mut Faults,
+) -> RequestLimits {
     let limits = &mut settings.limits;
     // The default limit follows a smaller `max_rows`.
     if let (Some(max), None) = (keys.max_rows, keys.default_rows) {
@@ -52,38 +54,46 @@ pub(super) fn apply(
         ("default_rows", limits.default_rows),
         ("max_related", limits.max_related),
     ];
-    let none = rows.into_iter().find_map(|(key, value)| (value == 0).then_some(key));
-    let none = none.or(sizes.into_iter().find_map(|(key, value)| (value == 0).then_some(key)));
-    if let Some(key) = none {
-        return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
+    let rows = rows.into_iter().filter_map(|(key, value)| (value == 0).then_some(key));
+    let sizes = sizes.into_iter().filter_map(|(key, value)| (value == 0).then_some(key));
+    for key in rows.chain(sizes) {
+        faults.add(ConfigError::new(format!("limits.{key}: must be at least 1")));
     }
     if limits.default_rows > limits.max_rows {
-        return Err(ConfigError::new(format!(
+        faults.add(ConfigError::new(format!(
             "limits.default_rows ({}) is more than limits.max_rows ({})",
             limits.default_rows, limits.max_rows
         )));
     }
     let every = CallerLimits {
-        requests_per_minute: bound("limits.requests_per_minute", keys.requests_per_minute)?,
-        concurrency: bound("limits.concurrency", keys.concurrency)?,
+        requests_per_minute: bound("limits.requests_per_minute", keys.requests_per_minute, faults),
+        concurrency: bound("limits.concurrency", keys.concurrency, faults),
     };
-    let failed_authentications_per_minute =
-        bound("limits.failed_authentications_per_minute", keys.failed_authentications_per_minute)?;
-    Ok(RequestLimits { every, failed_authentications_per_minute, ..RequestLimits::default() })
+    let failed = "limits.failed_authentications_per_minute";
+    RequestLimits {
+        every,
+        failed_authentications_per_minute: bound(
+            failed,
+            keys.failed_authentications_per_minute,
+            faults,
+        ),
+        ..RequestLimits::default()
+    }
 }
 
 /// The limits of a role's replies, and of each of its callers.
 pub(super) fn of_role(
     name: &str,
     keys: &RoleLimitKeys,
-) -> Result<(RoleLimits, CallerLimits), ConfigError> {
+    faults: &mut Faults,
+) -> (RoleLimits, CallerLimits) {
     let key = |key: &str| format!("roles.{name}.limits.{key}");
     for (name, none) in [
         ("max_rows", keys.max_rows == Some(0)),
         ("max_reply_bytes", keys.max_reply_bytes == Some(0)),
     ] {
         if none {
-            return Err(ConfigError::new(format!("{}: must be at least 1", key(name))));
+            faults.add(ConfigError::new(format!("{}: must be at least 1", key(name))));
         }
     }
     let limits = RoleLimits {
@@ -92,17 +102,14 @@ pub(super) fn of_role(
         statement_timeout: keys.statement_timeout.map(|wait| wait.0),
     };
     let of_caller = CallerLimits {
-        requests_per_minute: bound(&key("requests_per_minute"), keys.requests_per_minute)?,
-        concurrency: bound(&key("concurrency"), keys.concurrency)?,
+        requests_per_minute: bound(&key("requests_per_minute"), keys.requests_per_minute, faults),
+        concurrency: bound(&key("concurrency"), keys.concurrency, faults),
     };
-    Ok((limits, of_caller))
+    (limits, of_caller)
 }
 
-fn bound(key: &str, number: Option<u32>) -> Result<Option<NonZeroU32>, ConfigError> {
-    let one = |number| {
-        NonZeroU32::new(number).ok_or_else(|| {
-            ConfigError::new(format!("{key}: must be at least 1; leave it out for no limit"))
-        })
-    };
-    number.map(one).transpose()
+fn bound(key: &str, number: Option<u32>, faults: &mut Faults) -> Option<NonZeroU32> {
+    faults.note(NonZeroU32::new(number?).ok_or_else(|| {
+        ConfigError::new(format!("{key}: must be at least 1; leave it out for no limit"))
+    }))
 }

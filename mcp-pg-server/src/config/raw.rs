@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Action, Mask, duration};
+use mcp_pg_core::policy::{Action, AuditValues, Mask, OnFailure, duration};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
 use super::ConfigError;
 
@@ -141,9 +142,9 @@ section! {
         file: PathBuf,
         max_file_bytes: NonZeroU64,
         table: String,
-        values: Values,
+        values: AuditValues,
         images: bool,
-        on_failure: Failing,
+        on_failure: OnFailure,
     }
     QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
@@ -160,15 +161,6 @@ section! {
     }
 }
 
-/// `audit.values`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Values {
-    Redacted,
-    Full,
-    None,
-}
-
 /// `auth.jwt.audience`: a name, or several.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged, expecting = "expected a text or a list of texts")]
@@ -183,14 +175,6 @@ pub(super) enum SigningAlgorithm {
     RS256,
     ES256,
     EdDSA,
-}
-
-/// `audit.on_failure`.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Failing {
-    Refuse,
-    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.
@@ -219,12 +203,54 @@ impl<'de> Deserialize<'de> for Wait {
 
 /// Reads the keys.
 pub(super) fn parse(table: toml::Table) -> Result<File, ConfigError> {
-    serde_path_to_error::deserialize(table).map_err(|error| {
-        let path = error.path().to_string();
-        // toml adds a second line, which repeats the path.
-        let reason = error.inner().to_string();
-        ConfigError::new(explain(&path, reason.lines().next().unwrap_or_default()))
-    })
+    read(table).map_err(|error| told(&error))
+}
+
+/// Reads the keys that can be read, and tells what is wrong with the others.
+pub(super) fn parse_most(mut table: toml::Table) -> (File, Vec<ConfigError>) {
+    let mut faults = Vec::new();
+    loop {
+        let error = match read(table.clone()) {
+            Ok(file) => return (file, faults),
+            Err(error) => error,
+        };
+        faults.push(told(&error));
+        let path: Vec<&Segment> = error.path().iter().collect();
+        // An item is not removed alone, so that the others keep their numbers.
+        let named = path.iter().rposition(|segment| matches!(segment, Segment::Map { .. }));
+        let path = path.get(..=named.unwrap_or_default()).unwrap_or_default();
+        if faults.len() >= FAULTS_MOST || !remove(&mut table, path) {
+            return (File::default(), faults);
+        }
+    }
+}
+
+/// The most faults that are looked for: each is found by reading all again.
+const FAULTS_MOST: usize = 100;
+
+fn read(table: toml::Table) -> Result<File, serde_path_to_error::Error<toml::de::Error>> {
+    serde_path_to_error::deserialize(table)
+}
+
+fn told(error: &serde_path_to_error::Error<toml::de::Error>) -> ConfigError {
+    // toml adds a second line, which repeats the path.
+    let reason = error.inner().to_string();
+    let reason = reason.lines().next().unwrap_or_default();
+    ConfigError::new(explain(&error.path().to_string(), reason))
+}
+
+/// Removes the key at this path, if it is there.
+fn remove(table: &mut toml::Table, path: &[&Segment]) -> bool {
+    let [Segment::Map { key }, rest @ ..] = path else { return false };
+    match (table.get_mut(key.as_str()), rest) {
+        (Some(_), []) => table.remove(key.as_str()).is_some(),
+        (Some(toml::Value::Table(inner)), rest) => remove(inner, rest),
+        (Some(toml::Value::Array(items)), [Segment::Seq { index }, rest @ ..]) => {
+            let item = items.get_mut(*index).and_then(toml::Value::as_table_mut);
+            item.is_some_and(|inner| remove(inner, rest))
+        }
+        _ => false,
+    }
 }
 
 /// The TOML term for a Rust type in serde's message.
@@ -239,7 +265,18 @@ fn in_toml(reason: &str) -> String {
         _ if wanted.starts_with("struct ") => "a table",
         other => other,
     };
-    format!("{got}, expected {wanted}")
+    // Such a text may be long, and hold what is not for a log.
+    match got.strip_prefix("invalid type: string \"") {
+        Some(text) if is_structured(text) => {
+            format!("expected {wanted}, and the text is neither TOML nor JSON")
+        }
+        _ => format!("{got}, expected {wanted}"),
+    }
+}
+
+/// Whether a text begins as a list or table does.
+pub(super) fn is_structured(text: &str) -> bool {
+    text.trim_start().starts_with(['[', '{'])
 }
 
 /// serde's message with the nearest of the names that it lists.

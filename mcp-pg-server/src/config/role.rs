@@ -6,6 +6,7 @@ use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Role, RoleLimits, Setting};
 
+use super::faults::Faults;
 use super::raw::{GrantKeys, RoleKeys};
 use super::{ConfigError, claim, limits};
 
@@ -14,31 +15,27 @@ use super::{ConfigError, claim, limits};
 pub(super) fn apply(
     settings: &mut Settings,
     roles: BTreeMap<String, RoleKeys>,
-    default_role: Option<String>,
-    named: &[&str],
+    (default_role, named): (Option<String>, &[&str]),
     confirm: Vec<Action>,
-) -> Result<(), ConfigError> {
+    faults: &mut Faults,
+) {
     if !roles.is_empty() {
         let asked_for = |name: &str| named.contains(&name) || default_role.as_deref() == Some(name);
         let mut built_in = Role::built_in();
         built_in.retain(|role| asked_for(&role.name) && !roles.contains_key(&role.name));
-        settings.roles =
-            roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
+        settings.roles = roles.into_iter().map(|(name, keys)| role(name, keys, faults)).collect();
         settings.roles.append(&mut built_in);
         settings.default_role.clear();
     }
-    if let Some(fault) = settings.roles.iter().find_map(unread) {
-        return Err(ConfigError::new(fault));
-    }
-    let confirm = asked("confirm", confirm)?;
+    let confirm = faults.note(asked("confirm", confirm)).unwrap_or_default();
     for role in &mut settings.roles {
         role.confirm = role.confirm.union(confirm);
     }
-    let Some(default_role) = default_role else { return Ok(()) };
-    known_role(settings, &default_role)
-        .map_err(|error| ConfigError::new(format!("default_role: {error}")))?;
-    settings.default_role = default_role;
-    Ok(())
+    if let Some(default_role) = default_role {
+        let known = known_role(settings, &default_role);
+        faults.note(known.map_err(|error| ConfigError::new(format!("default_role: {error}"))));
+        settings.default_role = default_role;
+    }
 }
 
 /// Refuses a role that does not exist.
@@ -67,15 +64,18 @@ fn unread(role: &Role) -> Option<String> {
     })
 }
 
-fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
+fn role(name: String, keys: RoleKeys, faults: &mut Faults) -> Role {
+    let before = faults.count();
     let mut session = BTreeMap::new();
     for (setting, value) in keys.session.unwrap_or_default() {
         if let Some(reason) = reserved(&setting) {
-            return Err(ConfigError::new(format!("roles.{name}.session.{setting}: {reason}")));
+            faults.add(ConfigError::new(format!("roles.{name}.session.{setting}: {reason}")));
         }
-        claim::check(&value).map_err(|error| {
-            ConfigError::new(format!("roles.{name}.session.{setting}: {error}"))
-        })?;
+        faults.note(
+            claim::check(&value).map_err(|error| {
+                ConfigError::new(format!("roles.{name}.session.{setting}: {error}"))
+            }),
+        );
         let value = match value.strip_prefix("claim:") {
             Some(claim) => Setting::Claim(claim.to_owned()),
             None => Setting::Fixed(value),
@@ -87,19 +87,20 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         .unwrap_or_default()
         .into_iter()
         .enumerate()
-        .map(|(position, keys)| {
-            grant(keys).map_err(|error| {
+        .filter_map(|(position, keys)| {
+            faults.note(grant(keys).map_err(|error| {
                 ConfigError::new(format!("roles.{name}.grants[{position}]: {error}"))
-            })
+            }))
         })
-        .collect::<Result<_, _>>()?;
+        .collect();
     let limits = match &keys.limits {
-        Some(keys) => limits::of_role(&name, keys)?.0,
+        Some(keys) => limits::of_role(&name, keys, faults).0,
         None => RoleLimits::default(),
     };
     let confirm = asked("confirm", keys.confirm.unwrap_or_default())
-        .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")))?;
-    Ok(Role {
+        .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")));
+    let confirm = faults.note(confirm).unwrap_or_default();
+    let role = Role {
         name,
         limits,
         confirm,
@@ -108,7 +109,12 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
         analyze: keys.analyze.unwrap_or_default(),
-    })
+    };
+    // A grant at fault may be the one that reads.
+    if let Some(fault) = unread(&role).filter(|_| faults.count() == before) {
+        faults.add(ConfigError::new(fault));
+    }
+    role
 }
 
 /// Why a session setting is reserved, if it is.

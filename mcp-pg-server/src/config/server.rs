@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::faults::Faults;
 use super::raw::ServerKeys;
 use super::{ConfigError, auth};
 use crate::confirm::StateKey;
@@ -45,19 +46,25 @@ impl Server {
 }
 
 /// Resolves the keys. Relative paths are relative to `directory`.
-pub(super) fn resolve(keys: ServerKeys, directory: &Path) -> Result<Server, ConfigError> {
+pub(super) fn resolve(keys: ServerKeys, directory: &Path, faults: &mut Faults) -> Server {
     let state_key_file = keys.state_key_file.map(|path| directory.join(path));
     let state_key_file = state_key_file.filter(|_| keys.state_key.is_none());
-    Ok(Server {
-        certificate: certificate(keys.tls_certificate, keys.tls_key, directory)?,
-        state_key: state_key(keys.state_key, state_key_file.as_deref())?,
+    let certificate = certificate(keys.tls_certificate, keys.tls_key, directory);
+    let public_url = keys.public_url.as_deref().map(auth::origin).transpose();
+    Server {
+        certificate: faults.note(certificate).flatten(),
+        state_key: faults.note(state_key(keys.state_key, state_key_file.as_deref())).flatten(),
         state_key_file,
-        public_url: keys.public_url.as_deref().map(auth::origin).transpose()?,
+        public_url: faults.note(public_url).flatten(),
         max_connections: keys.max_connections.map(NonZeroUsize::get),
         request_timeout: keys.request_timeout.map(|wait| wait.0),
-        allowed_hosts: hosts(keys.allowed_hosts.unwrap_or_default())?,
-        allowed_origins: origins(keys.allowed_origins.unwrap_or_default())?,
-    })
+        allowed_hosts: faults
+            .note(hosts(keys.allowed_hosts.unwrap_or_default()))
+            .unwrap_or_default(),
+        allowed_origins: faults
+            .note(origins(keys.allowed_origins.unwrap_or_default()))
+            .unwrap_or_default(),
+    }
 }
 
 /// Host names that requests may be addressed to.

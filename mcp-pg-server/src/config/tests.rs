@@ -13,6 +13,7 @@ fn parse_with<const N: usize>(
     let mut table = toml::from_str(text).unwrap();
     Environment::from_pairs(variables).overlay(&mut table)?;
     resolve::resolve(raw::parse(table)?, Path::new("/etc/mcp-pg"))
+        .map_err(|faults| faults[0].clone())
 }
 
 fn refusal(text: &str) -> String {
@@ -126,6 +127,26 @@ fn an_empty_variable_is_none() {
     let config = parse_with(text, variables).unwrap();
     assert_eq!(config.database_url.as_deref(), Some("postgres://here"));
     assert_eq!(config.settings, parse(text).unwrap().settings);
+}
+
+#[test]
+fn variables_may_hold_json() {
+    let grants = |text: &'static str| parse_with("[roles.t]", [("MCP_PG__ROLES__T__GRANTS", text)]);
+    let in_toml = grants("[{tables=['*'],actions=['select'],rows={a={gte=3}}}]").unwrap();
+    let in_json =
+        grants(r#" [{"tables": ["*"], "actions": ["select"], "rows": {"a": {"gte": 3}}}]"#)
+            .unwrap();
+    assert_eq!(in_json.settings, in_toml.settings);
+    // A setting of the session stays a text.
+    let claims = [("MCP_PG__ROLES__T__SESSION__CLAIMS", r#"{"sub": "x"}"#)];
+    assert!(parse_with("[roles.t]", claims).is_ok());
+    for (text, told) in [
+        (r#"[{"tables": }]"#, "expected a list, and the text is neither TOML nor JSON"),
+        ("*", "invalid type: string \"*\", expected a list"),
+    ] {
+        let error = grants(text).unwrap_err().to_string();
+        assert!(error.ends_with(&format!("roles.t.grants: {told}")), "{error}");
+    }
 }
 
 #[test]

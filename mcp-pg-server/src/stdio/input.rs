@@ -16,6 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::{BATCHES, NO_MESSAGE, UNREADABLE_METHOD};
 use crate::json;
 
+/// The most bytes of a line, which the transport would leave out if it were longer.
+const LINE_MOST: usize = 16 << 20;
+
+/// The bytes that are kept of a longer line, for its `id`.
+const BEGINNING: usize = 64 * 1024;
+
 /// The number of bytes to read at a time.
 const CHUNK: usize = 16 * 1024;
 
@@ -25,6 +31,8 @@ pub(super) struct Input<R> {
     left: CancellationToken,
     /// The bytes of an incomplete line.
     line: Vec<u8>,
+    /// Whether the line is too long, of which only the beginning is kept.
+    too_long: bool,
     /// Lines to pass on.
     passed: BytesMut,
     /// Whether the session has begun, which it does with a valid message.
@@ -42,6 +50,7 @@ impl<R> Input<R> {
             input,
             left,
             line: vec![],
+            too_long: false,
             passed: BytesMut::new(),
             begun: false,
             meta: None,
@@ -50,8 +59,27 @@ impl<R> Input<R> {
         }
     }
 
+    /// Adds to the line.
+    fn add(&mut self, part: &[u8]) {
+        self.too_long |= self.line.len() + part.len() > LINE_MOST;
+        if !self.too_long {
+            self.line.extend_from_slice(part);
+        } else if self.line.len() > BEGINNING {
+            self.line.truncate(BEGINNING);
+            self.line.shrink_to_fit();
+        }
+    }
+
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
+        if std::mem::take(&mut self.too_long) {
+            let message = format!("this is too long: a line may have at most {LINE_MOST} bytes");
+            tracing::warn!(
+                "a line of the input is left out, because it has more than {LINE_MOST} bytes"
+            );
+            self.unreadable(json::id(&line), &message);
+            return;
+        }
         let read = json::check(&line).and_then(|()| serde_json::from_slice(&line));
         let error = match read {
             Ok(Value::Array(messages)) if self.batches && !messages.is_empty() => {
@@ -75,8 +103,14 @@ impl<R> Input<R> {
         if let Some(call) = json::without_deep_arguments(&line, &error) {
             self.pass(&call, call.to_string().as_bytes());
             self.end_message();
-        } else if let Some(id) = json::id(&line).filter(|_| self.begun) {
-            let message = format!("this cannot be read as JSON: {error}");
+        } else {
+            self.unreadable(json::id(&line), &format!("this cannot be read as JSON: {error}"));
+        }
+    }
+
+    /// Reports a line that cannot be read, as a request if its `id` is known.
+    fn unreadable(&mut self, id: Option<Value>, message: &str) {
+        if let Some(id) = id.filter(|_| self.begun) {
             let params = json!({"message": message, "_meta": self.meta});
             self.report(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
@@ -137,7 +171,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
                 result?;
             }
             for part in read.filled().split_inclusive(|byte| *byte == b'\n') {
-                this.line.extend_from_slice(part);
+                this.add(part);
                 if part.ends_with(b"\n") {
                     this.end_line();
                 }

@@ -2,16 +2,15 @@
 
 use mcp_pg_core::policy::Actions;
 use mcp_pg_core::reply::{Committed, RowSet};
-use mcp_pg_core::request::{Aggregate, Explain, Select, Step, Transaction};
+use mcp_pg_core::request::{Aggregate, Explain, Select, Step};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
 use super::entry::{Needs, TABLE};
 use super::{TOOLS, schema};
 
-/// The arguments of `transaction`. An operation has the arguments of the role's tools.
-pub(super) fn transaction(actions: Actions) -> JsonObject {
-    let mut input = schema::input::<Transaction>();
+/// The arguments of `transaction`, whose schema is `input`. An operation has the arguments of the role's tools.
+pub(super) fn transaction(mut input: JsonObject, actions: Actions) -> JsonObject {
     let step = input
         .get_mut("properties")
         .and_then(|properties| properties.get_mut("operations"))

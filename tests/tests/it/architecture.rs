@@ -12,12 +12,12 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("error", &["name"]),
     ("cipher", &["error"]),
     ("schema", &["name", "error"]),
-    ("value", &["schema", "error"]),
+    ("value", &["schema", "name", "error"]),
     ("policy", &["cipher", "value", "schema", "name", "error"]),
     ("request", &["name", "error"]),
     ("plan", &["policy", "request", "value", "schema", "cipher", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
-    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
+    ("execute", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),
@@ -38,6 +38,28 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "error",
         ],
     ),
+];
+
+/// Each room of `plan`, and those that it may use. The types that `plan` names itself, and methods of its `Scope`, are
+/// for all.
+const PLAN: [(&str, &[&str]); 17] = [
+    ("grammar", &[]),
+    ("scope", &[]),
+    ("operand", &[]),
+    ("advice", &["grammar"]),
+    ("reference", &["advice"]),
+    ("hop", &[]),
+    ("expression", &["hop", "advice", "grammar"]),
+    ("condition", &["expression", "hop", "advice", "grammar"]),
+    ("label", &["expression"]),
+    ("order", &["condition", "expression", "advice"]),
+    ("aggregate", &["label", "expression", "advice", "grammar"]),
+    ("read", &["order", "label", "expression", "hop", "advice", "grammar"]),
+    ("write", &["read", "label", "condition", "expression", "advice", "grammar"]),
+    ("granted", &[]),
+    ("misfit", &["expression", "grammar"]),
+    ("marked", &[]),
+    ("shape", &[]),
 ];
 
 /// Every source file of the core with its room and its text.
@@ -72,10 +94,10 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
 }
 
-/// The first names of the `crate::` paths, those in braces too.
-fn named(code: &str) -> Vec<&str> {
+/// The names after a path such as `crate::`, those in braces too.
+fn named<'c>(code: &'c str, path: &str) -> Vec<&'c str> {
     let mut names = Vec::new();
-    for rest in code.split("crate::").skip(1) {
+    for rest in code.split(path).skip(1) {
         let Some(list) = rest.strip_prefix('{') else {
             names.extend(first(rest));
             continue;
@@ -109,7 +131,7 @@ fn first(path: &str) -> Option<&str> {
 fn paths_are_found_in_braces_too() {
     let code =
         "use crate::{ a, b::{self, B, c::D}, e, }; use crate::f::G; pub(crate) fn h(i: crate::j)";
-    assert_eq!(named(code), ["a", "b", "e", "f", "j"]);
+    assert_eq!(named(code, "crate::"), ["a", "b", "e", "f", "j"]);
 }
 
 #[test]
@@ -118,7 +140,7 @@ fn arrows_go_down() {
     for (path, room, text) in files().into_iter().filter(|(_, room, _)| room != "lib") {
         let find = |name: &str| ROOMS.iter().find(|(room, _)| *room == name);
         let (_, below) = find(&room).unwrap_or_else(|| panic!("{}: no room", path.display()));
-        for name in named(&code(&text).collect::<Vec<_>>().join(" ")) {
+        for name in named(&code(&text).collect::<Vec<_>>().join(" "), "crate::") {
             // The root repeats names of the rooms: whoever uses those hides where they come from.
             assert!(find(name).is_some(), "{}: crate::{name} is no room", path.display());
             if name != room {
@@ -128,6 +150,32 @@ fn arrows_go_down() {
         }
     }
     assert!(arrows > 100, "{arrows} arrows were found");
+}
+
+#[test]
+fn arrows_within_plan_go_down() {
+    let mut arrows = 0;
+    let of_plan = files()
+        .into_iter()
+        .filter(|(path, room, _)| room == "plan" && *path != Path::new("plan/mod.rs"));
+    for (path, _, text) in of_plan {
+        let parts: Vec<_> = path.iter().skip(1).map(Path::new).collect();
+        let room = parts[0].file_stem().unwrap().to_str().unwrap();
+        let place = PLAN.iter().position(|(known, _)| *known == room);
+        let place = place.unwrap_or_else(|| panic!("{}: no room", path.display()));
+        let above =
+            if parts.len() == 1 || path.ends_with("mod.rs") { "super::" } else { "super::super::" };
+        let text = code(&text).collect::<Vec<_>>().join(" ");
+        let used = [named(&text, "crate::plan::"), named(&text, above)].concat();
+        for name in used.into_iter().filter(|name| *name != room) {
+            // Other names are those of types.
+            let Some(below) = PLAN.iter().position(|(known, _)| *known == name) else { continue };
+            arrows += 1;
+            assert!(PLAN[place].1.contains(&name), "{}: crate::plan::{name}", path.display());
+            assert!(below < place, "{room} stands before {name} in the list");
+        }
+    }
+    assert!(arrows > 30, "{arrows} arrows were found");
 }
 
 #[test]

@@ -135,8 +135,10 @@ async fn a_computed_archive_column_is_nobody_s_to_set() {
     .engine()
     .await;
     let one = json!({"table": "lease", "where": {"id": 1}});
-    let found = refused(&engine, "archive", one).await;
-    assert_eq!(found, ("not_archivable".into(), "/table".into()));
+    let found = error(&engine, "admin", "archive", one).await;
+    assert_eq!((&found["code"], &found["at"]), (&json!("not_archivable"), &json!("/table")));
+    let message = "PostgreSQL computes archived_at of public.lease, so its rows cannot be archived";
+    assert_eq!(found["message"], message);
     let reply = call(&engine, "operator", "select", json!({"table": "lease"})).await.unwrap();
     assert_eq!(reply["row_count"], 1);
 }
@@ -194,4 +196,44 @@ async fn related_rows_that_are_archived_are_there_where_they_are_asked_for() {
     let arguments = json!({"table": "orders", "include": {"payments": {"archived": "only"}}});
     let found = refused(&engine, "select", arguments).await;
     assert_eq!(found, ("not_archivable".into(), "/include/payments/archived".into()));
+}
+
+/// A write with `archived: "include"` meets the rows that a select with the same arguments shows.
+#[tokio::test]
+async fn writes_meet_the_related_rows_that_selects_show() {
+    let database = Database::of(
+        "CREATE TABLE customer (id integer PRIMARY KEY, name text, archived_at timestamptz);
+         CREATE TABLE orders (id integer PRIMARY KEY, customer_id integer REFERENCES customer, note text,
+           archived_at timestamptz);
+         INSERT INTO customer VALUES (1, 'gone', now()), (2, 'here', NULL);
+         INSERT INTO orders VALUES (1, 1), (2, 1), (3, 2), (4, NULL);",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (condition, archived, count) in [
+        (json!({"customer": null}), "include", 1),
+        (json!({"customer": null}), "exclude", 3),
+        (json!({"id": {"lt": 9}, "not": {"customer": {}}}), "include", 1),
+        (json!({"customer": {"name": "gone"}}), "include", 2),
+        (json!({"customer": {"name": "gone"}}), "exclude", 0),
+    ] {
+        let arguments = json!({"table": "orders", "where": condition, "archived": archived});
+        let found = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+        assert_eq!(found["row_count"], count, "{arguments}");
+        for (tool, more) in [("update", json!({"note": "x"})), ("delete", json!(null))] {
+            let mut write = arguments.clone();
+            write["max_rows"] = json!(9);
+            write["dry_run"] = json!(true);
+            if !more.is_null() {
+                write["updates"] = more;
+            }
+            let met = call(&engine, "admin", tool, write).await.unwrap();
+            assert_eq!(met["row_count"], count, "{tool} {arguments}");
+        }
+    }
+    let copied = json!({"table": "orders", "where": {"id": 1}, "archived": "include",
+        "updates": {"note": {"$column": "customer.name"}}, "include": {"customer": {"columns": ["name"]}},
+        "returning": ["note"]});
+    let reply = call(&engine, "admin", "update", copied).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"note": "gone", "customer": {"name": "gone"}})]);
 }

@@ -118,7 +118,7 @@ async fn logins_with_few_rights_read_what_they_may() {
     assert!(rows(&reply).is_empty());
     let compared = json!({"table": "payroll", "where": {"manager_id": 1}});
     let error = call(&engine, "admin", "select", compared).await.unwrap_err();
-    assert_eq!(error.code().as_str(), "unknown_column");
+    assert_eq!(error.code().as_str(), "forbidden");
     let insert = json!({"table": "payroll", "data": {"id": 1, "manager_id": null}});
     let reply = call(&engine, "admin", "insert", insert).await.unwrap();
     assert_eq!(rows(&reply), [json!({"id": 1, "name": null, "department": null})]);

@@ -106,9 +106,55 @@ async fn rows_may_be_archived() {
     let told = note("select", admissions(json!(true))).await.unwrap();
     assert!(told.starts_with("patient is null if"), "{told}");
     assert_eq!(note("select", admissions(json!({"archived": "include"}))).await, None);
+    let told = note("select", admissions(json!({"where": {"mrn": "B"}}))).await.unwrap();
+    assert!(told.contains("if it does not meet its where"), "{told}");
     let mut second = admissions(json!(true));
     second["where"] = json!({"id": 2});
     assert_eq!(note("select", second).await, None);
+}
+
+const NOTHING: [Value; 0] = [];
+
+/// A measure without values says nothing about the rows that match.
+#[tokio::test]
+async fn a_measure_of_nothing_is_not_that_no_row_matches() {
+    let engine = Database::of(
+        "CREATE TABLE people (id integer PRIMARY KEY, name text, score integer, vip boolean, archived_at timestamptz);
+         INSERT INTO people VALUES (1, 'Ann', NULL, false, NULL);",
+    )
+    .await
+    .engine()
+    .await;
+    let notes = async |condition: Value, measure: Value, more: Value| {
+        let mut arguments =
+            json!({"table": "people", "where": condition, "measures": {"n": measure}});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let told = call(&engine, "admin", "aggregate", arguments).await.unwrap();
+        told["notes"].as_array().cloned().unwrap_or_default()
+    };
+    let none = json!({});
+    for measure in [
+        json!({"count": "score"}),
+        json!({"count_distinct": "score"}),
+        json!({"sum": "score"}),
+        json!({"min": "score"}),
+        json!({"count": "*", "where": {"vip": true}}),
+    ] {
+        assert_eq!(
+            notes(json!({"id": 1}), measure.clone(), none.clone()).await,
+            NOTHING,
+            "{measure}"
+        );
+    }
+    let having = json!({"group_by": ["vip"], "having": {"n": {"gt": 5}}});
+    assert_eq!(notes(json!({"id": 1}), json!({"count": "*"}), having).await, NOTHING);
+    let told = notes(json!({"name": "ann"}), json!({"count": "*"}), none.clone()).await;
+    let told: Vec<&str> = told.iter().filter_map(Value::as_str).collect();
+    let [archived, case] = told.as_slice() else { panic!("{told:?}") };
+    assert!(archived.contains("archived rows were left out"), "{archived}");
+    assert!(case.contains("case-sensitively"), "{case}");
+    let told = notes(json!({"name": "ann"}), json!({"sum": "score"}), none).await;
+    assert!(told[0].as_str().unwrap().contains("case-sensitively"), "{told:?}");
 }
 
 /// A related row that is archived is as if it were not there: whoever asks for rows without one is told so.

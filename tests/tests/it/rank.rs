@@ -138,6 +138,10 @@ async fn trigrams_give_text_a_distance() {
         .unwrap();
     let found: Vec<String> = ids(&engine, nearest).await.iter().map(i64::to_string).collect();
     assert_eq!(found.join(","), expected);
+    let long =
+        json!({"table": "texts", "order_by": [{"column": "body", "distance": "y ".repeat(600)}]});
+    let found = refused(&engine, "select", long).await;
+    assert_eq!(found, ("limit_exceeded".into(), "/order_by/0/distance".into()));
 }
 
 #[tokio::test]

@@ -319,6 +319,41 @@ async fn a_claim_beside_what_is_computed_fits() {
     assert!(!ended.err.contains(".rows: "), "{}", ended.err);
 }
 
+/// A relation is not a column: no claim fits, so it is a fault of the configuration.
+#[tokio::test]
+async fn a_claim_is_not_compared_with_a_relation() {
+    let database = Database::of(
+        "CREATE TABLE tenant (id integer PRIMARY KEY);
+         CREATE TABLE work (id integer PRIMARY KEY, tenant_id integer REFERENCES tenant);
+         INSERT INTO tenant VALUES (1); INSERT INTO work VALUES (1, 1);",
+    )
+    .await;
+    for rows in ["{ tenant = \"claim:t\" }", "{ or = [{ id = 2 }, { tenant = \"claim:t\" }] }"] {
+        let config = file(&format!(
+            "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"work\"]\n\
+             actions = [\"select\"]\nrows = {rows}\n[[roles.a.grants]]\ntables = [\"tenant\"]\nactions = [\"select\"]"
+        ));
+        let config = config.to_str().unwrap();
+        let checked = run(&["check", "--config", config, "--database-url", &database.url]).await;
+        let told = "roles.a.grants[0].rows: public.work: unknown_column: tenant is a relation: a claim is compared with a column";
+        assert!(checked.out.contains(told), "{}", checked.out);
+        // What is not offered is not refused for each claim anew.
+        let arguments = [
+            "call",
+            "list_tables",
+            r#"{"detail":"names"}"#,
+            "--claims",
+            r#"{"t": 1}"#,
+            "--config",
+            config,
+            "--database-url",
+            &database.url,
+        ];
+        let listed = run(&arguments).await;
+        assert!(listed.out.contains("tenant") && !listed.out.contains("work"), "{}", listed.out);
+    }
+}
+
 /// What the role's own condition says is not what its callers asked for.
 #[tokio::test]
 async fn notes_speak_of_the_callers_condition_alone() {

@@ -316,3 +316,41 @@ async fn a_preset_may_be_the_time_of_the_write() {
         "{told}"
     );
 }
+
+/// describe_table lists such a column, so it is not said to be missing.
+#[tokio::test]
+async fn a_column_that_can_only_be_written_is_told_from_a_missing_one() {
+    let database = Database::of(STAFF).await;
+    let reads = Grant {
+        columns: ColumnRules { exclude: vec!["salary".to_owned()], ..ColumnRules::default() },
+        ..grant(&[Action::Select])
+    };
+    let engine = engine(&database, vec![reads, grant(&[Action::Insert])], &[]).await;
+    let insert = |more: Value| {
+        let mut arguments = object(json!({"table": "staff", "data": {"id": 9, "salary": 1}}));
+        arguments.extend(object(more));
+        ("insert", Value::Object(arguments))
+    };
+    let calls = [
+        (insert(json!({"returning": ["salary"]})), "/returning/0"),
+        (
+            insert(json!({"on_conflict": {"columns": ["salary"], "do": "nothing"}})),
+            "/on_conflict/columns/0",
+        ),
+        (("select", json!({"table": "staff", "where": {"salary": 1}})), "/where/salary"),
+        (("select", json!({"table": "staff", "order_by": ["salary"]})), "/order_by/0"),
+        (
+            ("aggregate", json!({"table": "staff", "measures": {"most": {"max": "salary"}}})),
+            "/measures/most/max",
+        ),
+    ];
+    for ((tool, arguments), at) in calls {
+        let error = error(&engine, "clerk", tool, arguments).await;
+        assert_eq!(error["code"], "forbidden", "{error}");
+        assert_eq!(error["message"], "\"salary\" of public.staff can be written, but not read");
+        assert_eq!(error["at"], at);
+        assert!(!error["allowed"].as_array().unwrap().contains(&json!("salary")), "{error}");
+    }
+    let hidden = json!({"table": "staff", "where": {"wage": 1}});
+    assert_eq!(code(&engine, "select", hidden).await, "unknown_column");
+}

@@ -174,6 +174,22 @@ async fn a_rotated_file_takes_the_chain_along() {
     assert_eq!(fault.reason, Reason::OutOfSequence { expected: 1 });
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn the_parts_of_a_linked_file_are_where_it_is() {
+    let directory = Directory::new();
+    fs::create_dir(directory.0.join("volume")).unwrap();
+    std::os::unix::fs::symlink("volume/real.jsonl", directory.log()).unwrap();
+    for id in ["a", "b", "c"] {
+        let sink = FileSink::rotating(directory.log(), NonZeroU64::new(100).unwrap()).unwrap();
+        sink.write(event(id)).await.unwrap();
+    }
+    assert!(fs::symlink_metadata(directory.log()).unwrap().is_symlink());
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 2);
+    assert_eq!(fs::read_dir(directory.0.join("volume")).unwrap().count(), 3);
+    assert_eq!(verify_file(&directory.log()).unwrap().unwrap().records, 3);
+}
+
 #[test]
 fn a_process_that_keeps_the_lock_is_not_waited_for_forever() {
     let directory = Directory::new();

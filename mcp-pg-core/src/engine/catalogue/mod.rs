@@ -7,10 +7,10 @@ mod watch;
 
 pub use watch::Change;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -29,6 +29,8 @@ const RETIRING: Duration = Duration::from_millis(100);
 pub(in crate::engine) struct Catalogue {
     pub(in crate::engine) settings: Arc<Settings>,
     pub(in crate::engine) canned: Canned,
+    /// When reading it began.
+    begun: Instant,
     /// Read shortly before the catalogue.
     pub(in crate::engine) signature: Signature,
     /// The schema as each database role sees it; `None` is the login.
@@ -47,9 +49,11 @@ struct Seen {
 }
 
 impl Seen {
-    /// The role's grants that do not fit the schema, each of which is logged as a warning.
-    fn unfit(&self, role: &Role, settings: &Settings) -> Unfit {
+    /// The role's grants that do not fit the schema, each of which is logged as a warning, or added to `faults`, which may be
+    /// the same for several roles.
+    fn unfit(&self, role: &Role, settings: &Settings, faults: &mut BTreeSet<String>) -> Unfit {
         let mut unfit = Unfit::default();
+        faults.extend(unfit.bar_without_columns(role, &self.schema, settings));
         if role.grants.iter().all(|grant| grant.rows.is_none() && grant.preset.is_empty()) {
             return unfit;
         }
@@ -69,6 +73,7 @@ impl Catalogue {
         settings: Arc<Settings>,
         before: Option<&Catalogue>,
     ) -> Result<Self> {
+        let begun = Instant::now();
         // Read first, so that every later change is noticed, even if some are noticed twice.
         let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
@@ -95,12 +100,14 @@ impl Catalogue {
         let before = before.map(|before| &before.canned);
         let canned = Canned::read(database, &settings, before).await?;
         let views = settings.roles.iter().map(|_| OnceLock::new()).collect();
+        let mut faults = BTreeSet::new();
         let unfit = settings.roles.iter().map(|role| {
             let seen = schemas.get(&role.database_role);
-            seen.map(|seen| seen.unfit(role, &settings)).unwrap_or_default()
+            seen.map(|seen| seen.unfit(role, &settings, &mut faults)).unwrap_or_default()
         });
         let unfit = unfit.collect();
-        Ok(Self { settings, signature, canned, schemas, views, unfit })
+        faults.iter().for_each(|fault| tracing::warn!("{fault}"));
+        Ok(Self { settings, canned, begun, signature, schemas, views, unfit })
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::Catalogue;
 use crate::engine::{Change, Engine};
@@ -18,12 +19,13 @@ impl Engine {
     /// `database_unavailable`. The old schema then stays in use.
     pub async fn reload(&self) -> Result<bool> {
         let before = self.catalogue.load_full();
-        let begun = self.readings.load(Ordering::SeqCst);
+        let called = Instant::now();
         let _alone = self.reloading.lock().await;
-        // Another task has read the catalogue since this call began to wait.
-        if self.read.load(Ordering::SeqCst) <= begun {
-            let settings = Arc::clone(&self.catalogue.load().settings);
-            let read = self.read_anew(settings).await;
+        let current = self.catalogue.load_full();
+        // Otherwise another task has read the catalogue since this call began to wait.
+        if current.begun <= called {
+            let settings = Arc::clone(&current.settings);
+            let read = Catalogue::read_beside(self.database.clone(), settings, current).await;
             self.unread.store(read.is_err(), Ordering::Relaxed);
             self.replace(read?);
         }
@@ -82,27 +84,19 @@ impl Engine {
         settings.audit.table.clone_from(&before.settings.audit.table);
         settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());
         let _alone = self.reloading.lock().await;
-        let read = self.read_anew(Arc::new(settings)).await?;
-        accept(&self.posture_by(&read.catalogue).await?)?;
+        let (database, current) = (self.database.clone(), self.catalogue.load_full());
+        let read = Catalogue::read_beside(database, Arc::new(settings), current).await?;
+        accept(&self.posture_by(&read).await?)?;
         self.unread.store(false, Ordering::Relaxed);
         self.replace(read);
         Ok(!self.catalogue.load().same(&before))
     }
 
     /// The caller must hold `reloading`.
-    async fn read_anew(&self, settings: Arc<Settings>) -> Result<Reading> {
-        let number = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
-        let before = self.catalogue.load_full();
-        let catalogue = Catalogue::read_beside(self.database.clone(), settings, before).await?;
-        Ok(Reading { number, catalogue })
-    }
-
-    /// The caller must hold `reloading`.
-    fn replace(&self, Reading { number, catalogue }: Reading) {
+    fn replace(&self, catalogue: Catalogue) {
         let before = self.catalogue.load_full();
         let same = catalogue.same(&before);
         self.catalogue.store(Arc::new(catalogue));
-        self.read.store(number, Ordering::SeqCst);
         self.database.forget_statements();
         tokio::spawn(before.retire());
         if !same {
@@ -110,11 +104,4 @@ impl Engine {
             self.tell(Change::Catalogue);
         }
     }
-}
-
-/// A catalogue that was read and is to replace the current one.
-struct Reading {
-    /// The number of reads that had begun before it.
-    number: u64,
-    catalogue: Catalogue,
 }

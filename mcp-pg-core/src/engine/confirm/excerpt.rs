@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::engine::size::size;
+
 /// The approximate length of an excerpt, in characters.
 const MOST: usize = 1_000;
 /// The same for each operation, if they need more.
@@ -41,28 +43,43 @@ fn effect_first(request: &Value) -> Value {
 
 /// The value as text of about `most` characters, shared among its parts.
 fn cut(value: &Value, most: usize) -> String {
-    let whole = plain(&value.to_string());
-    let length = whole.chars().count();
-    if length <= most {
-        return whole;
+    let has_parts = value.is_object() || value.is_array();
+    // A character has at most four bytes. What is surely too long is not made into text, because that would be done
+    // again for its parts, at each depth.
+    let long = most.saturating_mul(4);
+    if has_parts && length(value, long) > long {
+        return in_parts(value, most);
     }
+    let whole = plain(&value.to_string());
+    let characters = whole.chars().count();
+    match characters <= most {
+        true => whole,
+        false if has_parts => in_parts(value, most),
+        false => {
+            let shown: String = whole.chars().take(most).collect();
+            format!("{shown}{}", rest(characters - most))
+        }
+    }
+}
+
+/// The parts of an object or array as text of about `most` characters.
+fn in_parts(value: &Value, most: usize) -> String {
     let (open, parts, close): (_, Vec<(Option<&String>, &Value)>, _) = match value {
         Value::Object(members) => {
             ('{', members.iter().map(|(name, value)| (Some(name), value)).collect(), '}')
         }
-        Value::Array(items) => ('[', items.iter().map(|item| (None, item)).collect(), ']'),
-        _ => {
-            let shown: String = whole.chars().take(most).collect();
-            return format!("{shown}{}", rest(length - most));
+        list => {
+            let items = list.as_array().into_iter().flatten();
+            ('[', items.map(|item| (None, item)).collect(), ']')
         }
     };
-    let lengths: Vec<usize> = parts
-        .iter()
-        .map(|(name, value)| name.map_or(0, |name| name.len() + 3) + value.to_string().len())
-        .collect();
+    let of_part = |(name, value): &(Option<&String>, &Value), most| {
+        name.map_or(0, |name| name.len() + 3) + length(value, most)
+    };
     // If there are too many parts, only the first ones are shown.
     let shown = parts.len().min((most / LEAST).max(1));
-    let each = share(lengths.iter().take(shown).copied().collect(), most).max(LEAST);
+    let lengths = parts.iter().take(shown).map(|part| of_part(part, most)).collect();
+    let each = share(lengths, most).max(LEAST);
     let mut texts: Vec<String> = parts
         .iter()
         .take(shown)
@@ -76,9 +93,39 @@ fn cut(value: &Value, most: usize) -> String {
         })
         .collect();
     if shown < parts.len() {
-        texts.push(rest(lengths.iter().skip(shown).sum()));
+        texts.push(rest(parts.iter().skip(shown).map(|part| of_part(part, usize::MAX)).sum()));
     }
     format!("{open}{}{close}", texts.join(","))
+}
+
+/// The bytes of a value as JSON, counted no further than to see that there are more than `most`.
+fn length(value: &Value, most: usize) -> usize {
+    let text = |text: &String, most| if text.len() > most { text.len() } else { size(text) };
+    match value {
+        Value::String(string) => text(string, most),
+        Value::Array(items) => {
+            let mut sum = 1 + items.len().max(1);
+            for item in items {
+                sum += length(item, most.saturating_sub(sum));
+                if sum > most {
+                    break;
+                }
+            }
+            sum
+        }
+        Value::Object(members) => {
+            let mut sum = 1 + members.len().max(1);
+            for (name, member) in members {
+                sum += 1 + text(name, most.saturating_sub(sum));
+                sum += length(member, most.saturating_sub(sum));
+                if sum > most {
+                    break;
+                }
+            }
+            sum
+        }
+        leaf => size(leaf),
+    }
 }
 
 /// The mark for omitted characters. An ellipsis in the request is escaped, so a request cannot imitate the mark.
@@ -191,6 +238,15 @@ mod tests {
         let many =
             excerpt(&json!({"table": "t", "data": vec![json!({"a": "x".repeat(40)}); 1_000]}));
         assert!(many.ends_with(" more characters]}"), "{many}");
+    }
+
+    #[test]
+    fn what_is_deep_is_measured_once() {
+        let long = json!("x".repeat(1_000_000));
+        let deep = (0..100).fold(long, |inner, _| json!({"and": [inner]}));
+        let begun = std::time::Instant::now();
+        assert!(excerpt(&json!({"where": deep})).contains(r#"{"and":["xxx"#));
+        assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     }
 
     #[test]

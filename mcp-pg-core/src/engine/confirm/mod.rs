@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::canned::Query;
 use crate::engine::transaction::Operation;
 use crate::error::{Agreement, Code, Error, Question, Result};
+use crate::name::hex;
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
 use crate::request::Request;
@@ -139,8 +140,7 @@ impl Consent {
     fn plan(&self, scope: &Scope<'_>, effect: &Value) -> String {
         let caller = scope.caller;
         let plan = json!([caller.subject, caller.role, caller.claims, self.request, effect]);
-        let digest = Sha256::digest(plan.to_string().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(plan.to_string().as_bytes()))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
+use crate::name::quoted;
 use crate::policy::{TableView, View};
-use crate::schema::{Column, Index};
+use crate::schema::{Column, Index, oid};
 
 /// Hints about compared columns without an index, in large tables that are read as a whole.
 ///
@@ -96,7 +97,7 @@ fn member(
 
 /// Whether the column's type has the operator class `text_pattern_ops`.
 fn is_ordered_by_bytes(column: &Column) -> bool {
-    matches!(column.data_type.base().oid, 25 | 1043)
+    matches!(column.data_type.base().oid, oid::TEXT | oid::VARCHAR)
 }
 
 /// The name as an SQL identifier.
@@ -104,7 +105,7 @@ fn identifier(name: &str) -> String {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match name.chars().all(plain) {
         true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => quoted(name),
     }
 }
 

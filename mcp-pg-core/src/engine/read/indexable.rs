@@ -42,7 +42,7 @@ pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
     let mut all = All::default();
     let (table, filter) = plan.source();
     // What the role's own condition compares is not shown.
-    filter.requested().iter().for_each(|part| all.conditions(table, part));
+    filter.requested().into_iter().for_each(|part| all.conditions(table, part));
     all.shown(&plan.columns);
     all.included(&plan.includes);
     all.sorted(&plan.order);
@@ -74,9 +74,7 @@ impl<'v> All<'v> {
                 let sought = sought(path.as_ref(), comparison);
                 self.0.extend(known.map(|(_, column)| Tested { table, column, sought }));
             }
-            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-                self.related(hop, filter);
-            }
+            Predicate::Related { hop, filter, .. } => self.related(hop, filter),
         }
     }
 

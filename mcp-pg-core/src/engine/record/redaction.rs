@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::hidden_names::Hidden;
+use crate::plan::grammar::{COMPUTE, COUNT, LOGICAL, QUANTIFIERS, WHERE};
+use crate::plan::operations;
 use crate::policy::{AuditDetail, AuditValues, View};
 use crate::request::Request;
 use crate::schema::Operator;
@@ -39,12 +41,15 @@ const WRITTEN: [&str; 5] = ["order_by", "columns", "group_by", "sql", "query"];
 /// Arguments that are rows.
 const ROWS: [&str; 2] = ["data", "updates"];
 
-/// Arithmetic operators, and functions of related rows.
-const COMPUTED: [&str; 8] = ["add", "subtract", "multiply", "divide", "sum", "avg", "min", "max"];
+/// Whether a member computes with columns. A count names a relation alone.
+fn is_operation(name: &str) -> bool {
+    name != COUNT && operations().any(|operation| operation == name)
+}
 
-/// Members of conditions that are neither columns nor relations.
-const LOGICAL: [&str; 9] =
-    ["and", "or", "not", "some", "none", "every", "count", "where", "compute"];
+/// Whether a member of a condition is neither a column nor a relation.
+fn is_logical(name: &str) -> bool {
+    LOGICAL.contains(&name) || QUANTIFIERS.contains(&name) || [WHERE, COMPUTE].contains(&name)
+}
 
 /// The place of a value in a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -142,21 +147,21 @@ struct Members<'m> {
 impl Walk<'_> {
     fn object(&self, object: &Map<String, Value>, place: Place) -> Kept {
         let column = object.get("column").and_then(Value::as_str);
-        let computes = object.keys().any(|name| COMPUTED.contains(&name.as_str()));
+        let computes = object.keys().any(|name| is_operation(name));
         let members = Members { place, column, computes };
         let near = object.contains_key("rank") || object.contains_key("distance");
         let kept: Vec<(&String, Kept)> = object
             .iter()
             .map(|(name, member)| (name, self.value(member, self.inside(&members, name))))
             .collect();
-        let speaks = |names: &[&str]| {
-            kept.iter().any(|(name, kept)| kept.speaks && names.contains(&name.as_str()))
+        let speaks = |is_meant: &dyn Fn(&str) -> bool| {
+            kept.iter().any(|(name, kept)| kept.speaks && is_meant(name))
         };
-        let about_columns = speaks(&["measures", "group_by"]);
-        let ordered = about_columns || speaks(&["columns"]);
+        let about_columns = speaks(&|name| matches!(name, "measures" | "group_by"));
+        let ordered = about_columns || speaks(&|name| name == "columns");
         // Operands compared with a computed value reveal the columns that it is computed from.
         let tested = object.keys().any(|name| Operator::parse(name).is_some());
-        let computed = tested && (speaks(&COMPUTED) || speaks(&["compute"]));
+        let computed = tested && speaks(&|name| is_operation(name) || name == COMPUTE);
         let hidden = column.is_some_and(|name| self.hidden.has(name))
             || place == Place::Condition
                 && object.values().any(|member| self.hidden.is_name(member));
@@ -169,8 +174,8 @@ impl Walk<'_> {
             // So can columns. Their neighbours are values only in an order by distance.
             "order_by" if is_argument => kept.near && ordered,
             _ if place == Place::Value => false,
-            "compute" => kept.speaks,
-            name => computed && (COMPUTED.contains(&name) || Operator::parse(name).is_some()),
+            COMPUTE => kept.speaks,
+            name => computed && (is_operation(name) || Operator::parse(name).is_some()),
         };
         let mut all = Kept { value: Value::Null, speaks: false, near };
         let member = |(name, kept): (&String, Kept)| {
@@ -261,10 +266,10 @@ impl Walk<'_> {
             Place::Arguments if self.strict && !Request::has_argument(name) => Place::Condition,
             Place::Arguments => Place::Part,
             Place::Rows => Place::Value,
-            Place::Condition if COMPUTED.contains(&name) && !self.hidden.is_column(name) => {
+            Place::Condition if is_operation(name) && !self.hidden.is_column(name) => {
                 Place::Written
             }
-            Place::Condition if name == "count" => Place::Value,
+            Place::Condition if name == COUNT => Place::Value,
             Place::Condition if members.computes && Operator::parse(name).is_some() => Place::Value,
             Place::Condition | Place::Written if beside || self.hidden.is_column(name) => {
                 Place::Value
@@ -280,10 +285,10 @@ impl Walk<'_> {
         match (members.place, members.column) {
             (Place::Condition, Some(column)) => name == "column" || is_column(column),
             (Place::Condition, None) => {
-                let computes = operator || COMPUTED.contains(&name);
+                let computes = operator || is_operation(name);
                 is_column(name)
                     || self.hidden.is_relation(name)
-                    || LOGICAL.contains(&name)
+                    || is_logical(name)
                     || members.computes && computes
             }
             (Place::Rows, _) => is_column(name) || name == "_version",
@@ -316,15 +321,51 @@ mod tests {
 
     use super::*;
     use crate::policy::{Action, Role, Settings};
-    use crate::schema::Schema;
+    use crate::schema::{DataType, Schema};
 
-    /// The number of names that are looked up in deeply nested arguments.
-    fn looked_up(depth: usize, around: impl Fn(Value) -> Value) -> usize {
+    /// The redaction for a role that reads everything, of which `pay` is sensitive.
+    fn redaction() -> Redaction {
         let mut settings = Settings::default();
         settings.columns.sensitive = vec!["public.people.pay".into()];
         let role = Role::everywhere("reader", Action::ALL);
         let view = View::new(&Schema::default(), &role, &settings);
-        let redaction = Redaction::new(&settings.audit, Some(Arc::new(view)));
+        Redaction::new(&settings.audit, Some(Arc::new(view)))
+    }
+
+    /// A new word of the grammar must not make an operand known.
+    #[test]
+    fn what_is_compared_with_a_computed_value_is_hidden_for_every_word() {
+        let redaction = redaction();
+        let hidden = |condition: &Value| {
+            let arguments = json!({"table": "people", "where": condition});
+            let arguments = arguments.as_object().cloned().unwrap_or_default();
+            [false, true]
+                .map(|refused| redaction.arguments(&arguments, refused).to_string())
+                .iter()
+                .all(|text| !text.contains("4711"))
+        };
+        for operation in operations() {
+            for of in
+                [json!("pay"), json!("orders.pay"), json!(["pay", 1]), json!({"add": ["pay", 1]})]
+            {
+                for operator in DataType::numeric().operators() {
+                    let test = json!({ operation: of, operator.as_str(): 4711 });
+                    assert!(operation == COUNT || hidden(&test), "{test}");
+                    let computed = json!({ COMPUTE: test });
+                    assert!(hidden(&computed), "{computed}");
+                    for word in LOGICAL.into_iter().chain(QUANTIFIERS).filter(|word| *word != COUNT)
+                    {
+                        let within = json!({ word: computed });
+                        assert!(hidden(&within), "{within}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The number of names that are looked up in deeply nested arguments.
+    fn looked_up(depth: usize, around: impl Fn(Value) -> Value) -> usize {
+        let redaction = redaction();
         let members: Map<String, Value> =
             (0..2_000).map(|number| (format!("k{number}"), json!(number))).collect();
         let nested = (0..depth).fold(json!(members), |inner, _| around(inner));

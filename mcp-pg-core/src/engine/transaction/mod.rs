@@ -19,14 +19,15 @@ use serde_json::{Map, Value};
 
 use crate::engine::confirm::{Affected, Fact, Made};
 use crate::engine::record::Record;
+use crate::engine::size::size;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
-use crate::execute::Mode;
+use crate::execute::{Isolation, Mode};
 use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
-use crate::request::{self, Isolation, Request};
+use crate::request::{self, Request};
 use commit::deferred;
 use single::written;
 
@@ -144,8 +145,10 @@ impl Engine {
 
         let run = Together {
             isolation: match request.isolation.unwrap_or_default() {
-                Isolation::ReadCommitted => Isolation::RepeatableRead,
-                isolation => isolation,
+                request::Isolation::Serializable => Isolation::Serializable,
+                request::Isolation::RepeatableRead | request::Isolation::ReadCommitted => {
+                    Isolation::RepeatableRead
+                }
             },
             references,
         };
@@ -188,7 +191,8 @@ impl Engine {
             let inside = |error: Error| error.inside(&operation.at);
             let mut reach = Affected::default();
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
-                let run = Run { scope, operation, given: &given };
+                let is_referred = !run.references.is_empty();
+                let run = Run { scope, operation, given: &given, is_referred };
                 self.select_within(&mut transaction, &run, plan, room, record)
                     .await
                     .map_err(inside)?
@@ -216,8 +220,7 @@ impl Engine {
                 transaction.let_go();
             }
             if operations.len() > 1 {
-                let spent = results.last().and_then(|set| serde_json::to_vec(set).ok());
-                room = room.saturating_sub(spent.map_or(0, |text| text.len()));
+                room = room.saturating_sub(results.last().map_or(0, size));
             }
         }
         let did = (affected.as_slice(), given.as_slice());

@@ -47,7 +47,7 @@ impl Engine {
         given: &Given,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let run = Run { scope, operation, given };
+        let run = Run { scope, operation, given, is_referred: true };
         let mut done = match &operation.plan {
             Plan::Insert(plan) => run.insert(transaction, plan, record).await?,
             Plan::Change(plan) => {
@@ -84,6 +84,8 @@ pub(in crate::engine) struct Run<'r, 'v> {
     pub(in crate::engine) scope: &'r Scope<'r>,
     pub(in crate::engine) operation: &'r Operation<'v>,
     pub(in crate::engine) given: &'r Given,
+    /// Whether other operations may take values of its rows.
+    pub(in crate::engine) is_referred: bool,
 }
 
 impl Run<'_, '_> {

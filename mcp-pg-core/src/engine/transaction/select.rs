@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::run::{ALL, Run};
 use crate::engine::read::{add_count, keep};
 use crate::engine::record::Record;
+use crate::engine::size::size;
 use crate::engine::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{TooLarge, Transaction};
@@ -13,8 +14,8 @@ use crate::reply::RowSet;
 use crate::statement;
 
 impl Engine {
-    /// A select among the operations of a transaction. All rows of its page are returned for later operations; those
-    /// for which there is `room` are shown.
+    /// A select among the operations of a transaction. All rows of its page are returned if later operations may take
+    /// values of them; those for which there is `room` are shown.
     pub(in crate::engine) async fn select_within(
         &self,
         transaction: &mut Transaction,
@@ -35,18 +36,16 @@ impl Engine {
             .hint("give them a smaller limit, or fewer columns"));
         }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
-        let rows = fetched
-            .rows
-            .iter()
-            .take(limit)
-            .map(|row| rows::object(&page.outputs, row.clone(), plan.columns.len()))
-            .collect();
+        let object =
+            |row: &Vec<Value>| rows::object(&page.outputs, row.clone(), plan.columns.len());
+        let referred = fetched.rows.iter().take(if run.is_referred { limit } else { 0 });
+        let rows = referred.map(object).collect();
         let fetched_rows = fetched.rows.len();
         if room < scope.view.limits.max_reply_bytes {
             let mut left = room;
             let fits = fetched.rows.iter().take_while(|row| {
                 let row = rows::object(&page.outputs, row.to_vec(), page.outputs.len());
-                let rest = left.checked_sub(Value::Object(row).to_string().len());
+                let rest = left.checked_sub(size(&row));
                 left = rest.unwrap_or_default();
                 rest.is_some()
             });

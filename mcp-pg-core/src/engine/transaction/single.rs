@@ -8,7 +8,7 @@ use super::operation::Operation;
 use super::retry::Retries;
 use super::run::Done;
 use crate::engine::record::Record;
-use crate::engine::{Engine, identity, rows};
+use crate::engine::{Engine, identity, rows, size};
 use crate::error::Result;
 use crate::execute::Mode;
 use crate::plan::Scope;
@@ -120,7 +120,7 @@ fn fitting(
         });
         let old = done.before.get(index).filter(|_| dry_run);
         let old = old.map(|row| Value::Object(rows::pick(row, table, returning)));
-        let size = |row: &Option<Value>| row.as_ref().map_or(0, |row| row.to_string().len());
+        let size = |row: &Option<Value>| row.as_ref().map_or(0, size::size);
         let times = if dry_run && !operation.removes() { 2 } else { 1 };
         let Some(rest) = left.checked_sub(size(&row) * times + size(&old)) else { break };
         left = rest;

@@ -33,7 +33,7 @@ impl Engine {
             let values = key.iter().map(|column| {
                 let value = row.get(&column.name).unwrap_or(&Value::Null);
                 let text = value::encode(&column.data_type, &column.type_name, value)?;
-                Ok(Operand::text(text, ""))
+                Ok(Operand::own(text))
             });
             values.collect::<Result<Vec<_>>>()
         });

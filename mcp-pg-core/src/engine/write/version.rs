@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::engine::rows;
+use crate::engine::size::size;
 use crate::error::{Code, Error, Result};
 use crate::plan::{ChangePlan, Returned};
 use crate::statement::Statement;
@@ -68,7 +69,7 @@ impl Versions<'_, '_> {
         let table = self.plan.table;
         let row_now = rows::object(&self.statement.outputs, row.to_vec(), self.width);
         let mut current = rows::pick(&row_now, table, &self.plan.returning);
-        if Value::Object(current.clone()).to_string().len() > self.most {
+        if size(&current) > self.most {
             let key = table.row_key().unwrap_or_default();
             let is_key = |shown: &&Returned| shown.path.is_empty() && key.contains(&shown.position);
             let key = self.plan.returning.iter().filter(is_key).cloned();

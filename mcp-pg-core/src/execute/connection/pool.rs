@@ -70,7 +70,8 @@ impl Pool {
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
-            .post_create(begin(session, timeouts.connect))
+            .post_create(begin(session.clone(), timeouts.connect))
+            .pre_recycle(clear(session, timeouts.connect))
             // The connection that was used last has prepared statements, and its server process has warm caches.
             .queue_mode(QueueMode::Lifo)
             .build()
@@ -140,6 +141,20 @@ impl Pool {
 fn is_crowded(got: &Result<Object, PoolError>) -> bool {
     let Err(PoolError::Backend(error)) = got else { return false };
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
+}
+
+/// Restores a session that may have run code of which nobody knew when it was used.
+fn clear(session: Arc<SessionSettings>, patience: Duration) -> Hook {
+    Hook::async_fn(move |client, metrics| {
+        let session = session.is_doubtful(metrics.last_used()).then(|| session.clone());
+        Box::pin(async move {
+            let Some(session) = session else { return Ok(()) };
+            match timeout(patience, session.restore(client)).await {
+                Ok(restored) => restored.map_err(HookError::Backend),
+                Err(elapsed) => Err(HookError::message(elapsed.to_string())),
+            }
+        })
+    })
 }
 
 /// Sets up the session of a new connection.

@@ -1,7 +1,8 @@
 //! The settings of every session, made when it begins and after code that may have changed them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use tokio_postgres::Client;
@@ -33,6 +34,8 @@ pub(in crate::execute) struct SessionSettings {
     values: Vec<String>,
     /// Whether the newest session was read-only before the settings were made, because the login should not write.
     read_only: AtomicBool,
+    /// When the catalogue was last found to be another.
+    doubted: Mutex<Option<Instant>>,
 }
 
 impl SessionSettings {
@@ -63,7 +66,7 @@ impl SessionSettings {
         ]
         .into_iter()
         .unzip();
-        Self { names, values, read_only: AtomicBool::new(false) }
+        Self { names, values, read_only: AtomicBool::new(false), doubted: Mutex::default() }
     }
 
     /// Makes the settings in a new session.
@@ -82,6 +85,17 @@ impl SessionSettings {
     /// Whether the login or the database is set to be read-only.
     pub(in crate::execute) fn read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the catalogue is another. Sessions that were in use before may have run code that nobody knew of.
+    pub(in crate::execute) fn doubt(&self) {
+        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a session was last taken before that.
+    pub(in crate::execute) fn is_doubtful(&self, unused: Duration) -> bool {
+        let doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        doubted.is_some_and(|doubted| doubted.elapsed() <= unused)
     }
 
     /// Resets what triggers and functions may have left in the session: role and settings, cursors, temporary tables,

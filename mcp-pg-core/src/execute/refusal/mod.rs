@@ -284,7 +284,10 @@ fn time_zone<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     if answer.code().code() != "22023" {
         return None;
     }
-    let zones = place.parameters.iter().filter(|operand| operand.at.ends_with("/time_zone"));
+    let zones = place
+        .parameters
+        .iter()
+        .filter(|operand| operand.place().is_some_and(|at| at.ends_with("/time_zone")));
     let mut unknown = zones.filter(|operand| match &operand.source {
         Source::Text(Some(zone)) => quotes(answer.message(), zone),
         _ => false,

@@ -58,7 +58,7 @@ impl Place<'_> {
         let within = |place: &str| {
             place.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.parameters.iter().any(|operand| within(&operand.at))
+        self.parameters.iter().any(|operand| operand.place().is_some_and(within))
     }
 
     /// The place of the written values.

@@ -1,14 +1,18 @@
 //! Advice for names in conditions that are neither columns nor relations.
 
 use super::related::related;
-use super::{COMPUTE, COMPUTED, in_json, is_arithmetic, own};
+use super::{in_json, is_arithmetic, own};
 use crate::error::Error;
+use crate::plan::grammar::{COMPUTE, COMPUTE_FORM};
 use crate::plan::{Arithmetic, Hop, Scope, Total};
 use crate::policy::{TableView, shown};
 
 impl<'v> Scope<'v> {
     /// The error for a name in a condition that is neither a column nor a relation.
     pub(in crate::plan) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
+        if table.is_write_only(name) {
+            return table.unreadable(name);
+        }
         let relations = table.relations.iter().map(|relation| table.relation_name(relation));
         let known: Vec<&str> = table.names_of(|_| true).chain(relations).collect();
         let error = table
@@ -87,14 +91,14 @@ fn foreign_word(name: &str, error: Error) -> Error {
         "field" | "key" | "op" | "operator" | "value" => error
             .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
         "compute" | "computed" | "expression" | "expr" => {
-            error.did_you_mean(COMPUTE).hint(COMPUTED)
+            error.did_you_mean(COMPUTE).hint(COMPUTE_FORM)
         }
-        operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
+        operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTE_FORM),
         function if Total::names().any(|name| name == function) => error.hint("{\"compute\": {\"sum\": \"orders.total\", \"where\": {…}, \"gt\": 100}}"),
         _ if name.contains('(') => {
             error.hint("give the column's own name; {\"ilike\": …} ignores case")
         }
-        _ if is_arithmetic(name) => error.hint(COMPUTED),
+        _ if is_arithmetic(name) => error.hint(COMPUTE_FORM),
         _ => error,
     }
 }

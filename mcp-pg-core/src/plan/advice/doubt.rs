@@ -5,31 +5,35 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::plan::advice;
-use crate::plan::condition::pattern::escape_like;
-use crate::plan::{Assign, Comparison, Effect, Expression, Operand, Plan, Predicate, Slot, Source};
+use crate::plan::{
+    Assign, Comparison, Effect, Expression, Operand, Plan, Predicate, RowFilter, Slot, Source,
+};
 use crate::schema::{Column, Family, Kind, Operator};
-use crate::value::day_after;
+use crate::value::{day_after, escape_like};
 
 /// The maximum length of a note, which may repeat a value of the caller's.
 const LONGEST: usize = 1_000;
 
-impl Predicate<'_> {
+impl RowFilter<'_> {
     /// The note on the caller's condition, if it matched no row.
     pub(crate) fn doubt(&self) -> Option<String> {
-        self.asked()?.doubtful().filter(|note| note.len() <= LONGEST)
+        self.caller.doubtful().filter(|note| note.len() <= LONGEST)
     }
 
     /// The note on a text that may exist in other letter case.
     pub(crate) fn letters_of_any_case(&self) -> Option<String> {
-        self.asked()?.cased().filter(|note| note.len() <= LONGEST)
+        self.caller.cased().filter(|note| note.len() <= LONGEST)
     }
+}
 
+impl Predicate<'_> {
     fn cased(&self) -> Option<String> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::cased)
             }
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => filter.cased(),
+            Predicate::Related { filter, .. } => filter.cased(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.cased(),
             Predicate::Test {
                 column,
                 path: None,
@@ -53,9 +57,8 @@ impl Predicate<'_> {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::doubtful)
             }
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
-                filter.doubtful()
-            }
+            Predicate::Related { filter, .. } => filter.doubtful(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.doubtful(),
             Predicate::Compared { left, operator: Operator::Eq, right } => {
                 let (Expression::Column(left), Expression::Now(_)) = (&**left, &**right) else {
                     return None;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error};
 use crate::plan::Arithmetic;
-use crate::plan::expression::elapsed::SINCE;
+use crate::plan::grammar::SINCE;
 
 /// What to use instead of a function that does not exist here.
 pub(in crate::plan) fn instead(name: &str) -> Option<&'static str> {

@@ -2,8 +2,7 @@
 
 use super::function::instead;
 use crate::error::{Code, Error};
-use crate::plan::aggregate::element;
-use crate::plan::expression::cut::part_meant;
+use crate::plan::grammar::{BUCKETS, each_element, each_of_rows, part_meant};
 use crate::plan::{Expression, Scope};
 use crate::policy::TableView;
 use crate::schema::DataType;
@@ -70,14 +69,13 @@ pub(in crate::plan) fn not_a_group<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
     name: &str,
-    buckets: &[&str],
     error: Error,
 ) -> Error {
     let mut words =
         name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
     let lower = name.to_ascii_lowercase();
     let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
-    let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
+    let bucket = words.clone().find(|word| BUCKETS.contains(&word.to_ascii_lowercase().as_str()));
     let part = words.clone().find_map(part_meant);
     let readable = |word: &&str| table.column(word).is_some();
     let column = words.find(readable).filter(|column| *column != name);
@@ -85,11 +83,11 @@ pub(in crate::plan) fn not_a_group<'v>(
     if let (Some(column), true) =
         (column, ["unnest", "array_elements"].iter().any(|word| lower.contains(word)))
     {
-        return error.hint(element::form(column));
+        return error.hint(each_element(column));
     }
     if let Some((column, cut)) = name.rsplit_once('.')
         && table.column(column).is_some_and(|(_, column)| column.data_type.is_moment())
-        && buckets.contains(&cut)
+        && BUCKETS.contains(&cut)
     {
         return error.hint(format!("{{\"column\": {column:?}, \"bucket\": {cut:?}}}"));
     }
@@ -99,7 +97,7 @@ pub(in crate::plan) fn not_a_group<'v>(
             error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
         }
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
-        _ if scope.reach_each(table, name).is_ok() => error.hint(element::form_of_rows(name)),
+        _ if scope.reach_each(table, name).is_ok() => error.hint(each_of_rows(name)),
         _ => scope.not_reached(table, name, error),
     }
 }

@@ -1,6 +1,6 @@
 //! Notes on dates compared with timestamps: they mean midnight, which is seldom intended.
 
-use crate::plan::{Comparison, Include, Operand, Predicate, SelectPlan, Source};
+use crate::plan::{Comparison, Include, Operand, Predicate, RowFilter, SelectPlan, Source};
 use crate::schema::{Column, Operator};
 use crate::value::day_after;
 
@@ -11,7 +11,7 @@ impl SelectPlan<'_> {
             return self.filter.midnight().or_else(|| of_includes(&self.includes));
         };
         let measured = || grouping.measures.iter().find_map(|measure| measure.filter.cut_day());
-        grouping.filter.midnight().or_else(measured).or_else(|| self.filter.cut_day())
+        grouping.filter.midnight().or_else(measured).or_else(|| self.filter.midnight())
     }
 }
 
@@ -21,25 +21,24 @@ fn of_includes(includes: &[Include<'_>]) -> Option<String> {
         .find_map(|include| include.filter.cut_day().or_else(|| of_includes(&include.includes)))
 }
 
-impl Predicate<'_> {
-    /// [`SelectPlan::midnight`] for the caller's part of a condition.
+impl RowFilter<'_> {
+    /// [`SelectPlan::midnight`] for one condition.
     pub fn midnight(&self) -> Option<String> {
-        self.asked()?.cut_day()
+        self.caller.cut_day()
     }
+}
 
+impl Predicate<'_> {
     fn cut_day(&self) -> Option<String> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::cut_day)
             }
             Predicate::Not(inner) => inner.cut_day(),
-            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
-                filter.cut_day()
-            }
+            Predicate::Related { filter, .. } => filter.cut_day(),
+            Predicate::Computed { value, .. } => value.counted()?.filter.cut_day(),
             Predicate::Test { column, path: None, comparison } => cut(column, comparison),
-            Predicate::Test { .. } | Predicate::Compared { .. } | Predicate::Computed { .. } => {
-                None
-            }
+            Predicate::Test { .. } | Predicate::Compared { .. } => None,
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
 pub(super) use self::operator::unknown_operator;
 pub(super) use self::returned::in_json_shown;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
-use super::condition::computed::{COMPUTE, FORM as COMPUTED};
+use super::grammar::COMPUTE_FORM;
 use super::{Arithmetic, Hop, Scope};
 use crate::error::Error;
 use crate::policy::TableView;
@@ -41,6 +41,9 @@ impl<'v> Scope<'v> {
 
     /// The error for a sort key, group or measure whose column belongs to a related row, or does not exist.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if table.is_write_only(name) {
+            return error;
+        }
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
         }
@@ -167,7 +170,7 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
             "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
         )),
         None if value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some()) => {
-            error.hint(format!("a computation goes on the left: {COMPUTED}"))
+            error.hint(format!("a computation goes on the left: {COMPUTE_FORM}"))
         }
         None => error,
     }

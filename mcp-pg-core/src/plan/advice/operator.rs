@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::COMPUTED;
 use crate::error::{Code, Error};
-use crate::plan::expression::cut;
+use crate::plan::grammar::{COMPUTE_FORM, part_named_so};
 use crate::schema::{Column, Family, Operator};
 
 /// The error for an operator that the type of a column, or of a part of its JSON, does not have.
@@ -81,7 +80,7 @@ impl Unknown<'_> {
                 "{{\"ne\": value}}, or around the condition: {{\"not\": {{{column:?}: {{…}}}}}}"
             )
             .into(),
-            "compute" | "add" | "subtract" | "multiply" | "divide" => COMPUTED.into(),
+            "compute" | "add" | "subtract" | "multiply" | "divide" => COMPUTE_FORM.into(),
             _ => return None,
         })
     }
@@ -118,7 +117,7 @@ impl Unknown<'_> {
             "year" | "date" | "bucket" => {
                 "{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}".into()
             }
-            word if let Some(part) = cut::part_named_so(word) => {
+            word if let Some(part) = part_named_so(word) => {
                 format!("{{\"part\": {part:?}, \"eq\": …}}").into()
             }
             "timezone" => {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
+use crate::plan::grammar::QUANTIFIERS;
 use crate::plan::{Hop, Reached, Scope, Total};
 use crate::policy::TableView;
 use crate::schema::{Column, RelationKind};
@@ -59,7 +60,7 @@ impl<'v> Scope<'v> {
     ) -> Error {
         let error =
             Error::new(Code::UnknownOperator, format!("a to-many relation takes no {key:?}"))
-                .allowed(["some", "none", "every", "count"]);
+                .allowed(QUANTIFIERS);
         let given = Some(value).filter(|value| value.is_object()).and_then(super::repeated);
         let name = subject.relation_name(hop.relation);
         let none =

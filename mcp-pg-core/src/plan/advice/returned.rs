@@ -13,6 +13,9 @@ impl<'v> Scope<'v> {
         name: &str,
         error: Error,
     ) -> Error {
+        if table.is_write_only(name) {
+            return error;
+        }
         if let Some((relation, rest)) = name.split_once('.') {
             if let Some(column) = own(table, name) {
                 return error.did_you_mean(column);

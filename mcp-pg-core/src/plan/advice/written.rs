@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::plan::Arithmetic;
-use crate::plan::write::assign::{COMPUTED, Written};
+use crate::plan::grammar::ASSIGNED;
+use crate::plan::{Arithmetic, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
 
@@ -101,7 +101,7 @@ fn arithmetic(value: &Value) -> Option<String> {
 
 /// The error for an unknown computation.
 pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
-    let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(COMPUTED);
+    let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(ASSIGNED);
     match key {
         "$inc" | "$add" | "$plus" => error.did_you_mean("$increment"),
         "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
@@ -114,7 +114,7 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
         "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => {
             error.did_you_mean("$compute").hint("{\"$compute\": {\"multiply\": [\"price\", 1.1]}}")
         }
-        _ => error.nearest(key, COMPUTED).hint("{\"$literal\": …} writes an object as it is"),
+        _ => error.nearest(key, ASSIGNED).hint("{\"$literal\": …} writes an object as it is"),
     }
 }
 

@@ -7,11 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Reached;
+use crate::plan::grammar::{EACH, each_element};
 use crate::policy::TableView;
 use crate::schema::DataType;
-
-/// What says that the elements of a list, or the rows of a relation, make the groups.
-pub(super) const EACH: &str = "each";
 
 /// What makes several groups of one row.
 #[derive(Debug, Clone)]
@@ -106,15 +104,5 @@ pub(super) fn not_asked(options: &Map<String, Value>, error: Error) -> Error {
         return error;
     };
     let named = [word, "column"].into_iter().find_map(|member| options.get(member)?.as_str());
-    error.hint(form(named.unwrap_or("labels")))
-}
-
-/// How groups by the many rows that a relation leads to are written.
-pub(in crate::plan) fn form_of_rows(column: &str) -> String {
-    format!("{{\"column\": {column:?}, \"each\": true}} counts a row once for each of them")
-}
-
-/// How groups by the elements of a column are written.
-pub(in crate::plan) fn form(column: &str) -> String {
-    format!("{{\"column\": {column:?}, \"each\": true}} groups by the elements of lists")
+    error.hint(each_element(named.unwrap_or("labels")))
 }

@@ -5,15 +5,15 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::combined::Combined;
-use super::element::{self, EACH, Unnested};
+use super::element::{self, Unnested};
 use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::cut::{Cut, text};
 use crate::plan::expression::operation;
-use crate::plan::expression::reached::steps;
-use crate::plan::read::shown::label;
-use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
+use crate::plan::grammar::{EACH, PART, TIME_ZONE};
+use crate::plan::label::{label, named};
+use crate::plan::{Arithmetic, Computed, Expression, Reached, RowFilter, Scope, Shown};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType};
@@ -24,7 +24,7 @@ pub struct Grouping<'v> {
     /// The table.
     pub table: &'v TableView,
     /// The condition that its rows must meet.
-    pub filter: Predicate<'v>,
+    pub filter: RowFilter<'v>,
     /// The groups: values that the rows of a group share.
     pub groups: Vec<Group<'v>>,
     /// The measures of each group.
@@ -38,9 +38,9 @@ pub struct Grouping<'v> {
 pub struct Group<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// Of what.
+    /// The value that is the same in all of them, or whose `cut` is.
     pub of: Expression<'v>,
-    /// How much of a point in time.
+    /// The part of a point in time that is the same, if not all of it.
     pub cut: Option<Cut>,
     /// What makes several groups of one row.
     pub each: Option<Unnested>,
@@ -86,7 +86,7 @@ impl<'v> Grouping<'v> {
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<(Self, &'v TableView)> {
         let table = scope.table(&request.table, Action::Select)?;
-        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let filter = scope.row_filter(table, request.filter.as_ref(), request.archived)?;
         scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
@@ -131,7 +131,7 @@ impl<'v> Grouping<'v> {
     /// Whatever is wrong with the request, with its place.
     pub(in crate::plan) fn distinct(scope: &Scope<'v>, request: &Select) -> Result<Self> {
         let table = scope.table(&request.table, Action::Select)?;
-        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let filter = scope.row_filter(table, request.filter.as_ref(), request.archived)?;
         let shown = scope.shown(table, request.columns.as_deref(), "/columns")?;
         if shown.is_empty() {
             return Err(
@@ -249,7 +249,7 @@ fn group<'v>(
     item: &Value,
     place: &str,
 ) -> Result<Group<'v>> {
-    const MEMBERS: [&str; 7] = ["column", "path", "bucket", "part", "time_zone", EACH, "as"];
+    const MEMBERS: [&str; 7] = ["column", "path", "bucket", PART, TIME_ZONE, EACH, "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
             "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
@@ -271,15 +271,15 @@ fn group<'v>(
         true => scope.reach_each(table, name),
         false => scope.reach(table, name),
     };
-    let reached = reached
-        .map_err(|error| advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at)))?;
+    let reached =
+        reached.map_err(|error| advice::not_a_group(scope, table, name, error.inside(at)))?;
     let path = options.get("path").filter(|path| !path.is_null());
     let mut of = match path {
         Some(path) => reached.at_path(scope, path, "/path")?,
         None => reached,
     };
     if let Some(member) = &mut of.member {
-        member.at.insert_str(0, place);
+        member.move_inside(place);
     }
     let each = element::asked(options, &of, table)?;
     if of.member.is_none() && !matches!(each, Some(Unnested::Elements(_))) {
@@ -289,7 +289,7 @@ fn group<'v>(
     let width = scope.width(options, &of, &called, place)?;
     let cut = match width {
         Some(_) => None,
-        None => Cut::asked(options, &of, &called, place)?,
+        None => Cut::asked(scope, options, &of, &called, place)?,
     };
     let name = text(options, "as")?.map_or(called, str::to_owned);
     let of = Expression::Column(of);
@@ -300,10 +300,4 @@ fn group<'v>(
         None => of,
     };
     Ok(Group { name, of, cut, each })
-}
-
-/// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
-pub(in crate::plan) fn named(column: &str, path: Option<&Value>) -> String {
-    let steps = path.into_iter().flat_map(steps);
-    steps.fold(column.to_owned(), |name, step| format!("{name}.{step}"))
 }

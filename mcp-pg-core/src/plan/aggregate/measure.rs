@@ -6,16 +6,17 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
+use crate::plan::grammar::has;
 use crate::plan::{Expression, Operand, Predicate, Reached, Scope, filter};
 use crate::policy::TableView;
-use crate::schema::{DataType, Family, Kind};
+use crate::schema::{DataType, Family, Kind, oid};
 
 /// A measure of a group.
 #[derive(Debug, Clone)]
 pub struct Measure<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// How.
+    /// How it is computed.
     pub function: Function,
     /// The fraction, for a percentile.
     pub fraction: Option<Operand>,
@@ -25,6 +26,13 @@ pub struct Measure<'v> {
     pub data_type: Arc<DataType>,
     /// The condition on the rows that count.
     pub filter: Predicate<'v>,
+}
+
+impl Measure<'_> {
+    /// Whether it is the number of all rows of a group.
+    pub(crate) fn counts_all(&self) -> bool {
+        self.function == Function::Count && self.of.is_none() && !self.filter.restricts()
+    }
 }
 
 /// An aggregate function.
@@ -116,7 +124,7 @@ impl Function {
 
     /// The type of the measure, if values of this type can be measured so.
     fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
-        const SMALL: [u32; 2] = [21, 23];
+        const SMALL: [u32; 2] = [oid::SMALLINT, oid::INTEGER];
         let base = data_type.shared_base();
         let built_in = |data_type: &Arc<DataType>| Some(Arc::clone(data_type));
         let number = base.is_number();
@@ -125,13 +133,17 @@ impl Function {
             // It sorts; types such as xid can only be hashed.
             Function::CountDistinct => data_type.ordering.then(|| Arc::clone(DataType::bigint())),
             Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
-            Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
+            Function::Sum | Function::Avg if base.oid == oid::BIGINT => {
+                built_in(DataType::numeric())
+            }
             Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
-            Function::Avg if base.oid == 700 => built_in(DataType::double()),
+            Function::Avg if base.oid == oid::REAL => built_in(DataType::double()),
             // Times of day are taken for how long after midnight they are.
-            Function::Sum | Function::Avg if base.oid == 1083 => built_in(DataType::interval()),
+            Function::Sum | Function::Avg if base.oid == oid::TIME => {
+                built_in(DataType::interval())
+            }
             // Numbers beyond those, money and intervals keep their type.
-            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
+            Function::Sum if number || base.oid == oid::MONEY || base.is_interval() => Some(base),
             Function::Avg if number || base.is_interval() => Some(base),
             Function::Sum | Function::Avg => None,
             Function::Stddev | Function::Variance if base.is_float() => {
@@ -143,13 +155,16 @@ impl Function {
             Function::Percentile if number => built_in(DataType::double()),
             Function::Percentile => base.is_interval().then_some(base),
             Function::Min | Function::Max => {
-                let other = matches!(base.oid, 26 | 27 | 790 | 869 | 1186 | 3220);
+                let other = matches!(
+                    base.oid,
+                    oid::OID | oid::TID | oid::MONEY | oid::INET | oid::INTERVAL | oid::PG_LSN
+                );
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
                 match base.oid {
                     // varchar, name and "char" have no aggregates of their own: those of text are taken.
-                    18 | 19 | 1043 => built_in(DataType::text()),
+                    oid::CHAR | oid::NAME | oid::VARCHAR => built_in(DataType::text()),
                     // Nor has cidr: those of inet are.
-                    650 => built_in(DataType::inet()),
+                    oid::CIDR => built_in(DataType::inet()),
                     _ => (number
                         || base.is_moment()
                         || other
@@ -212,19 +227,14 @@ pub(super) fn measure<'v>(
             );
         }
     };
-    let fraction = fraction(spelling, *function, options.get("fraction"), &at())?;
+    let fraction = fraction(scope, spelling, *function, options.get("fraction"), &at())?;
     let (name, function) = (name.to_owned(), *function);
     Ok(Measure { name, function, fraction, of, data_type, filter: asked })
 }
 
-/// Whether an object has a member. It has a few, and is asked for each name that there is: to compare them is faster than
-/// to compute a hash each time.
-pub(in crate::plan) fn has(object: &Map<String, Value>, name: &str) -> bool {
-    object.keys().any(|key| key == name)
-}
-
 /// What part of all values lies below the measure, for a percentile.
 fn fraction(
+    scope: &Scope<'_>,
     spelling: &str,
     function: Function,
     given: Option<&Value>,
@@ -249,7 +259,7 @@ fn fraction(
             return Err(wrong(Code::UnknownArgument, format!("{spelling} has no fraction")));
         }
     };
-    Ok(Some(Operand::text(Some(fraction.to_string()), at)))
+    Ok(Some(scope.text(fraction.to_string(), at)))
 }
 
 /// The columns of the table that can be measured so.

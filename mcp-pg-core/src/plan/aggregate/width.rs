@@ -2,9 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::element::EACH;
 use crate::error::{Code, Error, Result, step};
-use crate::plan::expression::cut::BUCKETS;
+use crate::plan::grammar::{BUCKETS, EACH, PART, TIME_ZONE};
 use crate::plan::{Operand, Reached, Scope};
 use crate::schema::DataType;
 
@@ -24,7 +23,7 @@ impl Scope<'_> {
         const AT: &str = "/bucket";
         let Some(width @ Value::Number(number)) = options.get("bucket") else { return Ok(None) };
         let wrong = |message: String, at: &str| Error::new(Code::InvalidValue, message).at(at);
-        let mut beside = ["part", "time_zone", EACH].into_iter();
+        let mut beside = [PART, TIME_ZONE, EACH].into_iter();
         let beside = beside.find(|member| options.get(*member).is_some_and(|is| !is.is_null()));
         if let Some(member) = beside {
             let message = format!("a bucket of numbers goes without a {member}");
@@ -40,7 +39,7 @@ impl Scope<'_> {
             return Err(wrong("a bucket is wider than 0".to_owned(), AT).hint("{\"bucket\": 10}"));
         }
         let mut width = self.operand_of(DataType::numeric(), "numeric", width, AT)?;
-        width.at.insert_str(0, place);
+        width.move_inside(place);
         Ok(Some(width))
     }
 }

@@ -2,17 +2,17 @@
 //! rows, computed values, the current time.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, wrong};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
-use crate::plan::{Expression, Predicate, Reached, Slot};
+use crate::plan::grammar::{COMPUTE, COUNT, PART, SINCE};
+use crate::plan::{Expression, Predicate, Reached, Scope, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
@@ -30,9 +30,10 @@ const OPERATORS: [Operator; 7] = [
 /// The further operators of ranges and arrays.
 const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Operator::Overlaps];
 
-/// The left side of a comparison, and the column that its type is like.
+/// A value that is compared or tested.
 pub(super) struct Left<'v> {
     pub(super) value: Expression<'v>,
+    /// The column whose type it has. A number has a column that is in no table.
     pub(super) column: Slot<'v>,
 }
 
@@ -137,7 +138,10 @@ impl<'v> Parser<'_, 'v> {
             self.count(&at)?;
             match Other::of(item) {
                 Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
-                None => Ok(left.tested(self.operator(&left.column, Operator::Eq, item, &at)?)),
+                None => {
+                    let test = self.operator(&left.column, Operator::Eq, item, &at)?;
+                    Ok(left.tested((test, None)))
+                }
             }
         });
         let any = Predicate::Any(items.collect::<Result<_>>()?);
@@ -154,7 +158,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let right = match other {
             Other::Column(name) => self.other_column(table, left, operator, name, at)?,
-            Other::Now(given) => left.now(operator, given, at)?,
+            Other::Now(given) => left.now(self.scope, operator, given, at)?,
             Other::Period(given) => {
                 let period = self.scope.period(&left.column.data_type, given, at)?;
                 let period = period.ok_or_else(|| left.no_day(at))?;
@@ -212,6 +216,11 @@ impl<'v> Parser<'_, 'v> {
 }
 
 impl<'v> Left<'v> {
+    pub(super) fn new(value: Expression<'v>) -> Self {
+        let column = value.like().map_or_else(|| number(&value).into(), |of| of.column.clone());
+        Self { value, column }
+    }
+
     /// Whether it is the same column of the same row.
     fn is(&self, other: &Reached<'_>) -> bool {
         let Expression::Column(own) = &self.value else { return false };
@@ -248,9 +257,15 @@ impl<'v> Left<'v> {
         }
     }
 
-    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Expression<'v>> {
+    fn now(
+        &self,
+        scope: &Scope<'v>,
+        operator: Operator,
+        given: &Value,
+        at: &str,
+    ) -> Result<Expression<'v>> {
         if let Expression::Part { of, cut } = &self.value {
-            let now = Now::beside(&of.data_type(), given, at)?.map(Expression::Now);
+            let now = Now::beside(scope, &of.data_type(), given, at)?.map(Expression::Now);
             let of_now = |now| Expression::Part { of: Box::new(now), cut: cut.clone() };
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
@@ -258,7 +273,7 @@ impl<'v> Left<'v> {
             Some(bound) if operator == Operator::Contains => bound,
             _ => &self.column.data_type,
         };
-        let now = Now::beside(data_type, given, at)?;
+        let now = Now::beside(scope, data_type, given, at)?;
         now.map(Expression::Now).ok_or_else(|| self.no_day(at))
     }
 
@@ -269,9 +284,26 @@ impl<'v> Left<'v> {
         match (&self.value, self.column.data_type.bound()) {
             (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
             (Expression::Column(_) | Expression::Part { .. }, _) => error,
-            (Expression::Total(total), _) if total.bare => error,
+            (value, _) if value.counted().is_some() => error,
             _ => error.hint(SINCE),
         }
+    }
+}
+
+/// The name and type of a number.
+fn number(value: &Expression<'_>) -> &'static Column {
+    static NUMBERS: LazyLock<[Column; 3]> = LazyLock::new(|| {
+        let numeric = DataType::numeric();
+        let numbers = [(COUNT, DataType::bigint()), (PART, numeric), (COMPUTE, numeric)];
+        numbers.map(|(name, data_type)| {
+            Column::computed(name.to_owned(), name.to_owned(), Arc::clone(data_type))
+        })
+    });
+    let [count, part, computed] = &*NUMBERS;
+    match value {
+        Expression::Part { .. } => part,
+        value if value.counted().is_some() => count,
+        _ => computed,
     }
 }
 

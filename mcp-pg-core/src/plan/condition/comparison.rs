@@ -8,8 +8,8 @@ use super::fraction;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
-use crate::plan::granted::RULE;
-use crate::plan::{Operand, Predicate, Slot, Words};
+use crate::plan::grammar::LANGUAGE;
+use crate::plan::{Operand, Predicate, Scope, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
@@ -31,19 +31,44 @@ pub enum Comparison {
     ContainsSome(String, Operand),
     /// A point lies in an area of this type.
     ContainedBy(String, Operand),
+    /// All of these; true if there are none.
+    All(Vec<Comparison>),
+    /// At least one of these; false if there are none.
+    Any(Vec<Comparison>),
+    /// Not this.
+    Not(Box<Comparison>),
+}
+
+/// The test of a value, and the path if it is a test of a part of JSON.
+pub(super) type Test = (Comparison, Option<Operand>);
+
+impl Comparison {
+    /// The condition that the column's value, or the part of its JSON at a path, passes the test.
+    pub(super) fn of<'v>(self, column: &Slot<'v>, path: Option<&Operand>) -> Predicate<'v> {
+        self.each(&|comparison| {
+            let (column, path) = (column.clone(), path.cloned());
+            Predicate::Test { column, path, comparison }
+        })
+    }
+
+    /// The same with a condition for each of the tests in it.
+    pub(super) fn each<'v>(self, of: &impl Fn(Self) -> Predicate<'v>) -> Predicate<'v> {
+        let all = |parts: Vec<Self>| parts.into_iter().map(|part| part.each(of)).collect();
+        match self {
+            Comparison::All(parts) => Predicate::All(all(parts)),
+            Comparison::Any(parts) => Predicate::Any(all(parts)),
+            Comparison::Not(inner) => Predicate::Not(Box::new(inner.each(of))),
+            comparison => of(comparison),
+        }
+    }
 }
 
 impl<'v> Parser<'_, 'v> {
-    /// A condition on a column's value.
-    pub(super) fn column(
-        &mut self,
-        column: &Slot<'v>,
-        value: &Value,
-        at: &str,
-    ) -> Result<Predicate<'v>> {
+    /// The test of a value like those of a column.
+    pub(super) fn test(&mut self, column: &Slot<'v>, value: &Value, at: &str) -> Result<Test> {
         let data_type = &column.data_type;
-        match value {
-            Value::Null => Ok(test(column, Comparison::Null(true))),
+        let comparison = match value {
+            Value::Null => Ok(Comparison::Null(true)),
             Value::Object(object) if is_operand(data_type, object) => {
                 self.operator(column, Operator::Eq, value, at)
             }
@@ -63,20 +88,19 @@ impl<'v> Parser<'_, 'v> {
                     all.push(match &path {
                         None if operator == Operator::Search => {
                             let language = (object.get(LANGUAGE), &*below(place, LANGUAGE));
-                            let words = self.scope.search((value, &at), language)?;
-                            test(column, Comparison::Search(words))
+                            Comparison::Search(self.scope.search((value, &at), language)?)
                         }
                         None => self
                             .operator(column, operator, value, &at)
                             .map_err(|error| advice::not_a_column(value, error))?,
-                        Some(path) => self.at_path(column, path, operator, value, &at)?,
+                        Some(_) => self.in_json(column, operator, value, &at)?,
                     });
                 }
                 if all.is_empty() {
                     return Err(wrong("an operator is missing", at)
                         .allowed(data_type.operators().map(Operator::as_str)));
                 }
-                Ok(one_or(all, Predicate::All))
+                return Ok((one_or(all, Comparison::All), path));
             }
             // A list for an operator that takes one value is a common mistake with one possible meaning.
             Value::Array(_)
@@ -87,17 +111,18 @@ impl<'v> Parser<'_, 'v> {
             _ => self
                 .operator(column, Operator::Eq, value, at)
                 .map_err(|error| advice::not_a_value(data_type, value, error)),
-        }
+        };
+        comparison.map(|comparison| (comparison, None))
     }
 
-    /// The test of a column's value by one operator.
+    /// The same by one operator.
     pub(super) fn operator(
         &mut self,
         column: &Slot<'v>,
         operator: Operator,
         value: &Value,
         at: &str,
-    ) -> Result<Predicate<'v>> {
+    ) -> Result<Comparison> {
         let scope = self.scope;
         let data_type = &column.data_type;
         if !data_type.has_operator(operator) {
@@ -107,14 +132,12 @@ impl<'v> Parser<'_, 'v> {
         let bound = fraction::bound(data_type, operator, value);
         let value = bound.as_ref().unwrap_or(value);
         if let Some(null) = of_null(operator, value, at)? {
-            return Ok(test(column, null));
+            return Ok(null);
         }
-        let comparison = match operator {
-            Operator::In | Operator::NotIn => {
-                return self
-                    .list(column, None, operator, value, at)
-                    .map_err(|error| advice::not_a_list(data_type, value, error));
-            }
+        Ok(match operator {
+            Operator::In | Operator::NotIn => self
+                .list(column, false, operator, value, at)
+                .map_err(|error| advice::not_a_list(data_type, value, error))?,
             _ if value.is_null() => {
                 return Err(wrong(format!("{operator} does not accept null"), at)
                     .hint("{\"is_null\": true} finds rows without a value"));
@@ -132,8 +155,7 @@ impl<'v> Parser<'_, 'v> {
                 self.containment(column, operator, value, at)?
             }
             _ => Comparison::Binary(operator, self.same(column, operator, value, at)?),
-        };
-        Ok(test(column, comparison))
+        })
     }
 
     /// `contains`, `contained_by` or `overlaps` between a column's value and an operand of its type, or one of the parts of
@@ -150,7 +172,7 @@ impl<'v> Parser<'_, 'v> {
             && let Some(part) = contained(data_type, value)
         {
             let operand = scope.operand_of(part, &part.name, value, at)?;
-            return Ok(match may_be_empty(part, at) {
+            return Ok(match may_be_empty(scope, part) {
                 true => Comparison::ContainsSome(part.name.clone(), operand),
                 false => Comparison::ContainsElement(part.name.clone(), operand),
             });
@@ -168,7 +190,7 @@ impl<'v> Parser<'_, 'v> {
             _ => {
                 scope.short(value, at)?;
                 let operand = self.same(column, operator, value, at)?;
-                Ok(match operator == Operator::Contains && may_be_empty(data_type, at) {
+                Ok(match operator == Operator::Contains && may_be_empty(scope, data_type) {
                     true => Comparison::ContainsSome(data_type.base().name.clone(), operand),
                     false => Comparison::Binary(operator, operand),
                 })
@@ -196,27 +218,20 @@ impl<'v> Parser<'_, 'v> {
     }
 
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.
-    fn at_path(
+    fn in_json(
         &mut self,
         column: &Slot<'v>,
-        path: &Operand,
         operator: Operator,
         value: &Value,
         at: &str,
-    ) -> Result<Predicate<'v>> {
-        let test = |comparison| {
-            let (column, path) = (column.clone(), Some(path.clone()));
-            Predicate::Test { column, path, comparison }
-        };
+    ) -> Result<Comparison> {
         // JSON null counts as null, too.
         if let Some(null) = of_null(operator, value, at)? {
-            return Ok(test(null));
+            return Ok(null);
         }
         let jsonb = DataType::jsonb();
-        let comparison = match operator {
-            Operator::In | Operator::NotIn => {
-                return self.list(column, Some(path), operator, value, at);
-            }
+        Ok(match operator {
+            Operator::In | Operator::NotIn => self.list(column, true, operator, value, at)?,
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, self.scope.pattern(operator, value, at)?)
             }
@@ -226,8 +241,7 @@ impl<'v> Parser<'_, 'v> {
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             _ if now::asked(value).is_some() => return Err(no_dates(at)),
             _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
-        };
-        Ok(test(comparison))
+        })
     }
 
     fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
@@ -296,12 +310,9 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
 }
 
 /// Whether a claim may be an empty range, which everything contains. A row condition with it would match all rows.
-fn may_be_empty(part: &DataType, at: &str) -> bool {
-    part.family() == Family::Range && at.starts_with(RULE)
+fn may_be_empty(scope: &Scope<'_>, part: &DataType) -> bool {
+    part.family() == Family::Range && scope.of_grant
 }
-
-/// The member beside `search` that names its language.
-const LANGUAGE: &str = "language";
 
 /// Whether a member of a condition belongs to an operator.
 fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {
@@ -328,8 +339,4 @@ fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
 fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Error {
     let known: Vec<&str> = offered(data_type, path).map(Operator::as_str).collect();
     advice::unknown_operator(column, name, &known)
-}
-
-fn test<'v>(column: &Slot<'v>, comparison: Comparison) -> Predicate<'v> {
-    Predicate::Test { column: column.clone(), path: None, comparison }
 }

@@ -4,19 +4,13 @@
 use serde_json::{Map, Value};
 
 use super::compared::Left;
+use super::comparison::Test;
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
-use crate::plan::expression::cut::PART;
 use crate::plan::expression::operation;
+use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, PART, TIME_ZONE};
 use crate::plan::{Cut, Expression, Predicate, Reached};
-use crate::policy::{self, TableView};
-
-/// The member for conditions on computed values.
-pub(in crate::plan) const COMPUTE: &str = "compute";
-
-/// Its form, for messages.
-pub(in crate::plan) const FORM: &str =
-    "{\"compute\": {\"subtract\": [\"quantity\", \"reserved\"], \"lt\": 5}}";
+use crate::policy::TableView;
 
 /// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
@@ -35,12 +29,16 @@ impl<'v> Parser<'_, 'v> {
         let asked =
             value.as_object().and_then(|object| Some((object, operation::members(object)?)));
         let Some((members, computing)) = asked else {
-            return Err(wrong("expected arithmetic, and an operator beside it", at).hint(FORM));
+            return Err(
+                wrong("expected arithmetic, and an operator beside it", at).hint(COMPUTE_FORM)
+            );
         };
         let (arithmetic, tests): (Map<_, _>, Map<_, _>) =
             owned(members).partition(|(key, _)| computing.contains(&key.as_str()));
         if tests.is_empty() {
-            return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
+            return Err(
+                wrong("an operator is missing beside the arithmetic", at).hint(COMPUTE_FORM)
+            );
         }
         let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
         self.totals = of.totals().iter().map(|total| total.depth).fold(self.totals, usize::max);
@@ -48,12 +46,7 @@ impl<'v> Parser<'_, 'v> {
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;
         }
-        let column = match of.like() {
-            Some(moved) => moved.column.clone(),
-            None => policy::computed().into(),
-        };
-        let left = Left { value: of, column };
-        self.tested(table, &left, tests, at)
+        self.tested(table, &Left::new(of), &Value::Object(tests), at)
     }
 
     /// The condition on a field of a point in time.
@@ -65,26 +58,26 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         let (cut, tests): (Map<_, _>, Map<_, _>) =
-            owned(members).partition(|(key, _)| [PART, "time_zone"].contains(&key.as_str()));
-        let asked = Cut::asked(&cut, &of, &of.column.name, at);
+            owned(members).partition(|(key, _)| [PART, TIME_ZONE].contains(&key.as_str()));
+        let asked = Cut::asked(self.scope, &cut, &of, &of.column.name, at);
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
         let value = Expression::Part { of: Box::new(Expression::Column(of)), cut };
-        self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
+        self.tested(table, &Left::new(value), &Value::Object(tests), at)
     }
 
-    fn tested(
+    /// The condition that a value passes tests, of which some may compare it with other values of the row.
+    pub(super) fn tested(
         &mut self,
         table: &'v TableView,
         left: &Left<'v>,
-        tests: Map<String, Value>,
+        tests: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let tests = Value::Object(tests);
-        let (mut all, rest) = self.beside(table, left, &tests, at)?;
+        let (mut all, rest) = self.beside(table, left, tests, at)?;
         if let Some(rest) = rest {
-            all.push(left.tested(self.column(&left.column, &rest, at)?));
+            all.push(left.tested(self.test(&left.column, &rest, at)?));
         }
         Ok(one_or(all, Predicate::All))
     }
@@ -95,18 +88,14 @@ fn owned(members: &Map<String, Value>) -> impl Iterator<Item = (String, Value)> 
 }
 
 impl<'v> Left<'v> {
-    /// Replaces the column by this value in tests that were made for its type.
-    pub(super) fn tested(&self, test: Predicate<'v>) -> Predicate<'v> {
-        let each = |parts: Vec<_>| parts.into_iter().map(|part| self.tested(part)).collect();
-        match (test, &self.value) {
-            (test, Expression::Column(_)) => test,
-            (Predicate::All(parts), _) => Predicate::All(each(parts)),
-            (Predicate::Any(parts), _) => Predicate::Any(each(parts)),
-            (Predicate::Not(inner), _) => Predicate::Not(Box::new(self.tested(*inner))),
-            (Predicate::Test { comparison, .. }, value) => {
-                Predicate::Computed { value: Box::new(value.clone()), comparison }
-            }
-            (other, _) => other,
+    /// The condition that the value passes a test.
+    pub(super) fn tested(&self, (test, path): Test) -> Predicate<'v> {
+        let computed =
+            |comparison| Predicate::Computed { value: Box::new(self.value.clone()), comparison };
+        match &self.value {
+            Expression::Column(_) => test.of(&self.column, path.as_ref()),
+            value if value.counted().is_some() => computed(test),
+            _ => test.each(&computed),
         }
     }
 }

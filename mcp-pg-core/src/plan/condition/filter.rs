@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 use super::compared::Left;
 use super::computed::is_computed;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::expression::cut::PART;
+use crate::plan::grammar::{COUNT, PART, QUANTIFIERS, WHERE};
 use crate::plan::hop::ambiguous;
 use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot, Total};
-use crate::policy::{TableView, counted};
+use crate::policy::TableView;
 use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, which is at `at` in the arguments.
@@ -22,7 +22,7 @@ pub fn filter<'v>(
     object: &Map<String, Value>,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    measured(scope, table, object, at).map(|(condition, _)| condition)
+    scope.measured(table, object, at).map(|(condition, _)| condition)
 }
 
 /// How large a condition is.
@@ -34,20 +34,22 @@ pub(in crate::plan) struct Size {
     pub(in crate::plan) totals: usize,
 }
 
-/// As [`filter`], with the size of the condition.
-///
-/// # Errors
-///
-/// As [`filter`].
-pub(in crate::plan) fn measured<'v>(
-    scope: &Scope<'v>,
-    table: &'v TableView,
-    object: &Map<String, Value>,
-    at: &str,
-) -> Result<(Predicate<'v>, Size)> {
-    let mut parser = Parser { scope, nodes: 0, depth: 0, ways: 0, totals: 0 };
-    let condition = parser.object(table, object, at)?;
-    Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
+impl<'v> Scope<'v> {
+    /// As [`filter`], with the size of the condition.
+    ///
+    /// # Errors
+    ///
+    /// As [`filter`].
+    pub(in crate::plan) fn measured(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<(Predicate<'v>, Size)> {
+        let mut parser = Parser { scope: self, nodes: 0, depth: 0, ways: 0, totals: 0 };
+        let condition = parser.object(table, object, at)?;
+        Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
+    }
 }
 
 /// Parses conditions, and counts their parts.
@@ -101,7 +103,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         if let Some((name, rest)) = spelled_out(table, object) {
-            return self.named(table, name, &Value::Object(rest), at, at);
+            return self.named(table, name, &Value::Object(rest), &below(at, "column"), at);
         }
         let mut all = Vec::with_capacity(object.len());
         for (name, value) in object {
@@ -187,7 +189,9 @@ impl<'v> Parser<'_, 'v> {
             {
                 let column = &table.table.columns[position];
                 let value = self.scope.indexed(table, column, sealed, value, at)?;
-                return self.column(&index.into(), &value, at);
+                let column = index.into();
+                let (test, path) = self.test(&column, &value, at)?;
+                return Ok(test.of(&column, path.as_ref()));
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             return self.of_column(table, position, value, at);
@@ -229,18 +233,22 @@ impl<'v> Parser<'_, 'v> {
         {
             return self.of_part(table, left, members, at);
         }
-        let left = Left { value: Expression::Column(left), column: column.clone() };
+        let left = Left::new(Expression::Column(left));
         let (mut all, rest) = self.beside(table, &left, value, at)?;
         if let Some(rest) = rest {
-            all.push(self.column(&column, &rest, at).map_err(|error| {
+            let test = self.test(&column, &rest, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
                 match key.and_then(|key| self.scope.refers(table, &column, key)) {
                     Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
                     _ => error,
                 }
-            })?);
-            all.extend(self.sought(table, &column, &rest, at)?);
+            })?;
+            let test = left.tested(test);
+            match self.sought(table, &column, &rest, at)? {
+                None if all.is_empty() => return Ok(test),
+                sought => all.extend([test].into_iter().chain(sought)),
+            }
         }
         Ok(one_or(all, Predicate::All))
     }
@@ -274,12 +282,12 @@ impl<'v> Parser<'_, 'v> {
         let mut all = Vec::with_capacity(object.len());
         for (key, inner) in object {
             let quantifier = match key.as_str() {
-                "count" => {
-                    let condition = object.get("where");
+                COUNT => {
+                    let condition = object.get(WHERE);
                     all.push(self.counted(subject, &hop, inner, condition, at)?);
                     continue;
                 }
-                "where" if object.contains_key("count") => continue,
+                WHERE if object.contains_key(COUNT) => continue,
                 "some" => Quantifier::Some,
                 "none" => Quantifier::None,
                 "every" => Quantifier::Every,
@@ -323,23 +331,14 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
             None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, "where"))?,
+            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, WHERE))?,
             Some(_) => {
-                return Err(wrong("expected a condition object", &below(at, "where")));
+                return Err(wrong("expected a condition object", &below(at, WHERE)));
             }
         };
-        let at = below(at, "count");
-        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter.clone())));
-        let (mut all, rest) =
-            self.beside(subject, &Left { value, column: counted().into() }, test, &at)?;
-        if let Some(rest) = rest {
-            all.push(Predicate::Counted {
-                hop: Box::new(hop.clone()),
-                filter: Box::new(filter),
-                test: Box::new(self.column(&counted().into(), &rest, &at)?),
-            });
-        }
-        Ok(one_or(all, Predicate::All))
+        let at = below(at, COUNT);
+        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter)));
+        self.tested(subject, &Left::new(value), test, &at)
     }
 
     /// Refuses more parts than a condition may have.
@@ -374,14 +373,10 @@ fn spelled_out<'a>(
 
 /// Whether a condition contains a quantifier, so that it is not a condition on a single row.
 fn is_quantified(value: &Value) -> bool {
-    const QUANTIFIERS: [&str; 4] = ["some", "none", "every", "count"];
     value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))
 }
 
-pub(super) fn one_or<'v>(
-    mut all: Vec<Predicate<'v>>,
-    several: impl FnOnce(Vec<Predicate<'v>>) -> Predicate<'v>,
-) -> Predicate<'v> {
+pub(super) fn one_or<T>(mut all: Vec<T>, several: impl FnOnce(Vec<T>) -> T) -> T {
     match all.pop() {
         Some(one) if all.is_empty() => one,
         Some(last) => {

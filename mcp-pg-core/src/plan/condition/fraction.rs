@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use crate::schema::{DataType, Operator};
+use crate::schema::{DataType, Operator, oid};
 
-/// smallint, integer, bigint.
-const WHOLE: [u32; 3] = [21, 23, 20];
+const WHOLE: [u32; 3] = [oid::SMALLINT, oid::INTEGER, oid::BIGINT];
 
 /// The integer that is equivalent to a fraction for this operator: greater than 113.5 is greater than 113. `None` if
 /// the type, the operator or the value does not fit.

@@ -8,8 +8,7 @@ use super::comparison::{Comparison, no_dates};
 use super::filter::{Parser, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::now;
-use crate::plan::granted::RULE;
-use crate::plan::{Operand, Predicate, Scope, Slot};
+use crate::plan::{Operand, Scope, Slot};
 use crate::schema::{DataType, Family, Operator};
 
 impl<'v> Parser<'_, 'v> {
@@ -17,24 +16,24 @@ impl<'v> Parser<'_, 'v> {
     pub(super) fn list(
         &self,
         column: &Slot<'v>,
-        path: Option<&Operand>,
+        member: bool,
         operator: Operator,
         value: &Value,
         at: &str,
-    ) -> Result<Predicate<'v>> {
+    ) -> Result<Comparison> {
         let negated = operator == Operator::NotIn;
         self.scope.short(value, at)?;
-        let own = column.data_type.is_text() && path.is_none() && !at.starts_with(RULE);
+        let own = column.data_type.is_text() && !member && !self.scope.of_grant;
         if own && may_be_several(value) {
             let message = format!("{operator} takes a list, and this text may be one or several");
             return Err(wrong(message, at));
         }
         let items = items(value);
-        // Not an empty `All`, which a write would take for a missing condition.
         if items.is_empty() {
-            return Ok(if negated { Predicate::always() } else { Predicate::never() });
+            let none = Vec::new();
+            return Ok(if negated { Comparison::All(none) } else { Comparison::Any(none) });
         }
-        let subject = Subject { scope: self.scope, column, path, at };
+        let subject = Subject { scope: self.scope, column, member, at };
         let (nulls, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|item| item.literal().is_null());
         subject.refuse_dates(&items)?;
@@ -45,15 +44,15 @@ impl<'v> Parser<'_, 'v> {
             references.iter().map(|item| subject.equal(item)).collect::<Result<_>>()?;
         let listed = match (referred.is_empty(), negated) {
             (true, _) => listed,
-            (false, false) => Predicate::Any([vec![listed], referred].concat()),
+            (false, false) => Comparison::Any([vec![listed], referred].concat()),
             (false, true) => {
-                Predicate::All(vec![listed, Predicate::Not(Box::new(Predicate::Any(referred)))])
+                Comparison::All(vec![listed, Comparison::Not(Box::new(Comparison::Any(referred)))])
             }
         };
         Ok(match (nulls.is_empty(), negated) {
             (true, _) => listed,
-            (false, false) => Predicate::Any(vec![listed, subject.test(Comparison::Null(true))]),
-            (false, true) => Predicate::All(vec![listed, subject.test(Comparison::Null(false))]),
+            (false, false) => Comparison::Any(vec![listed, Comparison::Null(true)]),
+            (false, true) => Comparison::All(vec![listed, Comparison::Null(false)]),
         })
     }
 }
@@ -107,28 +106,25 @@ impl<'i> Item<'i> {
 struct Subject<'s, 'v> {
     scope: &'s Scope<'v>,
     column: &'s Slot<'v>,
-    path: Option<&'s Operand>,
+    /// Whether it is such a part.
+    member: bool,
     /// Where the list is in the request.
     at: &'s str,
 }
 
 impl<'v> Subject<'_, 'v> {
     fn data_type(&self) -> &Arc<DataType> {
-        match self.path {
-            None => &self.column.data_type,
-            Some(_) => DataType::jsonb(),
+        match self.member {
+            false => &self.column.data_type,
+            true => DataType::jsonb(),
         }
     }
 
     fn type_name(&self) -> &str {
-        match self.path {
-            None => &self.column.type_name,
-            Some(_) => &DataType::jsonb().name,
+        match self.member {
+            false => &self.column.type_name,
+            true => &DataType::jsonb().name,
         }
-    }
-
-    fn test(&self, comparison: Comparison) -> Predicate<'v> {
-        Predicate::Test { column: self.column.clone(), path: self.path.cloned(), comparison }
     }
 
     fn operand(&self, item: &Item<'_>) -> Result<Operand> {
@@ -136,26 +132,26 @@ impl<'v> Subject<'_, 'v> {
         self.scope.operand_of(self.data_type(), self.type_name(), item.value, &at)
     }
 
-    fn equal(&self, item: &Item<'_>) -> Result<Predicate<'v>> {
-        Ok(self.test(Comparison::Binary(Operator::Eq, self.operand(item)?)))
+    fn equal(&self, item: &Item<'_>) -> Result<Comparison> {
+        Ok(Comparison::Binary(Operator::Eq, self.operand(item)?))
     }
 
     /// Refuses the current time as an item for JSON, which has no dates.
     fn refuse_dates(&self, items: &[Item<'_>]) -> Result<()> {
         let date = items.iter().find(|item| now::asked(item.value).is_some());
-        match date.filter(|_| self.path.is_some()) {
+        match date.filter(|_| self.member) {
             Some(item) => Err(no_dates(&item.place(self.at))),
             None => Ok(()),
         }
     }
 
     /// The test of the items whose values are known, none of them null.
-    fn listed(&self, items: &[Item<'_>], negated: bool) -> Result<Predicate<'v>> {
+    fn listed(&self, items: &[Item<'_>], negated: bool) -> Result<Comparison> {
         // An array of arrays would be one flat list to PostgreSQL.
         if self.data_type().family() == Family::Array {
             let equal = items.iter().map(|item| self.equal(item));
-            let any = Predicate::Any(equal.collect::<Result<_>>()?);
-            return Ok(if negated { Predicate::Not(Box::new(any)) } else { any });
+            let any = Comparison::Any(equal.collect::<Result<_>>()?);
+            return Ok(if negated { Comparison::Not(Box::new(any)) } else { any });
         }
         let list = DataType::list_of(self.data_type());
         let values = Value::Array(items.iter().map(|item| item.literal().clone()).collect());
@@ -165,6 +161,6 @@ impl<'v> Subject<'_, 'v> {
             let each = items.iter().map(|item| self.operand(item));
             each.collect::<Result<Vec<_>>>().and(Err(error))
         })?;
-        Ok(self.test(Comparison::Listed(negated, operand)))
+        Ok(Comparison::Listed(negated, operand))
     }
 }

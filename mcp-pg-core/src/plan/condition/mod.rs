@@ -9,10 +9,12 @@ mod fraction;
 mod listed;
 pub(super) mod pattern;
 mod predicate;
+mod row_filter;
 mod search;
 mod sought;
 
 pub use comparison::Comparison;
 pub use filter::filter;
 pub use predicate::{Predicate, Quantifier};
+pub use row_filter::RowFilter;
 pub use search::Words;

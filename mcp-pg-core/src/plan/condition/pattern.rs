@@ -6,6 +6,7 @@ use super::filter::wrong;
 use crate::error::{Error, Result};
 use crate::plan::{Comparison, Operand, Scope};
 use crate::schema::Operator;
+use crate::value::escape_like;
 
 impl Scope<'_> {
     /// A pattern of LIKE, or a regular expression.
@@ -17,7 +18,7 @@ impl Scope<'_> {
             return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
                 .hint("write two for a backslash"));
         }
-        Ok(Operand::text(Some(text), at))
+        Ok(self.text(text, at))
     }
 
     /// The test of texts that begin with, end with or contain a text.
@@ -33,11 +34,11 @@ impl Scope<'_> {
             Operator::EndsWith => format!("%{escaped}"),
             _ => format!("%{escaped}%"),
         };
-        Ok(Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at)))
+        Ok(Comparison::Binary(Operator::Like, self.text(pattern, at)))
     }
 
     /// A pattern, or words to search for.
-    pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
+    pub(in crate::plan) fn words(&self, value: &Value, at: &str) -> Result<String> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -53,16 +54,4 @@ impl Scope<'_> {
         }
         Ok(text)
     }
-}
-
-/// A LIKE pattern that matches only this text.
-pub(in crate::plan) fn escape_like(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

@@ -1,7 +1,6 @@
 //! Predicates: a tree of tests on columns and related rows.
 
 use crate::plan::{Comparison, Expression, Hop, Operand, Reached, Slot};
-use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
 /// A condition on a row.
@@ -22,11 +21,11 @@ pub enum Predicate<'v> {
         /// The test.
         comparison: Comparison,
     },
-    /// A value computed from a row passes a test.
+    /// A value computed from a row, or the number of related rows, passes a test.
     Computed {
-        /// The value, which is a number.
+        /// The value.
         value: Box<Expression<'v>>,
-        /// The test.
+        /// The test; of a number of related rows, it may consist of several.
         comparison: Comparison,
     },
     /// A comparison between two values.
@@ -47,15 +46,6 @@ pub enum Predicate<'v> {
         /// The condition.
         filter: Box<Predicate<'v>>,
     },
-    /// The number of related rows passes a test.
-    Counted {
-        /// The way to them.
-        hop: Box<Hop<'v>>,
-        /// Which of them count.
-        filter: Box<Predicate<'v>>,
-        /// The test, of the column [`counted`](crate::policy::counted).
-        test: Box<Predicate<'v>>,
-    },
 }
 
 impl Predicate<'_> {
@@ -69,33 +59,13 @@ impl Predicate<'_> {
         Self::Any(Vec::new())
     }
 
-    /// The caller's part of a request's condition, which comes first; those of the archive and the role follow.
-    pub fn asked(&self) -> Option<&Self> {
-        match self {
-            Predicate::All(parts) => parts.first(),
-            _ => None,
-        }
-    }
-
     /// Whether it has no parts, so that every row meets it.
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.is_empty())
     }
 
-    /// Whether at most one row of the table can meet the condition, because it gives the value of each column of a
-    /// key.
-    pub(crate) fn is_single(&self, table: &TableView) -> bool {
-        let definition = &table.table;
-        // A deferrable key may hold duplicates until the commit.
-        definition.row_keys().filter(|key| key.arbiter).any(|key| {
-            key.columns.iter().all(|position| {
-                definition.columns.get(*position).is_some_and(|column| self.fixes(column))
-            })
-        })
-    }
-
     /// Whether it tests related rows of a view.
-    pub(crate) fn reaches_view(&self) -> bool {
+    pub(super) fn reaches_view(&self) -> bool {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
             Predicate::Not(inner) => inner.reaches_view(),
@@ -104,14 +74,12 @@ impl Predicate<'_> {
                 [left, right].into_iter().any(|side| side.reaches_view())
             }
             Predicate::Computed { value, .. } => value.reaches_view(),
-            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-                leads_to_view(hop) || filter.reaches_view()
-            }
+            Predicate::Related { hop, filter, .. } => leads_to_view(hop) || filter.reaches_view(),
         }
     }
 
     /// Whether the condition requires one value of the column.
-    pub(crate) fn fixes(&self, wanted: &Column) -> bool {
+    pub(super) fn fixes(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
             Predicate::Test {
@@ -123,40 +91,8 @@ impl Predicate<'_> {
         }
     }
 
-    /// The archive column, if the caller's part of a request's condition tests it although archived rows are left
-    /// out.
-    pub(crate) fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
-        let archive = table.archive.as_ref()?;
-        let asked = self.asked()?;
-        let asks = !asked.is_null(archive) && asked.asks(archive);
-        (self.leaves_out(archive) && asks).then_some(archive)
-    }
-
-    /// The parts of a request's condition that do not come from the role: the caller's and the archive's.
-    pub fn requested(&self) -> &[Self] {
-        match self {
-            Predicate::All(parts) => parts.get(..2).unwrap_or(parts),
-            other => std::slice::from_ref(other),
-        }
-    }
-
-    /// Whether the caller's part of a request's condition is not empty.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked().is_some_and(|asked| !asked.is_empty())
-    }
-
-    /// The hop to one row that must not exist according to the caller's condition, if archived rows, which are left
-    /// out, could be meant.
-    pub(crate) fn wants_none(&self) -> Option<&Hop<'_>> {
-        self.asked()?.lacks()
-    }
-
-    /// The first relation of which the caller's part of a request's condition wants some row, although archived ones are left out.
-    pub(crate) fn wants_some(&self) -> Option<&Hop<'_>> {
-        self.asked()?.leads()
-    }
-
-    fn leads(&self) -> Option<&Hop<'_>> {
+    /// The first relation of which it wants some row, although archived ones are left out.
+    pub(super) fn leads(&self) -> Option<&Hop<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::leads)
@@ -169,7 +105,8 @@ impl Predicate<'_> {
         }
     }
 
-    fn lacks(&self) -> Option<&Hop<'_>> {
+    /// The hop to one row that must not exist, if archived rows, which are left out, could be meant.
+    pub(super) fn lacks(&self) -> Option<&Hop<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::lacks)
@@ -187,13 +124,14 @@ impl Predicate<'_> {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
     }
 
-    fn is_null(&self, wanted: &Column) -> bool {
+    /// Whether it is the test that the column is null.
+    pub(super) fn is_null(&self, wanted: &Column) -> bool {
         matches!(self, Predicate::Test { column, path: None, comparison: Comparison::Null(true) }
             if column.whole().is_some_and(|column| column.name == wanted.name))
     }
 
     /// Whether it tests the column of the table itself.
-    fn asks(&self, wanted: &Column) -> bool {
+    pub(super) fn asks(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) | Predicate::Any(all) => {
                 all.iter().any(|one| !one.is_null(wanted) && one.asks(wanted))
@@ -204,7 +142,7 @@ impl Predicate<'_> {
                 [left, right].into_iter().any(|side| side.asks(wanted))
             }
             Predicate::Computed { value, .. } => value.asks(wanted),
-            Predicate::Related { .. } | Predicate::Counted { .. } => false,
+            Predicate::Related { .. } => false,
         }
     }
 }

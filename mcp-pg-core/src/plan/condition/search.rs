@@ -29,7 +29,7 @@ impl Scope<'_> {
         language: (Option<&Value>, &str),
     ) -> Result<Words> {
         let (text, at) = words;
-        let text = Operand::text(Some(self.words(text, at)?), at);
+        let text = self.text(self.words(text, at)?, at);
         Ok(Words { text, language: self.language(language.0, language.1)? })
     }
 

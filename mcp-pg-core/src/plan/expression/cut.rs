@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, step};
-use crate::plan::{Operand, Reached};
+use crate::plan::grammar::{BUCKETS, PARTS, TIME_ZONE, part_meant};
+use crate::plan::{Operand, Reached, Scope};
 use crate::policy::shown;
 use crate::schema::DataType;
 use crate::value::is_posix_zone;
@@ -25,25 +26,6 @@ pub struct Cut {
     pub naive: bool,
 }
 
-/// The member that names a field.
-pub(in crate::plan) const PART: &str = "part";
-
-/// The units of truncation.
-pub(in crate::plan) const BUCKETS: [&str; 8] =
-    ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
-
-/// The fields, with PostgreSQL's names for them. Weekdays begin with Monday, 1.
-const PARTS: [(&str, &str); 8] = [
-    ("minute", "minute"),
-    ("hour", "hour"),
-    ("weekday", "isodow"),
-    ("day", "day"),
-    ("week", "week"),
-    ("month", "month"),
-    ("quarter", "quarter"),
-    ("year", "year"),
-];
-
 impl Cut {
     /// The truncation or field in a group's object, whose value is `of` with the name `name`.
     ///
@@ -51,13 +33,14 @@ impl Cut {
     ///
     /// `invalid_value`, at the member of the object.
     pub(in crate::plan) fn asked(
+        scope: &Scope<'_>,
         options: &Map<String, Value>,
         of: &Reached<'_>,
         name: &str,
         place: &str,
     ) -> Result<Option<Self>> {
         let (bucket, part) = (text(options, "bucket")?, text(options, "part")?);
-        let zone = text(options, "time_zone")?;
+        let zone = text(options, TIME_ZONE)?;
         let wrong =
             |message: String, at: &str| Error::new(Code::InvalidValue, message).at(step(at));
         let data_type = of.data_type();
@@ -78,17 +61,17 @@ impl Cut {
         };
         if zone.is_some() && matches!(cut, Some((_, times, _)) if times > 1) {
             let message = "a bucket of several units begins at midnight UTC, in no other time zone";
-            return Err(wrong(message.to_owned(), "time_zone"));
+            return Err(wrong(message.to_owned(), TIME_ZONE));
         }
         if zone.is_some() && (cut.is_none() || !data_type.is_timestamp()) {
             let message = "a time zone goes with a bucket or part of a timestamp";
-            return Err(wrong(message.to_owned(), "time_zone").hint(
+            return Err(wrong(message.to_owned(), TIME_ZONE).hint(
                 "{\"column\": \"created_at\", \"bucket\": \"month\", \"time_zone\": \"Europe/Berlin\"}",
             ));
         }
         let at = || format!("{place}/time_zone");
         let zone = zone.map(time_zone).transpose()?;
-        let zone = zone.map(|zone| Operand::text(Some(zone), at()));
+        let zone = zone.map(|zone| scope.text(zone, at()));
         let naive = data_type.is_timestamp() && !data_type.is_zoned();
         Ok(cut.map(|(part, times, unit)| Self { part, times, unit, zone, naive }))
     }
@@ -198,22 +181,5 @@ fn part_named(wanted: &str, data_type: &DataType, name: &str) -> Result<&'static
             let error = Error::new(Code::InvalidValue, message).at("/part");
             Err(error.allowed(names().filter(|name| has(name))))
         }
-    }
-}
-
-/// The field with this name, or with this name in other languages.
-pub(in crate::plan) fn part_named_so(word: &str) -> Option<&'static str> {
-    PARTS.into_iter().map(|(name, _)| name).find(|name| *name == word).or_else(|| part_meant(word))
-}
-
-/// The field with this name in other languages, unless it is the name of a unit.
-pub(in crate::plan) fn part_meant(word: &str) -> Option<&'static str> {
-    match word.to_ascii_lowercase().replace(['_', ' ', '-'], "").as_str() {
-        "weekday" | "weekdays" | "dow" | "isodow" | "dayofweek" | "dayname" => Some("weekday"),
-        "hourofday" | "houroftheday" => Some("hour"),
-        "dayofmonth" => Some("day"),
-        "monthofyear" | "monthname" => Some("month"),
-        "weekofyear" | "isoweek" | "calendarweek" => Some("week"),
-        _ => None,
     }
 }

@@ -5,11 +5,8 @@ use serde_json::Value;
 use super::arithmetic::{Parser, no_columns};
 use super::now::{self, Now};
 use crate::error::{Code, Error, Result};
+use crate::plan::grammar::SINCE;
 use crate::plan::{Expression, Unit};
-
-/// The form of the time since a point in time, for messages.
-pub(in crate::plan) const SINCE: &str =
-    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
 
 impl<'v> Expression<'v> {
     /// Whether it is a point in time.
@@ -46,7 +43,7 @@ impl<'v> Parser<'_, 'v> {
         let end = |(item, at): (&Value, &str)| match now::asked(item) {
             None => Some(expression.clone()).filter(Expression::is_moment).ok_or_else(no_day),
             Some(given) => {
-                let now = Now::beside(&reached.data_type(), given, at)?;
+                let now = Now::beside(self.scope, &reached.data_type(), given, at)?;
                 now.map(Expression::Now).ok_or_else(no_day)
             }
         };

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::arithmetic::{Arithmetic, Parser};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Expression, Operand, Reached};
+use crate::plan::{Expression, Operand, Reached, Scope};
 use crate::value::Span;
 
 /// A point in time of a row plus an interval; null if the result may be out of PostgreSQL's range.
@@ -41,6 +41,7 @@ impl<'v> Moved<'v> {
     ///
     /// `invalid_value` if it is not an interval, or has units that the column's type does not have.
     pub(super) fn new(
+        scope: &Scope<'_>,
         of: Reached<'v>,
         arithmetic: Arithmetic,
         given: &Value,
@@ -57,7 +58,7 @@ impl<'v> Moved<'v> {
             return Err(wrong(format!("{name} is {type_name}, which moves by whole days")));
         }
         let span = if arithmetic == Arithmetic::Subtract { span.negated() } else { span };
-        let operand = |text: String| Operand::text(Some(text), at);
+        let operand = |text: String| scope.text(text, at);
         let within = span.within().map(operand);
         Ok(Self { by: operand(span.interval()), within, of })
     }
@@ -90,7 +91,7 @@ impl<'v> Parser<'_, 'v> {
         self.count(at_given, depth + 1)?;
         match self.operand(item, at, depth + 1)? {
             Expression::Column(of) if of.is_day() => {
-                let moved = Moved::new(of, arithmetic, given, at_given)?;
+                let moved = Moved::new(self.scope, of, arithmetic, given, at_given)?;
                 Ok(Some(Expression::Moved(Box::new(moved))))
             }
             _ => Err(wrong()),

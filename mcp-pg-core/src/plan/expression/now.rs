@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
-use crate::plan::Operand;
-use crate::schema::DataType;
+use crate::plan::{Operand, Scope};
+use crate::schema::{DataType, oid};
 use crate::value::Span;
 
 /// A time relative to the transaction's.
@@ -54,15 +54,16 @@ impl Now {
     ///
     /// As [`offset`].
     pub(in crate::plan) fn beside(
+        scope: &Scope<'_>,
         data_type: &DataType,
         given: &Value,
         at: &str,
     ) -> Result<Option<Self>> {
-        let offset = offset(given, &below(at, NOW))?;
+        let offset = offset(scope, given, &below(at, NOW))?;
         let clock = match data_type.base().oid {
-            1082 => Clock::Day,
-            1114 => Clock::Local,
-            1184 => Clock::Zoned,
+            oid::DATE => Clock::Day,
+            oid::TIMESTAMP => Clock::Local,
+            oid::TIMESTAMPTZ => Clock::Zoned,
             _ => return Ok(None),
         };
         Ok(Some(Self { clock, offset }))
@@ -74,12 +75,16 @@ impl Now {
 /// # Errors
 ///
 /// `invalid_value` at `at`.
-pub(in crate::plan) fn offset(given: &Value, at: &str) -> Result<Option<Operand>> {
+pub(in crate::plan) fn offset(
+    scope: &Scope<'_>,
+    given: &Value,
+    at: &str,
+) -> Result<Option<Operand>> {
     match given {
         Value::Bool(true) => Ok(None),
         Value::String(text) => {
             let span = Span::parse(text).map_err(|error| error.at(at))?;
-            Ok(Some(Operand::text(Some(span.interval()), at)))
+            Ok(Some(scope.text(span.interval(), at)))
         }
         _ => Err(Error::new(Code::InvalidValue, "$now takes true, or an offset from the present")
             .at(at)

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::arithmetic::Arithmetic;
-use super::total::{self, Total};
-use super::unit::UNIT;
+use super::total::Total;
 use crate::plan::Function;
+use crate::plan::grammar::{UNIT, WHERE};
 
 /// An operation that an object asks for.
 #[derive(Clone, Copy)]
@@ -29,11 +29,11 @@ impl Operation {
 pub(in crate::plan) fn members(object: &Map<String, Value>) -> Option<[&'static str; 2]> {
     Operation::asked(object).map(|(name, operation)| match operation {
         Operation::Arithmetic(_) => [name, UNIT],
-        Operation::Total(_) => [name, total::WHERE],
+        Operation::Total(_) => [name, WHERE],
     })
 }
 
 /// The names of all operations.
-pub(in crate::plan) fn names() -> impl Iterator<Item = &'static str> + Clone {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> + Clone {
     Arithmetic::names().chain(Total::names())
 }

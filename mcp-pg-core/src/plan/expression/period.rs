@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::now::{self, Now};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::{Operand, Scope};
-use crate::schema::{DataType, Kind};
+use crate::schema::{DataType, Kind, oid};
 use crate::value;
 
 /// A range with such a bound.
@@ -26,13 +26,12 @@ pub struct Period {
 impl Period {
     /// Whether it is a `daterange`.
     pub(crate) fn holds_days(&self) -> bool {
-        self.data_type.oid == DAYS
+        self.data_type.oid == oid::DATERANGE
     }
 }
 
-/// The built-in range types of time: `tsrange`, `tstzrange`, `daterange`.
-const RANGES: [u32; 3] = [3908, 3910, DAYS];
-const DAYS: u32 = 3912;
+/// The built-in range types of time.
+const RANGES: [u32; 3] = [oid::TSRANGE, oid::TSTZRANGE, oid::DATERANGE];
 
 /// A bound of a [`Period`].
 #[derive(Debug, Clone)]
@@ -79,7 +78,8 @@ impl Scope<'_> {
 
     fn end(&self, element: &DataType, given: Option<&Value>, at: &str) -> Result<End> {
         let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(End::Open) };
-        let now = now::asked(given).map(|given| Now::beside(element, given, at)).transpose()?;
+        let now =
+            now::asked(given).map(|given| Now::beside(self, element, given, at)).transpose()?;
         match now.flatten() {
             Some(now) => Ok(End::Now(now)),
             None => self.operand_of(element, &element.name, given, at).map(End::Value),

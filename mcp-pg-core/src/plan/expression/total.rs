@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 use super::arithmetic::{Arithmetic, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::aggregate::measure::has;
-use crate::plan::condition::filter::{self, Size};
+use crate::plan::grammar::{WHERE, has};
 use crate::plan::{Expression, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
@@ -44,9 +43,6 @@ const FUNCTIONS: [(&str, Function); 5] = [
     ("min", Function::Min),
     ("max", Function::Max),
 ];
-
-/// The condition on the rows, beside the function.
-pub(super) const WHERE: &str = "where";
 
 /// How one is written.
 const FORM: &str =
@@ -122,9 +118,9 @@ impl<'v> Parser<'_, 'v> {
         let scope = self.scope;
         let hop = to_many(scope, self.table, name, relation).map_err(|error| error.at(&at))?;
         let (filter, size) = match object.get(WHERE) {
-            None | Some(Value::Null) => (Predicate::always(), Size::default()),
+            None | Some(Value::Null) => (Predicate::always(), Default::default()),
             Some(Value::Object(inner)) => {
-                filter::measured(scope, hop.table, inner, &below(outside, WHERE))?
+                scope.measured(hop.table, inner, &below(outside, WHERE))?
             }
             Some(_) => {
                 let error = Error::new(Code::InvalidValue, "where is a condition object");

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
+use crate::plan::grammar::UNIT;
 
 /// A unit of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,3 @@ impl Unit {
         })
     }
 }
-
-/// The member that names the unit.
-pub(in crate::plan) const UNIT: &str = "unit";

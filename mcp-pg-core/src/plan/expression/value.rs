@@ -75,6 +75,19 @@ impl<'v> Expression<'v> {
         }
     }
 
+    /// The total of related rows, if it is nothing but one.
+    pub(crate) fn total(&self) -> Option<&Total<'v>> {
+        match self {
+            Expression::Total(total) => Some(total),
+            _ => None,
+        }
+    }
+
+    /// The number of related rows, if it is nothing but that.
+    pub(crate) fn counted(&self) -> Option<&Total<'v>> {
+        self.total().filter(|total| total.bare)
+    }
+
     /// All columns in it, from left to right.
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {

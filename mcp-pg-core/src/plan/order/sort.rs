@@ -230,7 +230,7 @@ impl<'v> Scope<'v> {
             SortKey::Rank(_, Words { text: operand, .. })
             | SortKey::Distance(_, operand)
             | SortKey::Value(Reached { member: Some(operand), .. }) => {
-                operand.at.insert_str(0, at);
+                operand.move_inside(at);
             }
             _ => {}
         }
@@ -357,7 +357,13 @@ impl<'v> Scope<'v> {
                     .at("/column")
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
+                if column.data_type.family() == Family::Text && from.is_string() {
+                    self.words(from, "/distance")?;
+                }
                 require_near(&column.data_type, from, "/distance")?;
+                if from.is_string() {
+                    self.words(from, "/distance")?;
+                }
                 let from = self.operand(column, from, "/distance")?;
                 Ok(SortKey::Distance(of, from))
             }

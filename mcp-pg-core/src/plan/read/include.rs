@@ -33,6 +33,8 @@ pub struct Include<'v> {
     pub counted: bool,
     /// Further rows related to them.
     pub includes: Vec<Include<'v>>,
+    /// The most bytes of each of their values. PostgreSQL gathers all of these rows in its memory.
+    pub widest: usize,
 }
 
 /// The number of rows to which the relations on the path may lead from one row.
@@ -174,6 +176,7 @@ impl<'v> Scope<'v> {
             counted,
             includes,
             hop,
+            widest: widest(reach, limits.max_reply_bytes),
         })
     }
 
@@ -190,6 +193,13 @@ impl<'v> Scope<'v> {
         Err(Error::exceeded("max_related", message)
             .hint("give those above and below smaller limits, or ask for fewer levels"))
     }
+}
+
+/// The most bytes of a value, so that all rows together take at most some hundred times what a reply may have. Of few rows
+/// it may be as long as a reply, and of very many it need not be short.
+fn widest(reach: Reach, most: usize) -> usize {
+    let rows = usize::try_from(reach.rows).unwrap_or(usize::MAX);
+    (most.saturating_mul(256) / rows.max(1)).clamp(most / 16, most)
 }
 
 /// A member that is a condition or contains further includes. It is borrowed: copied at each level, it would be

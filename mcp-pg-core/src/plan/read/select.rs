@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::cursor::{Sorted, SortedMembers, binding};
 use crate::error::{Code, Error, Result};
+use crate::plan::grammar::VERSION;
 use crate::plan::order::sort::make_total;
-use crate::plan::write::each::VERSION;
 use crate::plan::{
-    Comparison, CursorKey, Grouping, Include, Predicate, Scope, Shown, Sort, SortKey, Start, filter,
+    Comparison, CursorKey, Grouping, Include, Predicate, RowFilter, Scope, Shown, Sort, SortKey,
+    Start, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -22,13 +23,13 @@ pub struct SelectPlan<'v> {
     /// The table.
     pub table: &'v TableView,
     /// For an aggregate: the groups and measures, which are the rows of the derived table.
-    pub grouping: Option<Grouping<'v>>,
+    pub grouping: Option<Box<Grouping<'v>>>,
     /// The returned values of each row.
     pub columns: Vec<Shown<'v>>,
     /// The included relations.
     pub includes: Vec<Include<'v>>,
     /// The condition on rows, without that of the page.
-    pub filter: Predicate<'v>,
+    pub filter: RowFilter<'v>,
     /// The sort keys. They end with a key of the table, so that the order is total, or else with what distinguishes
     /// rows best.
     pub order: Vec<Sort<'v>>,
@@ -70,7 +71,7 @@ impl<'v> SelectPlan<'v> {
 
     /// The table whose rows are read, and the condition on them. For an aggregate, these are the rows that are
     /// grouped.
-    pub fn source(&self) -> (&'v TableView, &Predicate<'v>) {
+    pub fn source(&self) -> (&'v TableView, &RowFilter<'v>) {
         match &self.grouping {
             Some(grouping) => (grouping.table, &grouping.filter),
             None => (self.table, &self.filter),
@@ -101,7 +102,7 @@ impl<'v> SelectPlan<'v> {
         let table = scope.table(&request.table, Action::Select)?;
         let columns = scope.shown(table, request.columns.as_deref(), "/columns")?;
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(table)).collect();
-        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let filter = scope.row_filter(table, request.filter.as_ref(), request.archived)?;
         let with_version = request.with_version.unwrap_or_default();
         let plan = Self::of(scope, table, filter, &columns, Query::Select(request))?;
         if with_version && !has_version(table) {
@@ -151,12 +152,13 @@ impl<'v> SelectPlan<'v> {
         }
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
-        let plan = Self::of(scope, derived, Predicate::always(), &[], Query::Select(request))?;
+        let all = RowFilter::of_caller(Predicate::always());
+        let plan = Self::of(scope, derived, all, &[], Query::Select(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
         let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
-            grouping: Some(grouping),
+            grouping: Some(Box::new(grouping)),
             format: request.format.unwrap_or_default(),
             ..plan
         };
@@ -177,16 +179,17 @@ impl<'v> SelectPlan<'v> {
     ) -> Result<Self> {
         let scope = &scope.among(request.archived);
         let (grouping, derived) = Grouping::new(scope, request, derived)?;
-        let filter = match &request.having {
+        let having = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => Predicate::always(),
         };
-        let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
+        let plan =
+            Self::of(scope, derived, RowFilter::of_caller(having), &[], Query::Aggregate(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
         let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
-            grouping: Some(grouping),
+            grouping: Some(Box::new(grouping)),
             ..plan
         };
         plan.few_joins(scope)
@@ -196,7 +199,7 @@ impl<'v> SelectPlan<'v> {
     fn of(
         scope: &Scope<'v>,
         table: &'v TableView,
-        filter: Predicate<'v>,
+        filter: RowFilter<'v>,
         shown: &[Shown<'v>],
         query: Query<'v>,
     ) -> Result<Self> {
@@ -322,7 +325,7 @@ fn sorted_by<'r>(
         })
     };
     let labelled = |item: &&Value| {
-        item.as_object().and_then(super::shown::given_name).is_some_and(|name| by(&name))
+        item.as_object().and_then(crate::plan::label::given_name).is_some_and(|name| by(&name))
     };
     columns.iter().flatten().filter(labelled).map(Sorted).collect()
 }
@@ -333,19 +336,19 @@ pub(in crate::plan) fn has_version(table: &TableView) -> bool {
 }
 
 impl<'v> Scope<'v> {
-    /// The condition of a read: the caller's, that of the archive, and the role's.
-    pub(in crate::plan) fn asked(
+    /// The condition of a read.
+    pub(in crate::plan) fn row_filter(
         &self,
         table: &'v TableView,
         condition: Option<&Map<String, Value>>,
         archived: Option<Archived>,
-    ) -> Result<Predicate<'v>> {
-        let asked = match condition {
+    ) -> Result<RowFilter<'v>> {
+        let caller = match condition {
             Some(object) => filter(self, table, object, "/where")?,
             None => Predicate::always(),
         };
-        let archived = self.archived(table, archived.unwrap_or_default())?;
-        Ok(Predicate::All(vec![asked, archived, self.visible(table, Action::Select)?]))
+        let archive = self.archived(table, archived.unwrap_or_default())?;
+        Ok(RowFilter { caller, archive, role: vec![self.visible(table, Action::Select)?] })
     }
 
     /// The condition for the request's `archived` argument.
@@ -375,7 +378,7 @@ impl<'v> Scope<'v> {
 
     /// How rows are counted. The planner's estimate is about all rows, so if some are hidden, perhaps by a view, the
     /// others are counted exactly.
-    fn count(&self, wanted: Option<Count>, table: &TableView, filter: &Predicate<'_>) -> Count {
+    fn count(&self, wanted: Option<Count>, table: &TableView, filter: &RowFilter<'_>) -> Count {
         let views = || table.table.kind == TableKind::View || filter.reaches_view();
         match wanted.unwrap_or_default() {
             Count::Estimated if self.view.hides_rows() || views() => Count::Exact,

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::aggregate::grouping::named;
 use crate::plan::expression::operation;
+use crate::plan::label::{given_name, label};
 use crate::plan::{Expression, Reached, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
@@ -15,9 +15,6 @@ use crate::schema::RelationKind;
 
 /// The forms of a returned value, for messages.
 const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
-
-/// The form of a computed value with a name, for messages.
-const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
 
 /// A returned value of a row.
 #[derive(Debug, Clone)]
@@ -225,29 +222,5 @@ impl<'v> Scope<'v> {
         let column = table.readable(name);
         let column = column.map_err(|error| self.not_returned(table, name, error.inside(at)))?;
         Ok(vec![column])
-    }
-}
-
-/// The name in `as`.
-pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String> {
-    match object.get("as") {
-        None | Some(Value::Null) => {
-            let column = object.get("column")?.as_str()?;
-            Some(named(column, object.get("path")))
-        }
-        Some(name) => name.as_str().map(str::to_owned),
-    }
-}
-
-/// The name in `as` of an object that computes something.
-pub(in crate::plan) fn label(object: &Map<String, Value>, at: &str) -> Result<String> {
-    let wrong = |code, message: &str| Error::new(code, message).at(below(at, "as")).hint(LABELLED);
-    let known = operation::members(object).into_iter().flatten().chain(["as"]);
-    check_members(object, known.collect::<Vec<_>>().into_iter(), "what is computed has no member")
-        .map_err(|error| error.inside(at))?;
-    match object.get("as") {
-        Some(Value::String(name)) if !name.contains('\0') => Ok(name.clone()),
-        None | Some(Value::Null) => Err(wrong(Code::MissingValue, "what is computed needs a name")),
-        Some(_) => Err(wrong(Code::InvalidValue, "as is a text")),
     }
 }

@@ -49,7 +49,7 @@ impl Start {
         }
         let value = |(sort, key): (&Sort<'_>, &Value)| {
             let text = sort.encode(key).map_err(|_| super::cursor::invalid())?;
-            Ok(Operand::text(text, ""))
+            Ok(Operand::own(text))
         };
         let values = order.iter().zip(&keys).map(value).collect::<Result<_>>()?;
         Ok(Self::After(After { values, keys, skip }))

@@ -4,7 +4,7 @@ use super::{Shape, Shaped};
 use crate::plan::{
     After, Arithmetic, Clock, Comparison, Computed, Cut, End, Expression, Function, Group,
     Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate, Quantifier, Reached,
-    SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
+    RowFilter, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Junction, Language, Operator, Part, Relation};
@@ -62,13 +62,14 @@ structs! {
         // These affect the reply or other statements only.
         count, format, query
     }
+    RowFilter<'_> { caller, archive, role }
     After { values, skip; keys }
     Hop<'_> { subject, relation, table, visible, junction }
     Relation { unambiguous, columns, junction; name, alias, shared, kind, table, constraint }
     Junction { columns; table, repeats }
     // Names and marks are those of the reply.
     Include<'_> {
-        hop, columns, filter, order, limit, counted, includes;
+        hop, columns, filter, order, limit, counted, includes, widest;
         name, unambiguous, mark
     }
     Computed<'_> { of; name }
@@ -112,7 +113,6 @@ enums! {
         Computed { value, comparison },
         Compared { left, operator, right },
         Related { hop, quantifier, filter },
-        Counted { hop, filter, test },
     }
     Comparison {
         Null(wanted),
@@ -122,6 +122,9 @@ enums! {
         ContainsElement(type_name, operand),
         ContainsSome(type_name, operand),
         ContainedBy(type_name, operand),
+        All(parts),
+        Any(parts),
+        Not(inner),
     }
 
     Expression<'_> {

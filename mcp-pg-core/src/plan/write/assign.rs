@@ -7,6 +7,7 @@ use super::whole::require_whole;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::period;
+use crate::plan::grammar::ASSIGNED;
 use crate::plan::{Expression, Operand, Period, Scope, Source};
 use crate::policy::{Action, Mask, Sealed, TableView};
 use crate::schema::{Column, Family, Identity, TableKind};
@@ -106,21 +107,6 @@ impl Written {
     }
 }
 
-/// The computations that can be assigned.
-pub(in crate::plan) const COMPUTED: [&str; 11] = [
-    "$increment",
-    "$compute",
-    "$column",
-    "$now",
-    "$default",
-    "$append",
-    "$remove",
-    "$merge",
-    "$set",
-    "$ref",
-    "$literal",
-];
-
 impl<'v> Scope<'v> {
     /// The column of this name, if callers may write it.
     ///
@@ -144,9 +130,6 @@ impl<'v> Scope<'v> {
         if may(column) {
             return Ok(column);
         }
-        if !column.can_select {
-            return Err(table.unknown_column(name, may));
-        }
         let reason = if column.generated.is_some() {
             "PostgreSQL computes it"
         } else if column.identity == Some(Identity::Always) {
@@ -159,8 +142,13 @@ impl<'v> Scope<'v> {
             "the server sets it: leave it out"
         } else if table.table.kind == TableKind::View {
             "through this view it can only be read"
-        } else {
+        } else if column.can_select {
             "the caller's role may only read it"
+        } else {
+            match written {
+                Written::New => "the caller's role may only change it in rows that exist",
+                Written::Old => "the caller's role may only set it in new rows",
+            }
         };
         Err(Error::new(
             Code::ReadOnlyColumn,
@@ -207,9 +195,10 @@ impl<'v> Scope<'v> {
             }
             return Ok(Assign::Period(Box::new(period)));
         }
-        let operand = self
-            .operand(column, value, at)
-            .map_err(|error| advice::not_computed(column, value, written, error))?;
+        let operand = self.operand(column, value, at).map_err(|error| match is_operand(value) {
+            true => error,
+            false => advice::not_computed(column, value, written, error),
+        })?;
         if operand.is_null() && !column.nullable {
             return Err(no_null(column, written).at(at));
         }
@@ -344,7 +333,7 @@ fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -
 /// The computation in an object that also has other members, and would be written as a document.
 fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
     let mut keys = object.keys().map(String::as_str).filter(|_| object.len() > 1);
-    keys.find(|key| COMPUTED.contains(key))
+    keys.find(|key| ASSIGNED.contains(key))
 }
 
 /// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.
@@ -355,7 +344,7 @@ pub(super) fn is_operand(value: &Value) -> bool {
 
 /// Increments a version column.
 pub(super) fn next_version(column: &Column) -> Assign<'static> {
-    let one = || Operand::text(Some("1".into()), "");
+    let one = || Operand::own(Some("1".into()));
     match (column.data_type.is_timestamp(), column.may_be_null) {
         (true, _) => Assign::Now,
         (false, true) => Assign::Count(one()),
@@ -367,6 +356,6 @@ pub(super) fn next_version(column: &Column) -> Assign<'static> {
 pub(super) fn first_version(column: &Column) -> Assign<'static> {
     match column.data_type.is_timestamp() {
         true => Assign::Now,
-        false => Assign::Value(Operand::text(Some("1".into()), "")),
+        false => Assign::Value(Operand::own(Some("1".into()))),
     }
 }

@@ -8,8 +8,8 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, Scope, Source,
-    filter,
+    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, RowFilter,
+    Scope, Source, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -23,7 +23,7 @@ pub struct ChangePlan<'v> {
     /// The action, for the audit log and for messages.
     pub action: Action,
     /// The condition that rows to change must meet.
-    pub filter: Predicate<'v>,
+    pub filter: RowFilter<'v>,
     /// The change.
     pub effect: Effect<'v>,
     /// The condition that changed rows must still meet for the caller to be allowed the change.
@@ -122,6 +122,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Errors in the request, with their place.
     pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
+        let scope = &scope.among(request.archived);
         let (rows, list) = super::insert::rows(&request.updates, "/updates", "update")?;
         let mut plan = Self::common(
             scope,
@@ -139,7 +140,11 @@ impl<'v> ChangePlan<'v> {
             },
         )?;
         plan.effect = match rows.as_slice() {
-            [row] if !list => Effect::Set(assignments(scope, plan.table, row, "/updates")?),
+            [row] if !list => {
+                let set = assignments(scope, plan.table, row.iter(), "/updates")?;
+                let presets = scope.presets(plan.table, Action::Update)?;
+                Effect::Set(completed(plan.table, set, &presets))
+            }
             rows if plan.if_version.is_none() => {
                 Effect::SetEach(Each::new(scope, plan.table, rows)?)
             }
@@ -178,11 +183,9 @@ impl<'v> ChangePlan<'v> {
         let Some(column) = &plan.table.archive else {
             return Err(Error::new(Code::Internal, "an archivable table without its column"));
         };
-        let value = if restore { Assign::Value(Operand::text(None, "")) } else { Assign::Now };
-        let mut set = vec![(column, value)];
-        set.extend(scope.presets(plan.table, action)?);
-        set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
-        plan.effect = Effect::Set(set);
+        let value = if restore { Assign::Value(Operand::own(None)) } else { Assign::Now };
+        let presets = scope.presets(plan.table, action)?;
+        plan.effect = Effect::Set(completed(plan.table, vec![(column, value)], &presets));
         Ok(plan)
     }
 
@@ -193,7 +196,7 @@ impl<'v> ChangePlan<'v> {
     /// Errors in the request, with their place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
         Self::common(
-            scope,
+            &scope.among(request.archived),
             &Common {
                 action: Action::Delete,
                 table: &request.table,
@@ -212,8 +215,8 @@ impl<'v> ChangePlan<'v> {
     fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {
         let action = request.action;
         let table = scope.table(request.table, action)?;
-        let asked = filter(scope, table, request.filter, "/where")?;
-        if !asked.restricts() && request.named.is_none() {
+        let caller = filter(scope, table, request.filter, "/where")?;
+        if !caller.restricts() && request.named.is_none() {
             return Err(Error::new(Code::WhereRequired, format!("{action} needs a condition"))
                 .at("/where")
                 .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
@@ -226,14 +229,11 @@ impl<'v> ChangePlan<'v> {
             None => scope.view.limits.max_write_rows,
         };
         let returning = scope.returned(table, request.returning)?;
+        let [archive, readable, writable] = touchable(scope, table, action, request.archived)?;
         Ok(Self {
             table,
             action,
-            filter: Predicate::All(
-                std::iter::once(asked)
-                    .chain(touchable(scope, table, action, request.archived)?)
-                    .collect(),
-            ),
+            filter: RowFilter { caller, archive, role: vec![readable, writable] },
             effect: Effect::Remove,
             check: Predicate::always(),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
@@ -258,17 +258,17 @@ pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Resu
     }
 }
 
-/// The assignments to an existing row: the caller's, and those of the server.
-pub(super) fn assignments<'v>(
+/// An assignment to a column.
+pub(super) type Assignment<'v> = (&'v Column, Assign<'v>);
+
+/// The caller's assignments to an existing row.
+pub(super) fn assignments<'v, 'r>(
     scope: &Scope<'v>,
     table: &'v TableView,
-    updates: &Map<String, Value>,
+    updates: impl IntoIterator<Item = (&'r String, &'r Value)>,
     at: &str,
-) -> Result<Vec<(&'v Column, Assign<'v>)>> {
-    if updates.is_empty() {
-        return Err(Error::new(Code::MissingValue, "nothing to update").at(at));
-    }
-    let mut set = Vec::with_capacity(updates.len() + 2);
+) -> Result<Vec<Assignment<'v>>> {
+    let mut set = Vec::new();
     for (name, value) in updates {
         let at = below(at, name);
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
@@ -281,9 +281,21 @@ pub(super) fn assignments<'v>(
             None => set.push((column, scope.assign(table, column, value, Written::Old, &at)?)),
         }
     }
-    set.extend(scope.presets(table, Action::Update)?);
+    match set.is_empty() {
+        true => Err(Error::new(Code::MissingValue, "nothing to update").at(at)),
+        false => Ok(set),
+    }
+}
+
+/// The assignments to an existing row with those of the server: the role's presets, and the version.
+pub(super) fn completed<'v>(
+    table: &'v TableView,
+    mut set: Vec<Assignment<'v>>,
+    presets: &[Assignment<'v>],
+) -> Vec<Assignment<'v>> {
+    set.extend_from_slice(presets);
     set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
-    Ok(set)
+    set
 }
 
 /// Whether a value is computed from the existing row.
@@ -336,8 +348,7 @@ impl Predicate<'_> {
             Predicate::Test { .. }
             | Predicate::Computed { .. }
             | Predicate::Compared { .. }
-            | Predicate::Related { .. }
-            | Predicate::Counted { .. } => true,
+            | Predicate::Related { .. } => true,
         }
     }
 

@@ -56,12 +56,12 @@ impl<'v> Scope<'v> {
             "$default" if *argument == Value::Bool(true) => Ok(Assign::Default),
             "$default" => Err(asked.wrong("$default takes true")),
             "$now" if base.is_moment() => {
-                Ok(now::offset(argument, at)?.map_or(Assign::Now, Assign::FromNow))
+                Ok(now::offset(self, argument, at)?.map_or(Assign::Now, Assign::FromNow))
             }
             "$now" => Err(asked.needs("a date or time")),
             "$increment" if base.is_amount() => Ok(Assign::Increment(self.taken(asked)?)),
             "$increment" if base.is_interval() => Ok(Assign::Move(self.taken(asked)?)),
-            "$increment" if base.is_moment() => asked.later().map(Assign::Move),
+            "$increment" if base.is_moment() => self.later(asked).map(Assign::Move),
             "$increment" => Err(asked.needs("a number, or a date or time")),
             "$compute" => self.arithmetic_for(table, asked).map(Assign::Compute),
             "$column" => self.copied(table, asked).map(Assign::Compute),
@@ -174,6 +174,23 @@ impl<'v> Scope<'v> {
         Err(asked.wrong(format!("{name} is {type_name}, and what it is set to {}", other.name)))
     }
 
+    /// The interval to add to a point in time.
+    fn later(&self, asked: &Computation<'_>) -> Result<Operand> {
+        let Value::String(text) = asked.argument else {
+            return Err(asked.needs("a span of time").hint("{\"$increment\": \"1 month\"}"));
+        };
+        let span = Span::parse(text).map_err(|error| error.at(asked.at))?;
+        let Column { name, type_name, data_type, .. } = asked.column;
+        match (data_type.has_day(), data_type.is_timestamp()) {
+            (true, false) if !span.is_of_days() => Err(asked
+                .wrong(format!("{name} is {type_name}, which can only be moved by whole days"))),
+            (false, _) if !span.is_of_hours() => Err(asked.wrong(format!(
+                "{name} is {type_name}, which can only be moved by hours, minutes and seconds"
+            ))),
+            _ => Ok(self.text(span.interval(), asked.at)),
+        }
+    }
+
     /// Names of members of a JSON object, as a `text[]`.
     fn keys_of(&self, asked: &Computation<'_>) -> Result<Operand> {
         let Computation { argument, at, .. } = *asked;
@@ -232,24 +249,5 @@ impl Computation<'_> {
     pub(super) fn needs(&self, what: &str) -> Error {
         let Column { name, type_name, .. } = self.column;
         self.wrong(format!("{} needs {what}; {name} is {type_name}", self.key))
-    }
-
-    /// The interval to add to a point in time.
-    fn later(&self) -> Result<Operand> {
-        let Value::String(text) = self.argument else {
-            return Err(self.needs("a span of time").hint("{\"$increment\": \"1 month\"}"));
-        };
-        let span = Span::parse(text).map_err(|error| error.at(self.at))?;
-        let Column { name, type_name, data_type, .. } = self.column;
-        match (data_type.has_day(), data_type.is_timestamp()) {
-            (true, false) if !span.is_of_days() => {
-                Err(self
-                    .wrong(format!("{name} is {type_name}, which can only be moved by whole days")))
-            }
-            (false, _) if !span.is_of_hours() => Err(self.wrong(format!(
-                "{name} is {type_name}, which can only be moved by hours, minutes and seconds"
-            ))),
-            _ => Ok(Operand::text(Some(span.interval()), self.at)),
-        }
     }
 }

@@ -5,11 +5,12 @@ use std::mem::{Discriminant, discriminant};
 
 use serde_json::{Map, Value};
 
-use super::change::{assignments, read_version};
+use super::change::{Assignment, assignments, completed, read_version};
 use super::insert::Given;
 use crate::error::{Code, Error, Result, below, step};
+use crate::plan::grammar::VERSION;
 use crate::plan::{Assign, Operand, Scope};
-use crate::policy::TableView;
+use crate::policy::{Action, TableView};
 use crate::schema::{Column, Key};
 
 /// Rows identified by a key, each with its assignments.
@@ -37,9 +38,6 @@ pub struct NamedRow<'v> {
 /// The most batches of a list, each of which is a statement.
 const WAYS_MOST: usize = 100;
 
-/// The member of a row that contains the version that the caller read.
-pub(in crate::plan) const VERSION: &str = "_version";
-
 impl<'v> Each<'v> {
     /// The rows of an `updates` list.
     pub(super) fn new(
@@ -55,10 +53,11 @@ impl<'v> Each<'v> {
         let columns = &table.table.columns;
         let key = key(table, updates)?;
         let key: Vec<&'v Column> = key.columns.iter().map(|c| &columns[*c]).collect();
+        let mut presets = None;
         let mut batches: Vec<Vec<NamedRow<'v>>> = Vec::new();
         let mut shapes: HashMap<Shape<'v>, usize> = HashMap::new();
         for (index, update) in updates.iter().enumerate() {
-            let row = named(scope, table, &key, index, update)?;
+            let row = named(scope, table, &key, &mut presets, (index, update))?;
             let shape = row.set.iter().map(|(column, assign)| {
                 let fixed = fixed(assign, update.get(&column.name));
                 (column.number, discriminant(assign), fixed)
@@ -112,16 +111,15 @@ fn named<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
     key: &[&'v Column],
-    index: usize,
-    update: &Map<String, Value>,
+    presets: &mut Option<Vec<Assignment<'v>>>,
+    (index, update): (usize, &Map<String, Value>),
 ) -> Result<NamedRow<'v>> {
     let at = format!("/updates/{index}");
     let mut values = Vec::with_capacity(key.len());
-    let mut rest = update.clone();
     for column in key {
         let at = below(&at, &column.name);
-        let value = rest.shift_remove(&column.name).unwrap_or_default();
-        let operand = scope.operand(column, &value, &at)?;
+        let value = update.get(&column.name).unwrap_or(&Value::Null);
+        let operand = scope.operand(column, value, &at)?;
         if operand.is_null() {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -132,10 +130,19 @@ fn named<'v>(
         values.push(operand);
     }
     let own = table.table.column(VERSION).is_some();
-    let version = if own { None } else { rest.shift_remove(VERSION) };
-    let version = version.map(|version| read_version(table, &version, &format!("{at}/{VERSION}")));
+    let version = if own { None } else { update.get(VERSION) };
+    let version = version.map(|version| read_version(table, version, &format!("{at}/{VERSION}")));
     let version = version.transpose()?;
-    let mut set = assignments(scope, table, &rest, &at)?;
+    let names_row =
+        |name: &str| !own && name == VERSION || key.iter().any(|column| column.name == name);
+    let rest = update.iter().filter(|(name, _)| !names_row(name));
+    let set = assignments(scope, table, rest, &at)?;
+    // Planned once, but after the first row: what is wrong with the caller's own values is said first.
+    let presets = match presets {
+        Some(known) => known,
+        None => presets.insert(scope.presets(table, Action::Update)?),
+    };
+    let mut set = completed(table, set, presets);
     // The order of columns does not matter.
     set.sort_by_key(|(column, _)| column.number);
     Ok(NamedRow { index, key: values, set, version })

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
 use crate::plan::expression::reached::steps;
-use crate::plan::read::shown::given_name;
+use crate::plan::label::given_name;
 use crate::plan::{Scope, Shown};
 use crate::policy::TableView;
 

@@ -12,11 +12,28 @@ WITH RECURSIVE own AS MATERIALIZED (
     AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
     AND (proname <> 'rows_changed' OR pronamespace NOT IN (
       SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'mcp_pg'))
+), uses (user_class, user_oid, class, oid) AS MATERIALIZED (
+  -- What functions and operators use: by pg_depend, and by names in the texts of functions, which pg_depend does not
+  -- cover.
+  SELECT classid, objid, refclassid, refobjid
+  FROM pg_catalog.pg_depend
+  WHERE classid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[])
+    AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384
+  UNION
+  SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, function.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass, named.oid
+  FROM own AS function
+  CROSS JOIN pg_catalog.regexp_split_to_table(function.text, '\W+') AS word
+  JOIN own AS named ON named.name = word
+  WHERE NOT function.changes AND NOT named.triggered
+  UNION
+  SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, function.oid, 'pg_catalog.pg_proc'::pg_catalog.regclass, named.oid
+  FROM own AS function
+  JOIN own AS named ON named.name ~ '\W' AND pg_catalog.strpos(function.text, named.name) > 0
+  WHERE NOT function.changes AND NOT named.triggered
 ), run (place, class, oid) AS (
-  -- Where functions and operators are used, and what these use in turn: by pg_depend, and by names in the texts of
-  -- functions, which pg_depend does not cover. The planner underestimates the array, which keeps it from using JIT
-  -- compilation. A domain's check runs wherever a value is cast to the domain, like its default, so its place is the
-  -- type.
+  -- Where functions and operators are used, and what these use in turn. The planner underestimates the array, which
+  -- keeps it from using JIT compilation. A domain's check runs wherever a value is cast to the domain, like its default,
+  -- so its place is the type.
   SELECT CASE WHEN classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND objid IN (
                 SELECT oid FROM pg_catalog.pg_constraint WHERE contypid <> 0)
               THEN 'pg_catalog.pg_type'::pg_catalog.regclass ELSE classid END, refclassid, refobjid
@@ -36,20 +53,7 @@ WITH RECURSIVE own AS MATERIALIZED (
   JOIN pg_catalog.pg_aggregate a ON own.oid IN (a.aggtransfn, a.aggfinalfn)
   JOIN pg_catalog.pg_proc p ON p.oid = a.aggfnoid AND p.proname = ANY ('{count,sum,avg,min,max}'::pg_catalog.name[])
   UNION
-  SELECT run.place, used.class, used.oid
-  FROM run, LATERAL (
-    SELECT refclassid, refobjid
-    FROM pg_catalog.pg_depend
-    WHERE classid = run.class AND objid = run.oid
-      AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384
-    UNION ALL
-    SELECT run.class, named.oid
-    FROM own AS function
-    JOIN own AS named ON pg_catalog.strpos(function.text, named.name) > 0
-    WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND function.oid = run.oid
-      AND NOT function.changes AND NOT named.triggered
-      AND (named.name ~ '\W' OR function.text ~ pg_catalog.concat('\m', named.name, '\M'))
-  ) AS used (class, oid)
+  SELECT run.place, uses.class, uses.oid FROM run JOIN uses ON uses.user_class = run.class AND uses.user_oid = run.oid
 ), expression (place, tree) AS (
   SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
   UNION ALL

@@ -52,6 +52,15 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_ts_config WHERE oid >= 16384
+  UNION ALL
+  -- What runs a function wherever a type is used: session_code.sql reads these.
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_cast WHERE oid >= 16384
+  UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_operator WHERE oid >= 16384
+  UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_amproc WHERE oid >= 16384
+  UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_amop WHERE oid >= 16384
 ), written (number, young) AS (
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
   FROM few

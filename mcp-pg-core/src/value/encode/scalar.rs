@@ -5,13 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::moment;
-use crate::schema::{DataType, Family};
+use crate::name::hex;
+use crate::schema::{DataType, Family, oid};
 use crate::value::decimal::Decimal;
 use crate::value::numeric::{SAFE, is_sure};
 use crate::value::scalar::Scalar;
-
-/// The OID of `point`.
-const POINT: u32 = 600;
 
 /// Why a value is refused.
 #[derive(Debug, PartialEq)]
@@ -51,7 +49,7 @@ impl Scalar {
                 refuse_rounded(number)?;
                 Ok(number.to_string())
             }
-            (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == POINT => {
+            (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == oid::POINT => {
                 point(value)
             }
             (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
@@ -64,7 +62,7 @@ impl Scalar {
                 uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
             }
             (Self::Bytea, Value::String(text)) => {
-                bytes(text).map(|bytes| hex(&bytes)).ok_or(Reason::Unfit)
+                bytes(text).map(|bytes| format!("\\x{}", hex(&bytes))).ok_or(Reason::Unfit)
             }
             (
                 Self::Date | Self::Time | Self::Timestamp | Self::TimestampTz,
@@ -221,13 +219,8 @@ fn takes_digits(data_type: &DataType) -> bool {
 
 /// Whether a type without a parser here may take a number.
 fn takes_numbers(data_type: &DataType) -> bool {
-    const REGPROC: u32 = 24;
-    const XID: u32 = 28;
-    const CID: u32 = 29;
-    const MONEY: u32 = 790;
+    use oid::{CID, MONEY, REGPROC, REGROLE, XID, XID8};
     const REGPROCEDURE_TO_REGTYPE: std::ops::RangeInclusive<u32> = 2202..=2206;
-    const REGROLE: u32 = 4096;
-    const XID8: u32 = 5069;
     matches!(data_type.oid, REGPROC | XID | CID | MONEY | REGROLE | XID8)
         || REGPROCEDURE_TO_REGTYPE.contains(&data_type.oid)
 }
@@ -240,15 +233,4 @@ pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
         u8::try_from(digit(0)? * 16 + digit(1)?).ok()
     });
     pairs.collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
-    let mut text = String::with_capacity(2 + 2 * bytes.len());
-    text.push_str("\\x");
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 15));
-    }
-    text
 }

@@ -113,9 +113,9 @@ async fn rights_that_are_taken_away_are_gone_from_what_is_prepared() {
     );
     assert!(!refused.to_string().contains("of a"), "{refused}");
     call_as(&engine, &Principal::new("x", "b"), "select", body.clone()).await.unwrap();
-    // Once it has, the column does not exist.
+    // Once it has, the column is one that can only be written.
     engine.reload().await.unwrap();
-    assert_eq!(error(&engine, "a", "select", body).await["code"], "unknown_column");
+    assert_eq!(error(&engine, "a", "select", body).await["code"], "forbidden");
 }
 
 #[tokio::test]

@@ -100,6 +100,30 @@ async fn no_caller_finds_the_settings_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn code_that_was_not_known_yet_leaves_nothing_once_it_is() {
+    const CREATE: &str =
+        "CREATE TRIGGER on_loan AFTER UPDATE ON loan FOR EACH ROW EXECUTE FUNCTION on_loan()";
+    const DROP: &str = "DROP TRIGGER on_loan ON loan";
+    let database = Database::of(FIXTURE).await;
+    let caller = Principal::new("mallory", "movies");
+    let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
+    for gone_again in [false, true] {
+        database.sql(DROP).await;
+        let engine = engine(&database).await;
+        database.sql(CREATE).await;
+        call_as(&engine, &caller, "update", update.clone()).await.unwrap();
+        if gone_again {
+            database.sql(DROP).await;
+        }
+        engine.reload().await.unwrap();
+        assert_eq!(
+            (films(&engine, "unset").await, films(&engine, "movies").await),
+            (json!(0), json!(1))
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_failed_leaves_no_role_and_no_setting() {
     let database = Database::of(FIXTURE).await;
     database.sql("ALTER TABLE loan ADD CHECK (note <> 'bad')").await;

@@ -180,3 +180,54 @@ async fn totals_within_totals_share_the_bounds_of_one_request() {
         }
     }
 }
+
+/// PostgreSQL gathers included rows in its memory, and each level copies them.
+#[tokio::test]
+async fn many_included_rows_are_not_long_ones() {
+    let database = Database::of(
+        "CREATE TABLE client (id integer PRIMARY KEY, seal text);
+         CREATE TABLE file (id integer PRIMARY KEY, client_id integer REFERENCES client, body text, doc jsonb, kind varchar(10));
+         INSERT INTO client VALUES (1, 'short'), (2, repeat('s', 20000));
+         INSERT INTO file SELECT n, 1, repeat('x', 300000), '{}', 'x' FROM generate_series(1, 300) n;
+         INSERT INTO file VALUES (301, 2, 'short', jsonb_build_object('k', repeat('y', 100)), 'y'), (302, 2, repeat('z', 20000), NULL, NULL)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let files = |id: i32, options: Value| json!({"table": "client", "where": {"id": id}, "include": {"file": options}});
+    for (arguments, at) in [
+        (files(1, json!({})), Some("/include/file")),
+        (
+            files(
+                1,
+                json!({"columns": ["id", {"column": "doc", "path": ["k"], "as": "k"}, "kind"], "limit": 1000}),
+            ),
+            None,
+        ),
+        (files(2, json!({"limit": 1000})), None),
+        // In so many rows at each level, one of 20,000 bytes could stand for all.
+        (
+            files(
+                2,
+                json!({"include": {"client": {"include": {"file": {"limit": 300}}}}, "limit": 300}),
+            ),
+            Some("/include/file/include/client/include/file"),
+        ),
+        (
+            files(
+                2,
+                json!({"columns": ["id"], "limit": 300, "include": {"client": {"columns": ["id"], "include":
+                    {"file": {"columns": ["id"], "limit": 300, "include": {"client": true}}}}}}),
+            ),
+            Some("/include/file/include/client/include/file/include/client"),
+        ),
+    ] {
+        match call(&engine, "analyst", "select", arguments.clone()).await {
+            Ok(_) => assert_eq!(at, None, "{arguments}"),
+            Err(error) => {
+                assert_eq!(error.get_at(), at, "{arguments}: {error:?}");
+                assert_eq!(error.code().as_str(), "limit_exceeded", "{error:?}");
+                assert!(error.get_hint().unwrap().contains("smaller limit"), "{error:?}");
+            }
+        }
+    }
+}

@@ -230,14 +230,16 @@ async fn operands_of_computed_sensitive_values_are_redacted() {
         let _ =
             call(&engine, "admin", "select", json!({"table": "orders", "where": condition})).await;
         let records = log.records(&engine).await;
-        let text = records.last().unwrap().to_string();
+        // Times and hashes may hold the digits by chance.
+        let last = records.last().unwrap();
+        let text = format!("{} {}", last["arguments"], last["sql"]);
         assert!(!text.contains(hidden) && text.contains("[redacted]"), "{condition}: {text}");
     }
     let kept =
         json!({"table": "orders", "where": {"compute": {"add": ["order_id", 0], "eq": 4711}}});
     call(&engine, "admin", "select", kept).await.unwrap();
     let records = log.records(&engine).await;
-    assert!(records.last().unwrap().to_string().contains(hidden));
+    assert!(records.last().unwrap()["arguments"].to_string().contains(hidden));
 }
 
 #[tokio::test]
@@ -276,7 +278,9 @@ async fn what_totals_of_sensitive_columns_are_compared_with_is_not_kept() {
         arguments["table"] = json!("users");
         let _ = call(&engine, "admin", tool, arguments.clone()).await;
         let records = log.records(&engine).await;
-        let text = records.last().unwrap().to_string();
+        // Times and hashes may hold the digits by chance.
+        let last = records.last().unwrap();
+        let text = format!("{} {}", last["arguments"], last["sql"]);
         assert!(!text.contains("4711") && text.contains("[redacted]"), "{arguments}: {text}");
     }
 }

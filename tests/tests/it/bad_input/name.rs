@@ -25,6 +25,13 @@ async fn unknown_names_get_the_nearest() {
         ),
         (
             "select",
+            json!({"table": "users", "where": {"or": [{"column": "emial", "eq": "x"}]}}),
+            "unknown_column",
+            "/where/or/0/column",
+            "email",
+        ),
+        (
+            "select",
             json!({"table": "users", "where": {"name": {"ilkie": "x"}}}),
             "unknown_operator",
             "/where/name/ilkie",

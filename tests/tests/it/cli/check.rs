@@ -376,3 +376,75 @@ async fn check_notes_archive_and_version_columns_that_a_database_role_may_not_us
     database.sql(&remedies.join(";")).await;
     assert_eq!(notes().await, [""; 0]);
 }
+
+#[tokio::test]
+async fn every_fault_of_a_configuration_is_told() {
+    for (text, faults) in [
+        (
+            "foo = 1\n[database]\nbar = 2\n[limits]\nmax_row = 3\ndefault_rows = \"x\"\n[nope]\n\
+             [audit]\nfile = \"\"\n[auth.jwt]\naudience = \"a\"\n\
+             [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"selekt\"]\n\
+             [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\ncolumns = { exlude = [\"ssn\"] }",
+            vec![
+                "foo: unknown key",
+                "database.bar: unknown key",
+                "limits.max_row: unknown key; did you mean max_rows?",
+                "limits.default_rows: invalid type: string \"x\"",
+                "nope: unknown key",
+                "roles.a.grants[0].actions[0]: no such value \"selekt\"; did you mean select?",
+                "roles.a.grants[1].columns.exlude: unknown key; did you mean exclude?",
+                "audit.file: must name a file",
+                "auth.jwt.issuer: is missing",
+            ],
+        ),
+        (
+            "default_role = \"boss\"\n[limits]\ndefault_rows = 10\nmax_rows = 5\nmax_depth = 0\n\
+             [database]\nschemas = []\nmax_connections = 0\n[server]\ntls_key = \"k\"\npublic_url = \"x\"\n\
+             [[relations]]\ntable = \"t\"\n[columns]\nsensitive = [\"ssn\"]\n\
+             [roles.a]\nsession = { role = \"x\" }\n[[roles.a.grants]]\ntables = [\"*\"]\n\
+             [[auth.api_keys]]\nname = \"bot\"\n[[auth.api_keys]]\nhash = \"x\"",
+            vec![
+                "database.schemas: must name",
+                "database.max_connections: must be",
+                "limits.max_depth: must be",
+                "limits.default_rows (10)",
+                "columns.sensitive[0]: \"ssn\"",
+                "relations[0].columns: must be given",
+                "roles.a.session.role: write database_role",
+                "roles.a.grants[0]: actions must name",
+                "default_role: there is no role \"boss\"",
+                "auth.api_keys[0].hash: is missing",
+                "auth.api_keys[1].name: is missing",
+                "server: tls_certificate and tls_key",
+                "server.public_url: \"x\"",
+            ],
+        ),
+    ] {
+        let config = file(text);
+        let path = config.to_str().unwrap();
+        let ended = run(&["check", "--config", path]).await;
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        for fault in &faults {
+            let told = format!("finding: {path}: {fault}");
+            assert!(ended.out.contains(&told), "{told}: {}", ended.out);
+        }
+        assert_eq!(ended.out.lines().count(), faults.len(), "{}", ended.out);
+        assert!(ended.err.contains(&format!("and {} more", faults.len() - 1)), "{}", ended.err);
+    }
+    // A key that the environment sets is named with its variable, wherever the fault is.
+    let config = file("foo = 1\n[limits]\nmax_rows = 5");
+    let path = config.to_str().unwrap();
+    let ended = Ended::of(
+        program(&["check", "--config", path])
+            .env("MCP_PG__LIMITS__MAX_ROW", "3")
+            .env("MCP_PG__AUDIT__FILE", "\"\""),
+    )
+    .await;
+    for told in [
+        "foo: unknown key",
+        "MCP_PG__LIMITS__MAX_ROW: limits.max_row",
+        "MCP_PG__AUDIT__FILE: audit.file",
+    ] {
+        assert!(ended.out.contains(told), "{told}: {}", ended.out);
+    }
+}

@@ -67,9 +67,13 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
         ("[roles.a]\nsession = { role = \"x\" }", ["roles.a.session.role", "database_role"]),
     ] {
         let path = file(text);
-        misused(&["check", "--config", path.to_str().unwrap()], &words).await;
+        let config = ["--config", path.to_str().unwrap()];
+        misused(&[&["describe"], &config[..]].concat(), &words).await;
+        let checked = run(&[&["check"], &config[..]].concat()).await;
+        assert_eq!(checked.status, Some(2), "{checked:?}");
+        assert!(words.iter().all(|word| checked.err.contains(word)), "{checked:?}");
     }
-    misused(&["check", "--config", "/nowhere/mcp-pg.toml"], &["/nowhere/mcp-pg.toml"]).await;
+    misused(&["describe", "--config", "/nowhere/mcp-pg.toml"], &["/nowhere/mcp-pg.toml"]).await;
     let ended = Ended::of(program(&["check"]).env("MCP_PG__LIMITS__MAX_ROW", "3")).await;
     assert_eq!(ended.status, Some(2), "{ended:?}");
     assert!(ended.err.contains("max_rows"), "{ended:?}");

@@ -187,3 +187,19 @@ async fn a_method_that_is_called_request_is_unknown() {
     assert!(!told.to_string().contains("request/"), "{told}");
     talk.end().await;
 }
+
+/// Beyond what the transport reads, a line is not kept, and not left without an answer.
+#[tokio::test]
+async fn a_line_that_is_too_long_is_answered() {
+    let database = Database::shop().await;
+    let mut talk = Talk::begin(&["stdio", "--database-url", &database.url]).await;
+    let long = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",
+        "params": {"name": "select", "arguments": {"table": "x".repeat(17 << 20)}}});
+    let told = talk.ask(&long.to_string()).await;
+    assert_eq!(told["id"], 7, "{told}");
+    assert!(told["error"]["message"].as_str().unwrap().contains("too long"), "{told}");
+    let told =
+        talk.ask(&message("tools/call", json!({"name": "list_tables", "arguments": {}}))).await;
+    assert_eq!(told["id"], 1, "{told}");
+    talk.end().await;
+}

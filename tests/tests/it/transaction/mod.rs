@@ -203,7 +203,7 @@ async fn a_transaction_has_bounds() {
         (json!({"operations": []}), "missing_value", "/operations"),
         (json!({"operations": many}), "limit_exceeded", "/operations"),
         (json!({}), "missing_value", "/operations"),
-        (json!({"operations": 5}), "invalid_value", "/operations/0"),
+        (json!({"operations": 5}), "invalid_value", "/operations"),
         (
             json!({"operations": [{"operation": "select", "table": "users"}], "isolation": "chaos"}),
             "invalid_value",

@@ -165,6 +165,25 @@ async fn a_reference_must_lead_to_an_earlier_row() {
         let found = refused(&engine, "transaction", json!({"operations": operations})).await;
         assert_eq!(found, (code.into(), "/operations/1/data/user_id/$ref".into()), "{reference}");
     }
+    // In place of a number, which could also be computed.
+    for (reference, allowed) in [("nobody.user_id", json!(["user"])), ("user.userid", json!(null))]
+    {
+        let operations = json!([
+            {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 1}},
+            {"operation": "update", "table": "orders", "where": {"order_id": 1}, "updates": {"total": {"$ref": reference}}},
+        ]);
+        let told = error(&engine, "admin", "transaction", json!({"operations": operations})).await;
+        assert_eq!(told["at"], "/operations/1/updates/total/$ref", "{told}");
+        assert!(!told["hint"].to_string().contains("$increment"), "{told}");
+        assert!(allowed.is_null() || told["allowed"] == allowed, "{told}");
+    }
+    // The only operation is a list of one; its place is that of what was given.
+    let alone = json!({"operations": {"operation": "select"}});
+    let told = error(&engine, "admin", "transaction", alone).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("missing_value"), &json!("/operations/table"))
+    );
     // A column that the operation does not return.
     for (columns, found) in [
         (json!(["email"]), Some(("unknown_column", json!(["email"])))),
