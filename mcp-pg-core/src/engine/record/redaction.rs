@@ -269,7 +269,8 @@ impl Walk<'_> {
             Place::Condition if is_operation(name) && !self.hidden.is_column(name) => {
                 Place::Written
             }
-            Place::Condition if name == COUNT => Place::Value,
+            // In a refused call anything may stand there.
+            Place::Condition if name == COUNT && !self.strict => Place::Value,
             Place::Condition if members.computes && Operator::parse(name).is_some() => Place::Value,
             Place::Condition | Place::Written if beside || self.hidden.is_column(name) => {
                 Place::Value

@@ -299,6 +299,8 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
         ("select", place(json!({"user__orders__total__gt": 4711}))),
         ("select", place(json!({"$expr": {"$eq": ["$total", 4711]}}))),
         ("select", place(json!({"ttal": 4711}))),
+        ("select", place(json!({"count": {"compute": {"add": "total", "eq": 4711}}}))),
+        ("select", place(json!({"count": ["total", ">", 4711]}))),
         ("select", place(json!({"column": "ttal", "eq": 4711}))),
         ("select", place(json!({"or": [{"eq": 4711}]}))),
         ("select", place(json!(["total__gt", 4711]))),
