@@ -68,7 +68,7 @@ impl Conditions {
     /// because they would reveal something.
     fn too_wide(&mut self, include: &Include<'_>, alias: &DynIden) -> Option<Expr> {
         let table = include.hop.table;
-        let widest = i32::try_from(include.widest).unwrap_or(i32::MAX);
+        let widest = i32::try_from(include.widest?).unwrap_or(i32::MAX);
         let each = include.columns.iter().filter_map(|shown| {
             let (length, value) = match shown {
                 Shown::Column(position) if table.mask(*position).is_none() => {

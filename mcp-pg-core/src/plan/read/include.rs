@@ -33,8 +33,8 @@ pub struct Include<'v> {
     pub counted: bool,
     /// Further rows related to them.
     pub includes: Vec<Include<'v>>,
-    /// The most bytes of each of their values. PostgreSQL gathers all of these rows in its memory.
-    pub widest: usize,
+    /// The most bytes of each of their values, if there may be several: PostgreSQL gathers all of these rows in its memory.
+    pub widest: Option<usize>,
 }
 
 /// The number of rows to which the relations on the path may lead from one row.
@@ -197,9 +197,9 @@ impl<'v> Scope<'v> {
 
 /// The most bytes of a value, so that all rows together take at most some hundred times what a reply may have. Of few rows
 /// it may be as long as a reply, and of very many it need not be short.
-fn widest(reach: Reach, most: usize) -> usize {
+fn widest(reach: Reach, most: usize) -> Option<usize> {
     let rows = usize::try_from(reach.rows).unwrap_or(usize::MAX);
-    (most.saturating_mul(256) / rows.max(1)).clamp(most / 16, most)
+    (rows > 1).then(|| (most.saturating_mul(256) / rows).clamp(most / 16, most))
 }
 
 /// A member that is a condition or contains further includes. It is borrowed: copied at each level, it would be
