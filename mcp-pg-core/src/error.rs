@@ -1,7 +1,7 @@
 //! Errors that tell the caller how to go on.
 //!
-//! An error has a [`Code`] to branch on, a place in the arguments, a message and a hint to show, and a cause that is only for
-//! the log. This file imports no other room: all of them raise its errors.
+//! An [`Error`] has a [`Code`] to decide by, a place in the arguments, a message and a hint to show, and a cause that is only
+//! for the log.
 
 pub(crate) mod cause;
 mod code;
@@ -23,6 +23,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// Serialises to the `error` object of a reply. It contains no SQL text and no name that the caller may not see. Its cause
 /// may: that is not serialised, and available only through [`std::error::Error::source`], for the log.
+///
+/// Read it with [`code`](Self::code), [`message`](Self::message), [`is_retryable`](Self::is_retryable) and the methods that
+/// begin with `get_`. The others make an error, for an [`AuditSink`](crate::audit::AuditSink) or an authenticator, say.
 ///
 /// ```
 /// use mcp_pg_core::{Code, Error};

@@ -308,3 +308,8 @@ pub fn object(value: Value) -> Map<String, Value> {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The examples of docs/embedding.md, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/embedding.md")]
+pub struct Embedding;

@@ -1,6 +1,9 @@
 //! The audit log: what is recorded of each call, and where.
 //!
-//! Knows events and sinks; not what a call means. The record of a write is durable before its commit.
+//! An [`Event`] is a record. A [`FileSink`] keeps records in a file; the table that
+//! [`AuditDetail::table`](crate::policy::AuditDetail::table) names keeps them in the database; [`AuditSink`] is for sinks of your
+//! own. [`verify_file`] and [`verify_table`](crate::verify_table) check the chain of hashes. The record of a write is durable
+//! before its commit.
 
 mod chain;
 mod encode;

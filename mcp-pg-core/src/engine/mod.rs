@@ -52,8 +52,20 @@ use crate::plan::CursorKey;
 use crate::policy::{MaskKey, Principal, Settings, View};
 use crate::schema::Schema;
 
-/// Answers requests on one database. Every method takes `&self`, so that an engine can be shared; for an example, see
-/// the [crate's documentation](crate).
+/// Answers requests on one database.
+///
+/// It has a pool of connections, the schema, and the settings. Put it into an [`Arc`] to share it: all methods after
+/// [`connect`](Self::connect) and [`audited`](Self::audited) take `&self`.
+///
+/// | method | for |
+/// |---|---|
+/// | [`handle`](Self::handle), [`call`](Self::call) | requests built in Rust, and tool calls in JSON |
+/// | [`follow`](Self::follow), [`reload`](Self::reload), [`reconfigure`](Self::reconfigure) | a changed schema, and new settings |
+/// | [`view`](Self::view), [`queries`](Self::queries) | what a caller may see, and which tools of the operator's own it has |
+/// | [`findings`](Self::findings), [`faults`](Self::faults), [`posture`](Self::posture) | mistakes in the settings and in canned queries, and what the login may do |
+/// | [`ready`](Self::ready), [`health`](Self::health), [`close`](Self::close) | whether it works, and its end |
+///
+/// For an example, see the [crate's documentation](crate).
 pub struct Engine {
     database: Database,
     catalogue: ArcSwap<Catalogue>,
@@ -77,6 +89,9 @@ const CLOSING: Duration = Duration::from_secs(6);
 
 impl Engine {
     /// Connects and reads the schema.
+    ///
+    /// The parameters of the connection can be parsed from a URL: `"postgres://app@localhost/shop".parse()`. The number of
+    /// connections, timeouts, and how the server's certificate is verified are settings.
     ///
     /// # Errors
     ///

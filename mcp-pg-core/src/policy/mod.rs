@@ -1,7 +1,8 @@
-//! Who may do what: roles, and the schema as one role sees it.
+//! Who may do what: the callers, the settings with their roles, and the schema as one role sees it.
 //!
-//! A [`View`] is a lens: what a role may not see is not in it, so whatever reads only a View cannot tell
-//! of it. Knows the schema; not requests, not SQL.
+//! A [`Principal`] is a caller. [`Settings`] define [`Role`]s, each with [`Grant`]s: actions on tables, with rules for columns
+//! and rows. A [`View`] is the schema as one role sees it. It contains nothing that the role may not see, so whatever reads only
+//! a view cannot reveal that.
 
 mod derived;
 mod describe;

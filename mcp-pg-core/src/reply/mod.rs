@@ -1,4 +1,4 @@
-//! The replies to requests, in their JSON shape.
+//! The replies to requests. [`Reply::into_value`] gives their JSON form, which is that of tool results.
 
 mod rows;
 

@@ -1,7 +1,8 @@
 //! The requests that callers can make, as data: no rules, no schema, no rights.
 //!
-//! Each type derives both its JSON Schema and its parser, so they cannot differ. Conditions, rows and relations are
-//! JSON values here, because their meaning depends on the table. The plan interprets them.
+//! A [`Request`] is any of them, to be built in Rust or read by [`Request::parse`]. Each type derives both its JSON Schema and
+//! its parser, so they cannot differ. Conditions, rows and relations are JSON values here, because their meaning depends on the
+//! table; `docs/queries.md` in the repository shows them by examples.
 
 mod argument;
 mod listed_condition;

@@ -1,6 +1,8 @@
 //! The schema of a database: typed models of its catalogue, read in one snapshot and never changed.
 //!
-//! Knows nothing of roles or requests, and no SQL but its own catalogue queries.
+//! A [`Schema`] has [`Table`]s with their [`Column`]s, and [`Relation`]s between them. It is what the login sees; what a role
+//! sees of it is a [`View`](crate::policy::View). An [`Engine`](crate::Engine) reads it, and gives it by
+//! [`Engine::schema`](crate::Engine::schema).
 
 mod column;
 mod comment;
@@ -47,6 +49,15 @@ pub use table::{Privileges, RowSecurity, Table, TableKind};
 use crate::name::TableName;
 
 /// Everything that the login sees of the configured schemas, at one moment.
+///
+/// ```no_run
+/// # fn example(engine: &mcp_pg_core::Engine) {
+/// let schema = engine.schema();
+/// for table in &schema.tables {
+///     println!("{} has {} columns", table.name, table.columns.len());
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     /// The configured schemas, in the order in which a bare name is looked up.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
-const README: &str = include_str!("../../../README.md");
+const ERRORS: &str = include_str!("../../../docs/errors.md");
 
 /// Each room, and those that it may use.
 const ROOMS: [(&str, &[&str]); 14] = [
@@ -203,9 +203,9 @@ fn the_drawing_names_every_room() {
 }
 
 #[test]
-fn the_readme_names_every_code() {
+fn the_page_on_errors_names_every_code() {
     for code in mcp_pg_core::Code::ALL {
-        assert!(README.contains(&format!("`{code}`")), "README.md: no `{code}`");
+        assert!(ERRORS.contains(&format!("`{code}`")), "docs/errors.md: no `{code}`");
     }
 }
 

@@ -18,11 +18,12 @@ pub(crate) fn call(tool: &str, arguments: Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_readmes_transcripts_hold_over_http() {
+async fn the_transcripts_of_readme_and_errors_hold_over_http() {
     let config = file("default_role = \"operator\"");
+    let documents = [include_str!("../../../README.md"), include_str!("../../../docs/errors.md")];
     for era in ERAS {
         let server = Served::start(&["--demo=shop", "--config", config.to_str().unwrap()]).await;
-        for shown in transcript::read(include_str!("../../../README.md")) {
+        for shown in documents.into_iter().flat_map(transcript::read) {
             let request = call(&shown.tool, shown.arguments);
             let (status, answer) = server.request(era, "tools/call", request.clone(), &[]).await;
             assert_eq!(status, 200, "{answer}");

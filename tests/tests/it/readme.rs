@@ -1,4 +1,4 @@
-//! The client settings in the README start the server.
+//! The client settings in the README and in docs/clients.md start the server.
 
 use std::process::Stdio;
 
@@ -9,10 +9,13 @@ use serde_json::Value;
 use crate::program::program;
 
 const README: &str = include_str!("../../../README.md");
+const CLIENTS: &str = include_str!("../../../docs/clients.md");
 
 /// How a client is told to start the server: arguments, and where it says the database's URL is.
 fn settings() -> Vec<(Vec<String>, String)> {
-    let blocks = README.split("```json\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let blocks = [README, CLIENTS].into_iter().flat_map(|document| {
+        document.split("```json\n").skip(1).filter_map(|rest| rest.split("\n```").next())
+    });
     let mut found: Vec<_> = blocks
         .map(|block| {
             serde_json::from_str::<Value>(block).unwrap_or_else(|e| panic!("{e}: {block}"))
@@ -25,7 +28,7 @@ fn settings() -> Vec<(Vec<String>, String)> {
             (arguments, server["env"]["DATABASE_URL"].as_str().unwrap().to_owned())
         })
         .collect();
-    let line = README.lines().find(|line| line.contains(" -- mcp-pg-server ")).unwrap();
+    let line = CLIENTS.lines().find(|line| line.contains(" -- mcp-pg-server ")).unwrap();
     let (told, run) = line.split_once(" -- mcp-pg-server ").unwrap();
     let url = told.split_once("--env DATABASE_URL=").unwrap().1;
     found.push((run.split(' ').map(str::to_owned).collect(), url.to_owned()));
@@ -33,7 +36,7 @@ fn settings() -> Vec<(Vec<String>, String)> {
 }
 
 #[tokio::test]
-async fn clients_that_are_set_up_as_the_readme_says_find_the_tools() {
+async fn clients_that_are_set_up_as_the_documents_say_find_the_tools() {
     let settings = settings();
     assert_eq!(settings.len(), 3);
     let database = Database::shop().await;
