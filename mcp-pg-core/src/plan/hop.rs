@@ -4,7 +4,7 @@ use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
-use crate::schema::{Found, Key, Relation, RelationKind};
+use crate::schema::{Found, Key, Relation, RelationKind, TableKind};
 
 /// A step along a relation, to the related rows that exist for the caller.
 #[derive(Debug, Clone)]
@@ -51,6 +51,26 @@ impl Hop<'_> {
             let columns = key.columns.iter().copied().zip(key.references.iter().map(Some));
             key.table == *self.table.name() && columns.eq(named.clone())
         })
+    }
+
+    /// Whether PostgreSQL would read a whole large table for each row from which it starts: no index begins with a
+    /// column by which the rows at its end are found. PostgreSQL makes none for a foreign key.
+    pub(crate) fn is_slow(&self) -> bool {
+        /// The rows of a table from which on reading it over and over is slow.
+        const LARGE: u64 = 1_000;
+        let table = &self.table.table;
+        let stored = matches!(
+            table.kind,
+            TableKind::Table | TableKind::PartitionedTable | TableKind::MaterializedView
+        );
+        let finds = |(_, theirs): &(usize, usize)| {
+            let name = table.columns.get(*theirs).map(|column| &column.name);
+            table.indexes.iter().any(|index| index.parts.first() == name)
+        };
+        stored
+            && self.junction.is_none()
+            && table.estimated_rows.is_some_and(|rows| rows >= LARGE)
+            && !self.relation.columns.iter().any(finds)
     }
 
     /// Whether a key guarantees that it leads to at most one row, so that joining it cannot duplicate rows.

@@ -148,7 +148,7 @@ impl Conditions {
     }
 
     /// Restricts rows to those that the caller may see.
-    fn existing(
+    pub(super) fn existing(
         &mut self,
         mut rows: SelectStatement,
         hop: &Hop<'_>,

@@ -108,6 +108,7 @@ mod streams;
 mod subscribe;
 mod time_groups;
 mod tls;
+mod totals_at_once;
 mod transaction;
 mod transcript;
 mod unreadable;

@@ -92,7 +92,7 @@ impl<'v> Total<'v> {
         self.columns.first()
     }
 
-    pub(super) fn data_type(&self) -> Arc<DataType> {
+    pub(crate) fn data_type(&self) -> Arc<DataType> {
         match self.like() {
             Some(of) => of.data_type().shared_base(),
             None if self.bare => Arc::clone(DataType::bigint()),

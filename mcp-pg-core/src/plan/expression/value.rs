@@ -10,7 +10,7 @@ use super::period::Period;
 use super::reached::Reached;
 use super::total::Total;
 use super::unit::Unit;
-use crate::plan::Operand;
+use crate::plan::{Function, Operand};
 use crate::policy::{Marks, TableView};
 use crate::schema::DataType;
 
@@ -86,6 +86,13 @@ impl<'v> Expression<'v> {
     /// The number of related rows, if it is nothing but that.
     pub(crate) fn counted(&self) -> Option<&Total<'v>> {
         self.total().filter(|total| total.bare)
+    }
+
+    /// The total, if it is nothing but that and a condition on it is one on the table of its rows: a count, or a sum
+    /// where no index finds the rows. Both are never null.
+    pub(crate) fn tested_once(&self) -> Option<&Total<'v>> {
+        let slow = |total: &&Total<'v>| total.function == Function::Sum && total.hop.is_slow();
+        self.counted().or_else(|| self.total().filter(slow))
     }
 
     /// All columns in it, from left to right.
