@@ -4,7 +4,6 @@ use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::refusal::Failure;
 use crate::error::{Code, Error, Result};
@@ -110,36 +109,33 @@ const PREPARED_MOST: usize = 256;
 /// The maximum size of the text of a prepared statement, in bytes. Longer ones take longer to run than to plan.
 const PREPARED_LONGEST: usize = 4096;
 
+/// Prepares a statement. It is kept prepared if its text is likely to recur.
+///
+/// All are prepared, also those that are used once: a statement that is sent unprepared hangs if a column has a type that the driver
+/// does not know, and the rows are many. The driver asks for the type then, but the answer comes after the rows, which
+/// nobody takes.
 pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
-) -> Result<Option<tokio_postgres::Statement>, Failure> {
+) -> Result<tokio_postgres::Statement, Failure> {
     if !statement.recurring || statement.sql.len() > PREPARED_LONGEST {
-        return Ok(None);
+        return client.prepare(&statement.sql).await.map_err(Failure::Database);
     }
     if client.statement_cache.size() >= PREPARED_MOST {
         client.statement_cache.clear();
     }
-    client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
+    client.prepare_cached(&statement.sql).await.map_err(Failure::Database)
 }
 
-/// Sends a statement and reads its rows. The statement is prepared if its text is likely to recur.
+/// Sends a prepared statement and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
-    prepared: Option<tokio_postgres::Statement>,
+    prepared: tokio_postgres::Statement,
     statement: &Statement<'_>,
     parameters: &[Text],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
-    let rows = match &prepared {
-        Some(prepared) => client.query_raw(prepared, parameters).await,
-        // PostgreSQL infers the types of unknown parameters here, too.
-        None => {
-            let typed = parameters.iter().map(|text| (text, Type::UNKNOWN));
-            client.query_typed_raw(&statement.sql, typed).await
-        }
-    }
-    .map_err(Failure::Database)?;
+    let rows = client.query_raw(&prepared, parameters).await.map_err(Failure::Database)?;
     pin_mut!(rows);
     let mut fetched = Fetched::default();
     while let Some(row) = rows.next().await {

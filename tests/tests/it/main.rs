@@ -119,4 +119,5 @@ mod versions;
 mod view_keys;
 mod views;
 mod watched;
+mod wide_tables;
 mod write_rights;
