@@ -127,6 +127,9 @@ impl Run<'_, '_> {
         match (plan.effect.each(), &plan.if_version) {
             (Some(each), _) => {
                 notes.extend(each_is_one(&versions, each, &mut rows, looked_at)?);
+                notes.extend(
+                    each.other_key(plan.table).map(|key| format!("rows were matched by {key}")),
+                );
             }
             (None, Some(version)) => versions.unchanged(&rows.rows, version)?,
             (None, None) => {}
