@@ -19,7 +19,7 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
@@ -91,13 +91,15 @@ pub struct Update {
     /// Most rows it may touch (default 1; as many as `updates` names, if it is a list).
     #[schemars(description = "Most rows it may touch (default 1).")]
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
@@ -117,13 +119,15 @@ pub struct Change {
     pub filter: Map<String, Value>,
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
@@ -141,6 +145,8 @@ pub struct Delete {
     pub filter: Map<String, Value>,
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]
