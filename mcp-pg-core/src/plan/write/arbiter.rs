@@ -126,9 +126,13 @@ impl Arbiter<'_> {
             !self.set.is_empty() && !fixed && !table.is_preset(&column.name, Action::Insert)
         };
         for (index, row) in rows.iter().enumerate() {
-            let mut made = self.columns.iter().filter(made).map(|column| &column.name);
-            let left = |value: &Value| value.get("$default").is_some();
-            if let Some(name) = made.find(|name| row.get(*name).is_none_or(left)) {
+            let mut made = self.columns.iter().filter(made);
+            let left = |column: &&&Column| {
+                row.get(&column.name).is_none_or(|value| {
+                    value.get("$default").is_some() || value.is_null() && !column.nullable
+                })
+            };
+            if let Some(Column { name, .. }) = made.find(left) {
                 let message = format!(
                     "the row has no {name}, which the database generates, so it does not say which row to update"
                 );
