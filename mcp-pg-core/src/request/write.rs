@@ -40,6 +40,13 @@ fn updates_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn overwritten_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["array", "object"],
+        "items": { "type": "string" }
+    })
+}
+
 fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": ["string", "integer"] })
 }
@@ -54,8 +61,13 @@ pub struct OnConflict {
     /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
-    /// Columns to overwrite; all given but the key if absent.
-    pub update: Option<Vec<String>>,
+    /// Columns to overwrite; all given but the key if absent. Or what existing rows are set to, as `updates`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        schema_with = "overwritten_schema",
+        description = "Columns to overwrite; all given but the key if absent. Or values, as `updates`."
+    )]
+    pub update: Option<Value>,
 }
 
 /// See [`OnConflict::action`].
