@@ -99,6 +99,8 @@ async fn values_to_write() {
         "update",
         &[
             (update(json!({"total": "+1"})), "/updates/total", "{\"$increment\": 1}"),
+            (update(json!({"due": "due + 7"})), "/updates/due", "{\"$increment\": \"1 month\"}"),
+            (update(json!({"due": "2024-01-31T10:00:00+02:00"})), "/updates/due", "counts alone"),
             (
                 update(json!({"details": {"$set": {"path": ["n"], "value": {"$increment": 1}}}})),
                 "/updates/details/$set/value/$increment",

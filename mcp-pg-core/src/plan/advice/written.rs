@@ -63,7 +63,7 @@ pub(in crate::plan) fn not_computed(
     error: Error,
 ) -> Error {
     let number = column.data_type.is_amount();
-    let moves = column.data_type.is_moment() && !is_present(value);
+    let moves = column.data_type.is_moment() && !is_present(value) && !has_offset(value);
     let computed = match value {
         Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
         Value::Object(_) => true,
@@ -90,6 +90,14 @@ pub(in crate::plan) fn not_computed(
 /// Whether it is a word for the current time.
 fn is_present(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("now"))
+}
+
+/// Whether it ends in a time zone's offset, as `+02:00`.
+fn has_offset(value: &Value) -> bool {
+    let ending = value.as_str().and_then(|text| text.rsplit_once('+'));
+    ending.is_some_and(|(_, digits)| {
+        !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == ':')
+    })
 }
 
 /// The arithmetic in a text, if it is short enough to be repeated.
