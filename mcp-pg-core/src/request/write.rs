@@ -57,6 +57,7 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 pub struct OnConflict {
     /// Those of a key; any key if absent, with `nothing` alone.
     #[schemars(description = "The columns of a primary or unique key.")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// What becomes of the existing row.
     #[serde(rename = "do")]
