@@ -262,6 +262,8 @@ impl Walk<'_> {
             }
             Place::Arguments | Place::Part if WRITTEN.contains(&name) => Place::Written,
             Place::Arguments | Place::Part if ROWS.contains(&name) => Place::Rows,
+            // Of `on_conflict`.
+            Place::Part if name == "update" => Place::Rows,
             Place::Arguments if name == "operations" => Place::Arguments,
             Place::Arguments if self.strict && !Request::has_argument(name) => Place::Condition,
             Place::Arguments => Place::Part,

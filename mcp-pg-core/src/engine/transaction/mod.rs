@@ -31,6 +31,9 @@ use crate::request::{self, Request};
 use commit::deferred;
 use single::written;
 
+/// The note on a transaction that continues although an operation's condition matched no row.
+const GOES_ON: &str = "the other operations are done all the same: \"min_rows\": 1 stops them";
+
 /// How the operations of a transaction run.
 struct Together {
     isolation: Isolation,
@@ -204,8 +207,7 @@ impl Engine {
                 reach = std::mem::take(&mut done.affected);
                 let (mut set, rows) = written(scope, operation, done, room);
                 let met_none = matches!(operation.plan, Plan::Change(_)) && set.row_count == 0;
-                set.notes
-                    .extend((met_none && operations.len() > 1).then(|| goes_on(results.len())));
+                set.notes.extend((met_none && operations.len() > 1).then(|| GOES_ON.to_owned()));
                 (set, rows)
             };
             results.push(set);
@@ -227,14 +229,6 @@ impl Engine {
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
     }
-}
-
-/// The note on a transaction that continues although an operation's condition matched no row.
-fn goes_on(index: usize) -> String {
-    format!(
-        "no row was met, and the other operations are done all the same: one that takes a value of this one's row, \
-         {{\"$ref\": \"{index}.column\"}}, ends the transaction where there is none"
-    )
 }
 
 /// The operations of a transaction. Names must be unique.

@@ -187,7 +187,10 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().map(|operand| operand.parts_with(put)).sum::<usize>() + 1
             }
-            Expression::Number(_) | Expression::Now(_) | Expression::Period(_) => 1,
+            Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Now(_)
+            | Expression::Period(_) => 1,
             Expression::Part { of, .. } => of.parts_with(put) + 1,
             Expression::Moved(_) => 2,
             Expression::Elapsed(ends, _) => {

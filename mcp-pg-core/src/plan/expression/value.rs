@@ -21,6 +21,8 @@ pub enum Expression<'v> {
     Column(Reached<'v>),
     /// A number of the request.
     Number(Operand),
+    /// A number or a point in time of an earlier operation's row, and its type.
+    Given(Operand, Arc<DataType>),
     /// The current time.
     Now(Now),
     /// An operation on two or more numbers, from left to right.
@@ -51,6 +53,7 @@ impl<'v> Expression<'v> {
             Expression::Total(total) => total.data_type(),
             Expression::Now(now) => Arc::clone(now.clock.data_type()),
             Expression::Period(period) => Arc::clone(&period.data_type),
+            Expression::Given(_, data_type) => Arc::clone(data_type),
             Expression::Number(_)
             | Expression::Computed(..)
             | Expression::Elapsed(..)
@@ -99,7 +102,10 @@ impl<'v> Expression<'v> {
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
             Expression::Column(reached) => vec![reached],
-            Expression::Number(_) | Expression::Now(_) | Expression::Period(_) => Vec::new(),
+            Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Now(_)
+            | Expression::Period(_) => Vec::new(),
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
@@ -121,6 +127,7 @@ impl<'v> Expression<'v> {
             Expression::Part { of, .. } => of.totals(),
             Expression::Column(_)
             | Expression::Number(_)
+            | Expression::Given(..)
             | Expression::Now(_)
             | Expression::Period(_)
             | Expression::Moved(_) => Vec::new(),
@@ -138,7 +145,7 @@ impl<'v> Expression<'v> {
     /// Whether it is the same for all rows.
     pub(crate) fn is_constant(&self) -> bool {
         match self {
-            Expression::Number(_) => true,
+            Expression::Number(_) | Expression::Given(..) => true,
             Expression::Computed(_, operands) => operands.iter().all(Expression::is_constant),
             _ => false,
         }
@@ -147,7 +154,10 @@ impl<'v> Expression<'v> {
     /// Whether it depends on the current time.
     pub fn moves(&self) -> bool {
         match self {
-            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
+            Expression::Column(_)
+            | Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Moved(_) => false,
             Expression::Now(_) | Expression::Period(_) => true,
             Expression::Part { of, .. } => of.moves(),
             Expression::Computed(_, operands) => operands.iter().any(Expression::moves),

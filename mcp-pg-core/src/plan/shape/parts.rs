@@ -130,6 +130,7 @@ enums! {
     Expression<'_> {
         Column(reached),
         Number(number),
+        Given(operand, data_type),
         Now(now),
         Computed(arithmetic, operands),
         Elapsed(ends, unit),

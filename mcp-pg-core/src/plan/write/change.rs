@@ -30,6 +30,8 @@ pub struct ChangePlan<'v> {
     pub check: Predicate<'v>,
     /// The maximum number of rows it may affect.
     pub max_rows: u64,
+    /// The number of rows that it must meet.
+    pub min_rows: u64,
     /// The version that the rows must still have.
     pub if_version: Option<String>,
     /// The columns to return of each row.
@@ -81,6 +83,7 @@ struct Common<'r> {
     filter: &'r Map<String, Value>,
     archived: Archived,
     max_rows: Option<u64>,
+    min_rows: Option<u64>,
     if_version: Option<&'r Value>,
     returning: Option<&'r [Value]>,
     include: Option<&'r Map<String, Value>>,
@@ -132,6 +135,7 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: request.archived.unwrap_or_default(),
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: request.include.as_ref(),
@@ -173,6 +177,7 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: if restore { Archived::Only } else { Archived::Exclude },
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: request.include.as_ref(),
@@ -203,6 +208,7 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: request.archived.unwrap_or_default(),
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: None,
@@ -228,6 +234,14 @@ impl<'v> ChangePlan<'v> {
             Some(named) => named as u64,
             None => scope.view.limits.max_write_rows,
         };
+        let max_rows = request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST);
+        let min_rows = request.min_rows.unwrap_or_default();
+        if min_rows > max_rows {
+            let message = format!("min_rows is {min_rows}, and max_rows is {max_rows}");
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/min_rows")
+                .hint(format!("give \"max_rows\": {min_rows}, or more")));
+        }
         let returning = scope.returned(table, request.returning)?;
         let [archive, readable, writable] = touchable(scope, table, action, request.archived)?;
         Ok(Self {
@@ -236,7 +250,8 @@ impl<'v> ChangePlan<'v> {
             filter: RowFilter { caller, archive, role: vec![readable, writable] },
             effect: Effect::Remove,
             check: Predicate::always(),
-            max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
+            max_rows,
+            min_rows,
             if_version: if_version.transpose()?,
             includes: scope.written_includes(table, &returning, request.include)?,
             returning,

@@ -333,6 +333,11 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
         ),
         ("insert", json!({"table": "orders", "data": [[1, 4711]]})),
         (
+            "insert",
+            json!({"table": "orders", "data": {"order_id": 1}, "on_conflict":
+                {"columns": ["order_id"], "do": "update", "update": {"ttal": 4711}}}),
+        ),
+        (
             "update",
             json!({"table": "orders", "where": {"order_id": 1}, "updates": {"$inc": {"ttal": 4711}}}),
         ),

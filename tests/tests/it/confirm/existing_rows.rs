@@ -1,7 +1,7 @@
 //! Existing rows to which a value leads that the same transaction makes.
 
 use mcp_pg_tests::Database;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::same_rows::{FIXTURE, asked, engine};
 
@@ -89,4 +89,27 @@ async fn an_existing_row_is_not_known_by_a_value_that_another_operation_was_give
             assert!(again.is_some(), "{operations}: done to another row");
         }
     }
+}
+
+/// The question shows what the request has, and no more.
+#[tokio::test]
+async fn an_upsert_is_shown_as_it_was_sent() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let upsert = |update: Value| {
+        let mut on_conflict = json!({"columns": ["id"], "do": "update"});
+        if !update.is_null() {
+            on_conflict["update"] = update;
+        }
+        json!({"table": "tag", "data": {"id": 1, "name": "over"}, "on_conflict": on_conflict})
+    };
+    let arguments = upsert(Value::Null);
+    let (text, _) = asked(&engine, "insert", &arguments, None).await.expect("a question");
+    assert!(text.contains(r#""on_conflict":{"columns":["id"],"do":"update"}"#), "{text}");
+    let arguments = upsert(json!({"name": "other"}));
+    let (text, agreed) = asked(&engine, "insert", &arguments, None).await.expect("a question");
+    assert!(text.contains(r#""update":{"name":"other"}"#), "{text}");
+    let other = upsert(json!({"name": "third"}));
+    assert!(asked(&engine, "insert", &other, Some(&agreed)).await.is_some(), "another value");
+    assert!(asked(&engine, "insert", &arguments, Some(&agreed)).await.is_none());
 }
