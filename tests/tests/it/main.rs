@@ -65,6 +65,7 @@ mod inheritance;
 mod insert;
 mod issuer;
 mod json_columns;
+mod json_conditions;
 mod json_indexes;
 mod json_members;
 mod languages;

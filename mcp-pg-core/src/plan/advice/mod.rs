@@ -3,6 +3,7 @@
 //! Uses only what the caller may see.
 
 mod condition;
+mod document;
 mod dotted;
 mod doubt;
 mod function;
@@ -15,6 +16,7 @@ mod written;
 
 use serde_json::Value;
 
+pub(super) use self::document::not_a_document;
 pub(super) use self::dotted::undotted;
 pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
