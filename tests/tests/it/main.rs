@@ -96,6 +96,7 @@ mod related_counts;
 mod related_totals;
 mod relations;
 mod reload;
+mod remarks;
 mod renamed;
 mod row_rules;
 mod row_security;
