@@ -40,7 +40,7 @@ impl Conditions {
         let (mut rows, other) = self.met(&total.hop, &total.filter, alias);
         let value = match &total.of {
             None => Expr::col(Asterisk),
-            Some(of) if of.data_type().has_day() => self.computed(of, &other),
+            Some(of) if of.data_type().has_ends() => self.computed(of, &other),
             Some(of) => self.operand(of, &other).divided(),
         };
         let value = match total.function {
