@@ -149,7 +149,17 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
                 if data_type.is_text() =>
             {
-                scope.part_of_text(operator, value, at)?
+                let part = scope.part_of_text(operator, value, at)?;
+                let blank = value.as_str().is_some_and(|text| text.ends_with(' '));
+                match part {
+                    // PostgreSQL matches patterns with the blanks; without them no index serves what texts begin with.
+                    Comparison::Binary(_, pattern)
+                        if data_type.is_padded() && (operator != Operator::StartsWith || blank) =>
+                    {
+                        Comparison::Binary(Operator::EndsWith, pattern)
+                    }
+                    part => part,
+                }
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, scope.pattern(operator, value, at)?)
