@@ -283,9 +283,9 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         if hop.is_to_one() {
-            let asked = object
-                .keys()
-                .find_map(|key| Some((key, self.scope.not_nullable(subject, &hop, key)?)));
+            let asked = object.iter().find_map(|(key, value)| {
+                Some((key, self.scope.not_nullable(subject, &hop, (key, value))?))
+            });
             if let Some((key, error)) = asked {
                 return Err(error.at(below(at, key)));
             }
