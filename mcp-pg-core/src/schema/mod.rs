@@ -4,6 +4,7 @@
 //! sees of it is a [`View`](crate::policy::View). An [`Engine`](crate::Engine) reads it, and gives it by
 //! [`Engine::schema`](crate::Engine::schema).
 
+mod choice;
 mod column;
 mod comment;
 mod data_type;

@@ -369,8 +369,10 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
-        // These are planned as other predicates.
+        // These are planned as other predicates, the end of a text only where it is not char(n).
         Operator::In | Operator::NotIn | Operator::IsNull | Operator::Search => left.eq(right),
-        Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),
+        Operator::StartsWith => left.binary(BinOper::Like, right),
+        // A cast to text drops the blanks of char(n).
+        Operator::EndsWith => left.cast_as("text").binary(BinOper::Like, right),
     }
 }

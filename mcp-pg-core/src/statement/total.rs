@@ -116,7 +116,7 @@ impl Conditions {
     fn function(&mut self, total: &Total<'_>, other: &DynIden) -> Expr {
         let value = match &total.of {
             None => Expr::col(Asterisk),
-            Some(of) if of.data_type().has_day() => self.computed(of, other),
+            Some(of) if of.data_type().has_ends() => self.computed(of, other),
             Some(of) => self.operand(of, other).divided(),
         };
         match total.function {

@@ -268,3 +268,71 @@ async fn the_name_of_the_table_itself_is_no_relation_before_a_column() {
         assert_eq!(told["did_you_mean"], "id", "{told}");
     }
 }
+
+#[tokio::test]
+async fn columns_have_other_names() {
+    let database = Database::of(
+        "CREATE TABLE customer (id integer PRIMARY KEY, name text, secret text, paper json);
+         CREATE TABLE bill (id integer PRIMARY KEY, customer_id integer REFERENCES customer, amount integer, secret text);
+         INSERT INTO customer VALUES (1, 'Ada', 's1', '{}'), (2, 'Bob', 's2', NULL);
+         INSERT INTO bill VALUES (1, 1, 5, 't1'), (2, 2, 4, 't2'), (3, 2, 4, 't3');",
+    )
+    .await;
+    let hidden = |table: &str| {
+        let mut grant = mcp_pg_tests::readable(table, None);
+        grant.columns.mask.insert("secret".to_owned(), mcp_pg_core::policy::Mask::Full);
+        grant
+    };
+    let role = mcp_pg_core::policy::Role {
+        name: "reader".into(),
+        grants: vec![hidden("public.customer"), hidden("public.bill")],
+        ..Default::default()
+    };
+    let mut settings = mcp_pg_core::Settings::default();
+    settings.roles.push(role);
+    let engine = database.engine_with(settings).await;
+    let columns = json!(["id", {"column": "amount", "as": "total"}, {"column": "customer.name", "as": "who"}, {"column": "amount"}]);
+    let arguments = json!({"table": "bill", "columns": columns, "order_by": ["total", "-who", "id"], "limit": 1});
+    let found = mcp_pg_tests::pages(&engine, "select", arguments, 1).await;
+    let row = |id, total, who: &str| json!({"id": id, "total": total, "who": who, "amount": total});
+    assert_eq!(found, [row(2, 4, "Bob"), row(3, 4, "Bob"), row(1, 5, "Ada")]);
+    let distinct = json!({"table": "bill", "columns": [{"column": "customer.name", "as": "who"}], "distinct": true, "order_by": ["who"]});
+    assert_eq!(selected(&engine, distinct).await, [json!({"who": "Ada"}), json!({"who": "Bob"})]);
+    let masked = json!([{"column": "secret", "as": "a"}, {"column": "customer.secret", "as": "b"}]);
+    let arguments = json!({"table": "bill", "columns": masked, "where": {"id": 1}});
+    let reply = call(&engine, "reader", "select", arguments).await.unwrap();
+    assert!(!reply.to_string().contains("s1") && !reply.to_string().contains("t1"), "{reply}");
+    assert_eq!(rows(&reply)[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+    // What is masked here is masked in the other row, too.
+    let grouped =
+        json!({"table": "bill", "group_by": ["secret"], "measures": {"n": {"count": "*"}}});
+    let told = mcp_pg_tests::error(&engine, "reader", "aggregate", grouped).await;
+    assert!(told["code"] == "forbidden" && !told.to_string().contains("customer"), "{told}");
+    let written = json!({"table": "bill", "where": {"id": 1}, "updates": {"amount": 6}, "returning": ["id", {"column": "amount", "as": "now"}]});
+    let reply = call(&engine, "operator", "update", written).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 1, "now": 6})]);
+    for (role, arguments, code) in [
+        ("admin", json!({"columns": [{"column": "amount", "as": "id"}, "id"]}), "invalid_value"),
+        ("admin", json!({"columns": [{"column": "nothing", "as": "a"}]}), "unknown_column"),
+        (
+            "admin",
+            json!({"columns": [{"column": "customer.paper", "as": "a"}], "distinct": true}),
+            "invalid_value",
+        ),
+        (
+            "reader",
+            json!({"columns": [{"column": "secret", "as": "a"}], "distinct": true}),
+            "forbidden",
+        ),
+        (
+            "reader",
+            json!({"columns": [{"column": "secret", "as": "a"}], "order_by": ["a"]}),
+            "unknown_column",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("bill");
+        let told = mcp_pg_tests::error(&engine, role, "select", arguments.clone()).await;
+        assert_eq!(told["code"], code, "{arguments}: {told}");
+    }
+}

@@ -51,6 +51,7 @@ impl Run<'_, '_> {
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
+        notes.extend(plan.filter.remarks(plan.table));
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
@@ -187,8 +188,9 @@ pub(in crate::engine) fn nothing_found(
     notes.extend(beside_the_archive(plan));
     notes.extend(out_of_reach(plan));
     if notes.is_empty() {
-        notes.extend(plan.filter.letters_of_any_case());
+        notes.extend(notes::letters_of_any_case(plan.table, &plan.filter));
     }
+    notes.extend(plan.filter.remarks(plan.table));
     if notes.is_empty() && plan.effect.each().is_none() {
         notes.push("no row matches where".to_owned());
     }

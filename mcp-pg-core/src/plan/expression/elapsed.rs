@@ -6,14 +6,14 @@ use super::arithmetic::{Parser, no_columns};
 use super::now::{self, Now};
 use crate::error::{Code, Error, Result};
 use crate::plan::grammar::SINCE;
-use crate::plan::{Expression, Unit};
+use crate::plan::{Expression, Reached, Unit};
 
 impl<'v> Expression<'v> {
     /// Whether it is a point in time.
     fn is_moment(&self) -> bool {
         match self {
             Expression::Column(reached) => reached.is_day(),
-            Expression::Total(total) => total.like().is_some(),
+            Expression::Total(total) => total.like().is_some_and(Reached::is_day),
             Expression::Given(_, data_type) => data_type.has_day(),
             Expression::Now(_) | Expression::Moved(_) => true,
             _ => false,

@@ -68,10 +68,17 @@ impl<'v> Scope<'v> {
                     let path = item.and_then(|item| item.get("path"));
                     (reached.position, path.into_iter().flat_map(steps).collect())
                 }
-                Shown::Related { .. } => {
+                Shown::Related { of, .. } if of.hops.is_empty() => (of.position, Vec::new()),
+                Shown::Related { of, .. } => {
                     let items = items.unwrap_or_default();
-                    let place = items.iter().position(|item| *item == name).unwrap_or_default();
-                    let (relation, column) = name.split_once('.').unwrap_or_default();
+                    let place =
+                        items.iter().position(|item| *item == name || is_named(item, &name));
+                    let place = place.unwrap_or_default();
+                    let path = match name.contains('.') {
+                        true => name.clone(),
+                        false => of.path(table),
+                    };
+                    let (relation, column) = path.split_once('.').unwrap_or_default();
                     let message = "columns of related rows come with include";
                     return Err(Error::new(Code::InvalidValue, message)
                         .at(below(AT, &place.to_string()))

@@ -125,7 +125,7 @@ async fn a_total() {
             (
                 by(json!({"table": "customer", "measures": {"n": {"sum": "orders.total"}}})),
                 "/measures/n/sum",
-                "{\"sum\": \"orders.total\"}",
+                "{\"sum\": {\"sum\":\"orders.total\"}}",
             ),
         ],
     )
