@@ -98,8 +98,11 @@ pub async fn run(
         return Ok(Exit::Done);
     }
     let mut config = match reload::load(&cli.common, environment) {
-        Err(_) if matches!(cli.command, Command::Check) => {
-            let faults = Config::faults(cli.common.config.as_deref(), environment);
+        Err(fault) if matches!(cli.command, Command::Check) => {
+            let mut faults = Config::faults(cli.common.config.as_deref(), environment);
+            if faults.is_empty() {
+                faults.push(fault);
+            }
             return check::unusable_configuration(&faults, out);
         }
         loaded => loaded?,

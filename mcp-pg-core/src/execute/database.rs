@@ -246,7 +246,6 @@ impl Database {
         keep: Keep,
         sent: &mut Instant,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
-        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         let none = |failure: Failure| (0, failure);
         let parameters: Vec<_> = statements
             .iter()
@@ -254,6 +253,8 @@ impl Database {
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
         let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
+        // Only now: while this waited for the connection, there may have been a look.
+        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         *sent = Instant::now();
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
@@ -300,12 +301,13 @@ impl Database {
     ///
     /// `database_unavailable`; `forbidden` if it is to write, but the login or the database is set to be read-only.
     pub(crate) async fn begin(&self, mut identity: Identity, mode: Mode) -> Result<Transaction> {
+        let lease = self.lease().await?;
+        // Only now: while this waited for the connection, there may have been a look.
         let coded = match mode {
             Mode::Write(_) => &self.coded.writes,
             Mode::Read(_) => &self.coded.reads,
         };
         identity.restore |= coded.load(Ordering::Relaxed);
-        let lease = self.lease().await?;
         match self.read_only() {
             Some(read_only) if mode.writes() => Err(read_only.refusal()),
             _ => Ok(Transaction::new(lease, identity, mode, self.patience)),

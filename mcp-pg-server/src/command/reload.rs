@@ -11,7 +11,7 @@ use mcp_pg_core::{Code, Engine, Posture};
 use super::posture;
 use super::watched::Watched;
 use crate::cli::Common;
-use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
+use crate::config::{Auth, Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
 /// The delay before a configuration is tried again that is valid, but could not be used with the database as it was.
@@ -20,9 +20,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest such delay; while the database is unavailable, it stays the shortest.
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// Reads the configuration that the command line names.
+/// Reads the configuration that the command line names, to start with it.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
-    read(common.config.as_deref(), common, environment)
+    let config = read(common.config.as_deref(), common, environment)?;
+    config.auth.as_ref().map_or(Ok(()), Auth::check)?;
+    Ok(config)
 }
 
 fn read(

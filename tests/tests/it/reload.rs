@@ -121,6 +121,54 @@ async fn a_revoked_key_is_refused_from_then_on() {
 }
 
 #[tokio::test]
+async fn the_last_key_is_revoked_like_any_other() {
+    let database = Database::shop().await;
+    let (key, hash) = key().await;
+    let keys = format!("[[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"analyst\"\n");
+    let limits = "[limits]\nmax_rows = 500\n";
+    let jwt = issuer::jwt(&format!("public_key_file = {:?}", file(&issuer::SIGNERS[1].pem)));
+    let token = issuer::SIGNERS[1].sign(None, &issuer::claims(json!({})));
+    for (credentials, bearer) in [(&keys, &key), (&jwt, &token)] {
+        for none in ["", "[auth]\napi_keys = []\n", "[auth]\n"] {
+            let config = file(&format!("{limits}{credentials}"));
+            let path = config.to_str().unwrap();
+            let mut server =
+                Served::start(&["--database-url", &database.url, "--config", path]).await;
+            let bearer = format!("Bearer {bearer}");
+            let list = async |server: &Served| -> u16 {
+                let header = [("Authorization", bearer.as_str())];
+                server.request(Era::Discover, "tools/list", json!({}), &header).await.0
+            };
+            assert_eq!(list(&server).await, 200);
+            std::fs::write(&config, format!("{limits}{none}")).unwrap();
+            server.logged("the configuration names no credentials").await;
+            assert_eq!(list(&server).await, 401, "{none:?}");
+            let anonymous = server.request(Era::Discover, "tools/list", json!({}), &[]).await.0;
+            assert_eq!(anonymous, 401, "{none:?}");
+            std::fs::write(&config, format!("{limits}{credentials}")).unwrap();
+            until("the key is accepted again", async || list(&server).await == 200).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_table_that_is_gone_is_told() {
+    let database = Database::of("CREATE TABLE person (id serial PRIMARY KEY, ssn text)").await;
+    let keys = file(&format!("one:{}\n", STANDARD.encode([1; 32])));
+    let encryption = format!("columns = [\"public.person.ssn\"]\nkey_file = {keys:?}\n");
+    let config = file(&format!("{}[encryption]\n{encryption}", grants("\"select\"")));
+    let (session, mut log) = session(&database.url, &config).await;
+    assert_eq!(tools(&session).await.len(), 5);
+    database.sql("ALTER TABLE person RENAME TO people").await;
+    let told = "encryption.columns: there is no table of public.person.ssn";
+    logged(&mut log, told).await;
+    let checked =
+        run(&["check", "--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    assert!(checked.out.contains(told), "{checked:?}");
+}
+
+#[tokio::test]
 async fn a_key_that_is_revoked_during_an_outage_is_gone_at_once() {
     let database = Database::shop().await;
     let ((key, hash), (new, other)) = (key().await, key().await);

@@ -106,6 +106,7 @@ impl Catalogue {
             seen.map(|seen| seen.unfit(role, &settings, &mut faults)).unwrap_or_default()
         });
         let unfit = unfit.collect();
+        faults.extend(without_tables(&settings, schemas.values().map(|seen| &*seen.schema)));
         faults.iter().for_each(|fault| tracing::warn!("{fault}"));
         Ok(Self { settings, canned, begun, signature, schemas, views, unfit })
     }
@@ -205,4 +206,19 @@ impl Catalogue {
                 })
             })
     }
+}
+
+/// The columns to be encrypted whose table is in none of the schemas, each as a sentence.
+fn without_tables<'s>(
+    settings: &'s Settings,
+    schemas: impl Iterator<Item = &'s Schema> + Clone,
+) -> impl Iterator<Item = String> {
+    let is_known = move |name: &str| {
+        let mut tables = schemas.clone().flat_map(|schema| &schema.tables);
+        tables.any(|table| name.starts_with(&format!("{}.", table.name)))
+    };
+    let gone = settings.encryption.columns.iter().filter(move |name| !is_known(name));
+    gone.map(|name| {
+        format!("encryption.columns: there is no table of {name}; under another name, it is not encrypted")
+    })
 }

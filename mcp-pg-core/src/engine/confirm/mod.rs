@@ -5,6 +5,7 @@
 
 mod affected;
 mod excerpt;
+mod identities;
 mod made;
 
 pub(super) use affected::{Affected, Fact, facts, keys};

@@ -74,14 +74,23 @@ impl Together {
                 made.pass_on((operation.table(), &column.name), (source, &reference.column), value);
             }
         });
+        let table = operation.table();
+        let met: Vec<_> = affected.met_keys().cloned().collect();
+        made.name_met(table, &mut affected.facts);
         made.add(index, operation, affected, rows);
+        if !operation.removes() {
+            made.rekey(operation, affected, met.clone(), rows);
+        }
         let taken = self.references.iter().filter(|reference| reference.operation == index);
         affected.facts.extend(taken.filter_map(|reference| {
             let (position, _) = operation.table().table.column(&reference.column)?;
             let value = (position, value(reference, given)?.to_string());
             Some(Fact::Taken(operation.key(row(reference, given)?), value))
         }));
-        affected.facts.iter_mut().for_each(|fact| made.name(operation.table(), fact));
+        affected.facts.iter_mut().for_each(|fact| made.name(table, fact));
+        if operation.removes() {
+            made.remove(table, &met);
+        }
     }
 }
 
