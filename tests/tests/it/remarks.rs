@@ -142,3 +142,22 @@ async fn letter_case_is_told_of_where_nothing_else_is_tested() {
         assert_eq!(notes("update", update).await, expected, "{condition}");
     }
 }
+
+#[tokio::test]
+async fn patterns_match_the_blanks_of_char() {
+    let padded = "code is filled up with blanks to its length, which patterns must match: contains and ends_with ignore them";
+    for (condition, expected) in [
+        (json!({"like": "%Z"}), vec![padded]),
+        (json!({"imatches": "z$"}), vec![padded]),
+        (
+            json!({"like": "Z%"}),
+            vec![
+                "code was compared case-sensitively: {\"code\": {\"ilike\": \"Z%\"}} ignores case",
+            ],
+        ),
+        (json!({"ends_with": "9"}), vec![]),
+    ] {
+        let select = json!({"table": "customer", "where": {"code": condition}});
+        assert_eq!(notes("select", select).await, expected, "{condition}");
+    }
+}

@@ -132,6 +132,9 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
 /// The error for a list of values that are not of the type: a text with commas, elements for lists.
 pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
     match value {
+        Value::Object(query) if query.contains_key("table") => error.hint(
+            "rows are found by those related to them in place: {\"orders\": {\"some\": {…}}}",
+        ),
         Value::String(text) if text.contains(',') && data_type.is_text() => {
             let items = Value::from_iter(text.split(',').map(str::trim));
             error.hint(format!("a list: {items}, or [{text:?}] for this text as it is"))

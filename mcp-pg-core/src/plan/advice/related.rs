@@ -126,6 +126,29 @@ impl<'v> Scope<'v> {
 }
 
 impl<'v> Scope<'v> {
+    /// The hint for a key that is compared with a text, which may be the name of the row that it refers to.
+    pub(in crate::plan) fn named_by(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        value: &Value,
+    ) -> Option<String> {
+        let is_name = |text: &str| {
+            text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'))
+                && text.chars().any(char::is_alphabetic)
+        };
+        let given = super::repeated(value).filter(|_| value.as_str().is_some_and(is_name))?;
+        let (position, _) = table.table.column(&column.name)?;
+        table.relations.iter().find_map(|relation| {
+            let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
+            let to_one = alone && relation.kind == RelationKind::ToOne;
+            let hop = self.hop(table, relation).ok().filter(|_| to_one)?;
+            let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
+            let named = columns.any(|column| column.data_type.is_text());
+            named.then(|| related(table, &hop, &example(hop.table, &given)))
+        })
+    }
+
     /// The error for a column of related rows that is compared with itself.
     pub(in crate::plan) fn itself(&self, table: &'v TableView, column: &Reached<'_>) -> Error {
         let name = &column.column.name;

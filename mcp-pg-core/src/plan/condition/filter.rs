@@ -251,9 +251,16 @@ impl<'v> Parser<'_, 'v> {
             let test = self.test(&column, &rest, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
-                match key.and_then(|key| self.scope.refers(table, &column, key)) {
-                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
-                    _ => error,
+                let hint = match error.code() {
+                    Code::UnknownOperator => {
+                        key.and_then(|key| self.scope.refers(table, &column, key))
+                    }
+                    Code::InvalidValue => self.scope.named_by(table, &column, &rest),
+                    _ => None,
+                };
+                match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
                 }
             })?;
             let test = left.tested(test);

@@ -139,11 +139,10 @@ impl<'v> Scope<'v> {
                     }
                 })?;
             let mut hop = self.hop(table, found)?;
-            let itself = is_itself(&hop, relation);
-            if itself && to_many > 0 {
+            if to_many > 0 && is_itself(&hop, relation) {
                 // The rows that refer to this one have that name, too.
                 hop = self.hop(table, self.relation_to_many(table, relation)?)?;
-            } else if itself {
+            } else if is_itself(&hop, relation) {
                 return Err(ambiguous(relation, &[&found.unambiguous]).hint(format!(
                     "{rest:?} is a column of the row itself, \"{}.{rest}\" of the row that it refers to",
                     table.relation_name(found)

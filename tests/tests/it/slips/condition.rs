@@ -220,6 +220,16 @@ async fn a_relation_is_no_column() {
                 "{\"customer_id\": {\"in\": …}}",
             ),
             (
+                of("orders", json!({"customer_id": "Ada"})),
+                "/where/customer_id",
+                "{\"customer\": {\"name\": \"Ada\"}}",
+            ),
+            (
+                of("customer", json!({"customer_id": {"in": {"table": "orders"}}})),
+                "/where/customer_id/in",
+                "{\"orders\": {\"some\": {…}}}",
+            ),
+            (
                 of("orders", json!({"customer": {"ne": null}})),
                 "/where/customer/ne",
                 "{\"not\": {\"customer\": null}}",
