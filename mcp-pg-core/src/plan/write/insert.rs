@@ -49,12 +49,7 @@ impl<'v> InsertPlan<'v> {
     pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
         let table = scope.table(&request.table, Action::Insert)?;
         let (rows, list) = rows(&request.data, "/data", "row")?;
-        let most = scope.view.limits.max_insert_rows;
-        if rows.len() > most {
-            let message = format!("one insert may have at most {most} rows, not {}", rows.len());
-            return Err(Error::exceeded("max_insert_rows", message).at("/data"));
-        }
-
+        few_rows(scope, rows.len())?;
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
         let mut columns = given_columns(scope, table, &rows, &at)?;
         Self::few(rows.len() * columns.len())?;
@@ -147,6 +142,15 @@ impl InsertPlan<'_> {
         let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
         !checks.into_iter().all(Predicate::is_always)
     }
+}
+
+fn few_rows(scope: &Scope<'_>, rows: usize) -> Result<()> {
+    let most = scope.view.limits.max_insert_rows;
+    if rows <= most {
+        return Ok(());
+    }
+    let message = format!("one insert may have at most {most} rows, not {rows}");
+    Err(Error::exceeded("max_insert_rows", message).at("/data"))
 }
 
 /// A row as the request gives it, or as it was read from text.
