@@ -38,8 +38,8 @@ pub use reference::{Earlier, Reference};
 pub use scope::Scope;
 pub use shape::Shape;
 pub use write::{
-    Arbiter, Assign, ChangePlan, Each, Effect, InsertPlan, NamedRow, Overwrite, Put, Returned,
-    Written,
+    Arbiter, Assign, ChangePlan, Dotted, Each, Effect, InsertPlan, NamedRow, Overwrite, Put,
+    Returned, Written,
 };
 
 use crate::policy::TableView;
@@ -72,6 +72,15 @@ impl<'v> Plan<'v> {
             Plan::Select(_) => &[],
             Plan::Insert(plan) => &plan.returning,
             Plan::Change(plan) => &plan.returning,
+        }
+    }
+
+    /// The columns to return of rows related to written ones.
+    pub fn dotted(&self) -> &[Dotted] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.dotted,
+            Plan::Change(plan) => &plan.dotted,
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::grammar::ASSIGNED;
-use super::{Reference, Scope, advice};
+use super::grammar::{ASSIGNED, computation_meant};
+use super::{Reference, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::schema::{Column, DataType, Family};
 use crate::value;
@@ -78,7 +78,7 @@ fn is_own(key: &str, given: &Value) -> bool {
         "$default" => *given == Value::Bool(true),
         // JSON Schema refers by URIs.
         "$ref" => given.as_str().is_some_and(|text| !text.contains(['#', '/'])),
-        _ => ASSIGNED.contains(&key) || advice::computation_meant(key).is_some(),
+        _ => ASSIGNED.contains(&key) || computation_meant(key).is_some(),
     }
 }
 

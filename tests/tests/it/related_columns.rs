@@ -135,10 +135,6 @@ async fn invalid_related_columns_are_refused_with_their_place() {
         told["hint"],
         "related rows: \"include\": {\"stop\": {\"columns\": [\"place_id\"]}}"
     );
-    let written = json!({"table": "shipment", "where": {"id": 1}, "updates": {"kilos": 2}, "returning": ["id", "origin.name"]});
-    let told = error(&engine, "operator", "update", written).await;
-    assert_eq!(told["at"], "/returning/1");
-    assert_eq!(told["hint"], "\"include\": {\"origin\": {\"columns\": [\"name\"]}}");
 }
 
 #[tokio::test]
@@ -334,5 +330,62 @@ async fn columns_have_other_names() {
         arguments["table"] = json!("bill");
         let told = mcp_pg_tests::error(&engine, role, "select", arguments.clone()).await;
         assert_eq!(told["code"], code, "{arguments}: {told}");
+    }
+}
+
+/// As `columns` of a select names them.
+#[tokio::test]
+async fn columns_of_to_one_related_rows_are_returned() {
+    let database = Database::of(
+        "CREATE TABLE country (code text PRIMARY KEY, name text);
+         CREATE TABLE partner (id integer PRIMARY KEY, name text, city text, country text REFERENCES country, archived_at timestamptz);
+         CREATE TABLE sale (id integer PRIMARY KEY, state text, partner_id integer REFERENCES partner, seller_id integer REFERENCES partner);
+         INSERT INTO country VALUES ('FR', 'France');
+         INSERT INTO partner VALUES (1, 'Ada', 'Lyon', 'FR'), (2, 'Bea', NULL, NULL);
+         INSERT INTO sale VALUES (1, 'draft', 1, NULL), (2, 'draft', 2, 1);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let returning = json!(["id", "partner.name", "partner.city", "seller.name", "state"]);
+    let arguments = json!({"table": "sale", "where": {"state": "draft"}, "max_rows": 5, "updates": {"state": "sent"}, "returning": returning});
+    let mut dry = arguments.clone();
+    dry["dry_run"] = json!(true);
+    let expected = [
+        json!({"id": 1, "state": "sent", "partner.name": "Ada", "partner.city": "Lyon", "seller.name": null}),
+        json!({"id": 2, "state": "sent", "partner.name": "Bea", "partner.city": null, "seller.name": "Ada"}),
+    ];
+    let tried = call(&engine, "operator", "update", dry).await.unwrap();
+    assert_eq!(tried["after"], json!(expected));
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply), expected);
+    let new = json!({"table": "sale", "data": {"id": 3, "partner_id": 1}, "returning": ["partner.name"],
+        "include": {"seller": true}});
+    let reply = call(&engine, "operator", "insert", new).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"partner.name": "Ada", "seller": null})]);
+
+    let update = |returning: Value, include: Value| json!({"table": "sale", "where": {"id": 1}, "updates": {"state": "x"}, "returning": returning, "include": include});
+    for (tool, arguments, code, at) in [
+        ("update", update(json!(["partner.nme"]), json!({})), "unknown_column", "/returning/0"),
+        (
+            "update",
+            update(json!(["id", "partner.country.name"]), json!({})),
+            "invalid_value",
+            "/returning/1",
+        ),
+        (
+            "update",
+            update(json!(["partner.name"]), json!({"partner": true})),
+            "invalid_value",
+            "/returning",
+        ),
+        (
+            "delete",
+            json!({"table": "sale", "where": {"id": 1}, "returning": ["partner.name"]}),
+            "invalid_value",
+            "/returning",
+        ),
+    ] {
+        let told = error(&engine, "admin", tool, arguments.clone()).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!(code), &json!(at)), "{told}");
     }
 }

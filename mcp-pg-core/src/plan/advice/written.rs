@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::plan::grammar::ASSIGNED;
+use crate::plan::grammar::{ASSIGNED, computation_meant};
 use crate::plan::{Arithmetic, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
@@ -120,20 +120,6 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
         (_, Some(meant)) => error.did_you_mean(meant),
         ("$value", None) => error.hint("give the value itself"),
         _ => error.nearest(key, ASSIGNED).hint("{\"$literal\": …} writes an object as it is"),
-    }
-}
-
-/// The computation that other databases call so.
-pub(in crate::plan) fn computation_meant(key: &str) -> Option<&'static str> {
-    match key {
-        "$inc" | "$add" | "$plus" | "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
-            Some("$increment")
-        }
-        "$push" | "$addToSet" | "$concat" => Some("$append"),
-        "$currentDate" => Some("$now"),
-        "$pull" | "$pullAll" | "$unset" | "$delete" | "$without" => Some("$remove"),
-        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => Some("$compute"),
-        _ => None,
     }
 }
 

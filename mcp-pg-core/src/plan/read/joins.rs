@@ -45,7 +45,10 @@ impl<'v> SelectPlan<'v> {
 
 impl<'v> Scope<'v> {
     /// Refuses includes whose statement would join too many rows.
-    pub(super) fn few_joined(&self, includes: Vec<Include<'v>>) -> Result<Vec<Include<'v>>> {
+    pub(in crate::plan) fn few_joined(
+        &self,
+        includes: Vec<Include<'v>>,
+    ) -> Result<Vec<Include<'v>>> {
         let mut joins = Joins { most: self.view.limits.max_joins, count: 0, rows: Vec::new() };
         joins.included(&includes);
         joins.few("/include")?;

@@ -8,8 +8,8 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, RowFilter,
-    Scope, Source, filter,
+    Comparison, Dotted, Each, Expression, Include, Operand, Predicate, Quantifier, Returned,
+    RowFilter, Scope, Source, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -36,6 +36,8 @@ pub struct ChangePlan<'v> {
     pub if_version: Option<String>,
     /// The columns to return of each row.
     pub returning: Vec<Returned>,
+    /// Columns of related rows to return, whose relations are among `includes`.
+    pub dotted: Vec<Dotted>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// Whether to roll back in the end.
@@ -242,7 +244,13 @@ impl<'v> ChangePlan<'v> {
                 .at("/min_rows")
                 .hint(format!("give \"max_rows\": {min_rows}, or more")));
         }
-        let returning = scope.returned(table, request.returning)?;
+        let (returning, mut dotted) = scope.returned(table, request.returning)?;
+        if action == Action::Delete && !dotted.is_empty() {
+            let message = "nothing is read of rows that are related to deleted ones";
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/returning")
+                .hint("a select before it, in one transaction"));
+        }
         let [archive, readable, writable] = touchable(scope, table, action, request.archived)?;
         Ok(Self {
             table,
@@ -253,8 +261,9 @@ impl<'v> ChangePlan<'v> {
             max_rows,
             min_rows,
             if_version: if_version.transpose()?,
-            includes: scope.written_includes(table, &returning, request.include)?,
+            includes: scope.returned_related(table, &returning, &mut dotted, request.include)?,
             returning,
+            dotted,
             dry_run: request.dry_run.unwrap_or_default(),
         })
     }

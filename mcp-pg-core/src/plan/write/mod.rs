@@ -16,4 +16,4 @@ pub use assign::{Assign, Put, Written};
 pub use change::{ChangePlan, Effect};
 pub use each::{Each, NamedRow};
 pub use insert::InsertPlan;
-pub use returned::Returned;
+pub use returned::{Dotted, Returned};
