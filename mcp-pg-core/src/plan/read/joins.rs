@@ -10,6 +10,8 @@ use crate::schema::Relation;
 struct Joins {
     most: usize,
     count: usize,
+    /// The number of returned values that are not whole columns. Each may hold as much as the document that it is part of.
+    computed: usize,
     /// Rows that are joined, each by a relation of an earlier one; `None` for those that a query begins with.
     rows: Vec<Option<(usize, *const Relation)>>,
 }
@@ -17,26 +19,26 @@ struct Joins {
 impl<'v> SelectPlan<'v> {
     /// Refuses a plan whose statement would join too many rows.
     pub(super) fn few_joins(self, scope: &Scope<'v>) -> Result<Self> {
-        let mut joins = Joins { most: scope.view.limits.max_joins, count: 0, rows: Vec::new() };
+        let mut joins = Joins::new(scope);
         let row = joins.row();
         match &self.grouping {
             Some(grouping) => {
                 for group in &grouping.groups {
                     joins.expression(row, &group.of);
                 }
-                joins.few("/group_by")?;
+                joins.few(scope, "/group_by")?;
                 for of in grouping.measures.iter().filter_map(|measure| measure.of.as_ref()) {
                     joins.expression(row, of);
                 }
-                joins.few("/measures")?;
+                joins.few(scope, "/measures")?;
             }
             None => {
                 joins.shown(row, &self.columns);
-                joins.few("/columns")?;
+                joins.few(scope, "/columns")?;
                 joins.sorted(row, &self.order);
-                joins.few("/order_by")?;
+                joins.few(scope, "/order_by")?;
                 joins.included(&self.includes);
-                joins.few("/include")?;
+                joins.few(scope, "/include")?;
             }
         }
         Ok(self)
@@ -46,24 +48,28 @@ impl<'v> SelectPlan<'v> {
 impl<'v> Scope<'v> {
     /// Refuses includes whose statement would join too many rows.
     pub(super) fn few_joined(&self, includes: Vec<Include<'v>>) -> Result<Vec<Include<'v>>> {
-        let mut joins = Joins { most: self.view.limits.max_joins, count: 0, rows: Vec::new() };
+        let mut joins = Joins::new(self);
         joins.included(&includes);
-        joins.few("/include")?;
+        joins.few(self, "/include")?;
         Ok(includes)
     }
 }
 
 impl Joins {
+    fn new(scope: &Scope<'_>) -> Self {
+        Self { most: scope.view.limits.max_joins, count: 0, computed: 0, rows: Vec::new() }
+    }
+
     /// A row that a query of its own begins with.
     fn row(&mut self) -> usize {
         self.rows.push(None);
         self.rows.len() - 1
     }
 
-    fn few(&self, at: &str) -> Result<()> {
+    fn few(&self, scope: &Scope<'_>, at: &str) -> Result<()> {
         let most = self.most;
         if self.count <= most {
-            return Ok(());
+            return scope.few(self.computed, "computed columns", at);
         }
         let message = format!("the values of a request may come from at most {most} related rows");
         Err(Error::exceeded("max_joins", message)
@@ -103,7 +109,10 @@ impl Joins {
         for shown in shown {
             match shown {
                 Shown::Column(_) => {}
-                Shown::Computed(computed) => self.expression(row, &computed.of),
+                Shown::Computed(computed) => {
+                    self.computed += 1;
+                    self.expression(row, &computed.of);
+                }
                 Shown::Related { of, .. } => self.hops(row, &of.hops),
             }
         }
