@@ -1,7 +1,7 @@
 //! Requests that are too deep, or too much.
 
 use mcp_pg_core::Settings;
-use mcp_pg_core::policy::{Mask, Role};
+use mcp_pg_core::policy::{Limits, Mask, Role};
 use mcp_pg_tests::{Database, call, error, readable};
 use serde_json::{Value, json};
 
@@ -254,6 +254,21 @@ async fn many_included_rows_are_not_long_ones() {
     next["cursor"] = page["next_cursor"].clone();
     let told = error(&engine, "analyst", "select", next).await;
     assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!(files)));
+
+    // If replies may be longer, so may what is included.
+    database.sql("UPDATE file SET body = repeat('b', 100000) WHERE client_id = 4").await;
+    let limits = Limits { max_reply_bytes: 4 << 20, ..Limits::default() };
+    let larger = database.engine_with(Settings { limits, ..Settings::default() }).await;
+    for options in [
+        json!({"limit": 20}),
+        json!({}),
+        json!({"include": {"client": {"include": {"file": {"columns": ["id"]}}}}}),
+    ] {
+        let select = json!({"table": "client", "where": {"id": 4}, "include": {"file": options}});
+        assert!(call(&larger, "analyst", "select", select.clone()).await.is_ok(), "{select}");
+        let told = error(&engine, "analyst", "select", select).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!(files)));
+    }
 
     // A few columns inside JSON for each of many relations are many.
     let owner = json!({"columns": paths(40), "limit": 1});
