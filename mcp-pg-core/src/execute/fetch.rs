@@ -7,12 +7,9 @@ use tokio_postgres::Row;
 
 use super::refusal::Failure;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Operand, Source};
+use crate::plan::{Operand, Source, WIRE_MOST};
 use crate::statement::{Output, Reader, Statement};
 use crate::value::{self, Raw, Text};
-
-/// How many times larger than its JSON a row can be in binary: nested rows contain types and lengths.
-const WIRE_MOST: usize = 8;
 
 /// How many rows of a result are kept; the rest is only counted.
 #[derive(Debug, Clone, Copy)]
@@ -145,28 +142,7 @@ pub(super) async fn fetch(
         if fetched.count > keep.rows || fetched.too_large.is_some() {
             continue;
         }
-        if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
-            let size = |(place, output): (usize, &Output<'_>)| {
-                let raw = row.try_get(place).map(|Raw(raw)| raw).unwrap_or_default();
-                raw.map_or(0, |raw| output.weight(raw))
-            };
-            let sizes = || places(&statement.outputs).map(size);
-            let bytes = sizes().sum();
-            // Not decoded, because as JSON it would take several times this memory.
-            if bytes / WIRE_MOST > keep.bytes {
-                fetched.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
-                continue;
-            }
-        }
-        let mut values = Vec::with_capacity(statement.outputs.len());
-        for (index, (place, output)) in places(&statement.outputs).enumerate() {
-            let (value, cut) = read(&row, place, output)?;
-            values.push(value);
-            if cut {
-                fetched.cut.push((fetched.rows.len(), index));
-            }
-        }
-        fetched.keep(values, &statement.outputs, keep.bytes);
+        fetched.add(&row, &statement.outputs, keep.bytes)?;
     }
     fetched.affected = rows.rows_affected();
     Ok(fetched)
@@ -182,6 +158,45 @@ impl Fetched {
                 self.keep(row, outputs, keep.bytes);
             }
         }
+    }
+
+    /// Decodes a row, and keeps it if `most` bytes have room for it, too.
+    fn add(&mut self, row: &Row, outputs: &[Output<'_>], most: usize) -> Result<(), Failure> {
+        if row.raw_size_bytes() / WIRE_MOST > most {
+            let size = |(place, output): (usize, &Output<'_>)| {
+                let raw = row.try_get(place).map(|Raw(raw)| raw).unwrap_or_default();
+                raw.map_or(0, |raw| output.weight(raw))
+            };
+            let sizes = || places(outputs).map(size);
+            let bytes = sizes().sum();
+            // Not decoded, because as JSON it would take several times this memory.
+            if bytes / WIRE_MOST > most {
+                self.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
+                return Ok(());
+            }
+        }
+        let mut values = Vec::with_capacity(outputs.len());
+        for (index, (place, output)) in places(outputs).enumerate() {
+            match read(row, place, output) {
+                Ok((value, cut)) => {
+                    values.push(value);
+                    if cut {
+                        self.cut.push((self.rows.len(), index));
+                    }
+                }
+                // The page ends before a row whose related rows are too long, as before any that is too large.
+                Err(Failure::Own(error))
+                    if error.code() == Code::LimitExceeded && !self.rows.is_empty() =>
+                {
+                    let bytes = most.saturating_add(1);
+                    self.too_large = Some(TooLarge { bytes, largest: index });
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.keep(values, outputs, most);
+        Ok(())
     }
 
     /// Keeps a row if `most` bytes have room for it, too.

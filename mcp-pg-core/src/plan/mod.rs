@@ -33,7 +33,10 @@ pub use marked::marked;
 pub use misfit::Misfit;
 pub use operand::{Operand, Source};
 pub use order::{Sort, SortKey};
-pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
+pub(crate) use read::WIRE_MOST;
+pub use read::{
+    After, Computed, Cursor, CursorKey, Include, Query, Room, SelectPlan, Shown, Start,
+};
 pub use reference::{Earlier, Reference};
 pub use scope::Scope;
 pub use shape::Shape;

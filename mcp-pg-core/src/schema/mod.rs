@@ -31,7 +31,6 @@ use std::sync::Arc;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
-pub(crate) use data_type::Size;
 pub use data_type::{Collation, DataType, Field, Kind};
 pub use declared::DeclaredRelation;
 pub use described::{Described, DescribedColumn};

@@ -223,6 +223,48 @@ async fn a_request_joins_a_bounded_number_of_related_rows() {
                 {"sum": "sale.amount"}, {"count": "sale"}]}}}}),
             "/measures",
         ),
+        // Conditions share the bound: also those of includes, measures, totals and comparisons.
+        (
+            "select",
+            json!({"table": "sale", "columns": [artist], "where": {"track": {"name": "Two"}}}),
+            "/columns",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"track": {"album": {"artist": {"name": "x"}}}}}),
+            "",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"and": vec![json!({"track": {"album": {"title": "x"}}}); 2]}}),
+            "/where",
+        ),
+        (
+            "select",
+            json!({"table": "artist", "where": {"not": {"album": {"none": {"track": {"some": {"sale": {"some": {"track": {"name": "x"}}}}}}}}}}),
+            "/where",
+        ),
+        (
+            "select",
+            json!({"table": "track", "include": {"sale": {"where": {"track": {"album": {"artist": {"album": {"some": {"title": "x"}}}}}}}}}),
+            "/include",
+        ),
+        (
+            "aggregate",
+            json!({"table": "sale", "measures": {"n": {"count": "*", "where": {"track": {"album": {"title": "x"}}}},
+                                                 "m": {"count": "*", "where": {"track": {"album": {"title": "y"}}}}}}),
+            "/measures",
+        ),
+        (
+            "select",
+            json!({"table": "track", "columns": [{"count": "sale", "where": {"track": {"album": {"artist": {"name": "x"}}}}, "as": "n"}]}),
+            "/columns",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"or": vec![json!({"amount": {"gt": {"$column": "track.album.album_id"}}}); 2]}}),
+            "/where",
+        ),
     ] {
         match call(&engine, "analyst", tool, arguments.clone()).await {
             Ok(_) => assert_eq!(at, "", "{arguments}"),

@@ -69,6 +69,16 @@ impl Shown<'_> {
         }
     }
 
+    /// Whether it is a masked value of a row of the table.
+    pub(crate) fn is_masked(&self, table: &TableView) -> bool {
+        match self {
+            Shown::Column(position) => table.mask(*position).is_some(),
+            Shown::Related { of, .. } => of.owner(table).mask(of.position).is_some(),
+            // Parts of masked columns are not returned.
+            Shown::Computed(_) => false,
+        }
+    }
+
     /// Whether it is the whole column at a position.
     pub fn is(&self, position: usize) -> bool {
         matches!(self, Shown::Column(own) if *own == position)
