@@ -127,6 +127,7 @@ pub async fn run(
         Command::Describe { table, json, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let view = session.engine.view(&caller)?;
             known_schemas(&session, &view).await?;
             describe::describe(&view, table.as_deref(), json, out)?;
@@ -135,6 +136,7 @@ pub async fn run(
         Command::Diagram { format, around, depth, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let view = session.engine.view(&caller)?;
             known_schemas(&session, &view).await?;
             write!(out, "{}", drawing(&view, format, around.as_deref(), depth)?)?;
@@ -143,6 +145,7 @@ pub async fn run(
         Command::Call { tool, arguments, yes, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let outcome = call::answer(&session.engine, &caller, &tool, arguments, yes).await;
             let (exit, result) = match outcome {
                 Ok(value) => (Exit::Done, value),
