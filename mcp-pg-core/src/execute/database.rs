@@ -20,7 +20,7 @@ use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::listen::Listener;
 use super::refusal::Failure;
 use super::transaction::{BECOME, Identity, Mode, Transaction};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::policy::Settings;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
@@ -45,6 +45,8 @@ struct Coded {
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     pool: Pool,
+    /// One connection that callers cannot keep busy: the catalogue is read on it.
+    apart: Pool,
     config: Config,
     /// For connections outside the pool: to cancel, to listen.
     tls: Arc<ClientConfig>,
@@ -78,9 +80,12 @@ impl Database {
         }
         let session = Arc::new(SessionSettings::new(&timeouts));
         let tls = client_config(&settings.tls)?;
-        let pool = Pool::new(config.clone(), tls.clone(), session.clone(), settings)?;
+        let most = settings.limits.max_connections;
+        let pool = |most| Pool::new(config.clone(), tls.clone(), session.clone(), &timeouts, most);
+        let (pool, apart) = (pool(most)?, pool(1)?.quiet());
         Ok(Self {
             pool,
+            apart,
             config,
             tls: Arc::new(tls),
             session,
@@ -136,18 +141,13 @@ impl Database {
     }
 
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let read = async {
             let transaction = snapshot(client).await?;
             if let Some(role) = role {
-                transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await.map_err(|error| {
-                    Error::new(
-                        Code::DatabaseError,
-                        format!("the login cannot become the database role {role:?}"),
-                    )
-                    .caused_by(error)
-                })?;
+                let became = transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await;
+                became.map_err(unavailable)?;
             }
             let mut schema = Schema::read(&transaction, names).await?;
             transaction.commit().await.map_err(unavailable)?;
@@ -171,7 +171,7 @@ impl Database {
         names: &[String],
         earlier: Option<&Signature>,
     ) -> Result<Signature> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client: &mut Object = lease.client()?;
         let read = async {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
@@ -350,6 +350,17 @@ impl Database {
     pub(crate) async fn idle(&self) {
         self.under_way.close();
         self.under_way.wait().await;
+    }
+
+    /// The connection for the catalogue; one of the pool if the login may have no more.
+    pub(super) async fn lease_apart(&self) -> Result<Lease> {
+        let under_way = self.under_way.token();
+        match self.apart.get().await {
+            Ok(connection) => {
+                Ok(Lease::new(connection, self.tls.clone(), self.session.clone(), under_way))
+            }
+            Err(_) => self.lease().await,
+        }
     }
 
     /// A connection from the pool.

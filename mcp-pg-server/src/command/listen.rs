@@ -45,6 +45,9 @@ pub(super) async fn serve(
     let source = source.told_in(options.metrics.clone());
     let allow_unsafe_login = config.allow_unsafe_login;
     let session = Session::open(common, config, environment).await?;
+    if let Some(anonymous) = &options.caller {
+        session.serves(anonymous)?;
+    }
     posture::tell_settings(&session.engine);
     let source = if bound.ip().is_loopback() || allow_unsafe_login {
         let engine = session.engine.clone();

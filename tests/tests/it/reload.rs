@@ -204,7 +204,7 @@ async fn a_key_that_is_revoked_during_an_outage_is_gone_at_once() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_does_not_fit_the_database_is_tried_until_it_does() {
+async fn a_database_role_that_is_missing_is_taken_once_it_is_there() {
     let database = Database::shop().await;
     let [old, new] = [issuer::ec(), issuer::ec()];
     let ((kept, kept_hash), (gone, gone_hash)) = (key().await, key().await);
@@ -243,17 +243,66 @@ async fn a_configuration_that_does_not_fit_the_database_is_tried_until_it_does()
     std::fs::write(&signing, &new.pem).unwrap();
     let database_role = format!("database_role = {role:?}\n");
     std::fs::write(&config, text(&[&kept_hash], &database_role, "\"select\"")).unwrap();
-    server.logged("the configuration cannot be used; the previous one stays in use").await;
+    server.logged("roles.clerk.database_role: the login cannot become").await;
     assert_eq!(list(&server, &gone).await.0, 401);
     assert_eq!(list(&server, &bearer(&old)).await.0, 401, "the issuer's key is gone, too");
-    assert_eq!(list(&server, &kept).await, (200, all));
-    assert_eq!(list(&server, &bearer(&new)).await, (200, all));
+    for known in [&kept, &bearer(&new)] {
+        assert_eq!(list(&server, known).await.1, 0);
+        let select = json!({"name": "select", "arguments": {"table": "users"}});
+        let header = [("Authorization", known.as_str())];
+        let (status, reply) = server.request(Era::Discover, "tools/call", select, &header).await;
+        let error = &reply["result"]["structuredContent"]["error"];
+        assert_eq!((status, &error["code"]), (200, &json!("forbidden")), "{reply}");
+        assert!(!reply.to_string().contains(&role), "{reply}");
+    }
     // Nobody touches the file again.
     database
         .sql(&format!("CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
         .await;
-    until("the role is the new one", async || list(&server, &kept).await.1 < all).await;
+    until("the role is the new one", async || (1..all).contains(&list(&server, &kept).await.1))
+        .await;
     database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn a_key_is_refused_while_another_reload_waits() {
+    let database = Database::shop().await;
+    let ((kept, kept_hash), (gone, gone_hash)) = (key().await, key().await);
+    let (kept, gone) = (format!("Bearer {kept}"), format!("Bearer {gone}"));
+    let text = |keys: &[&String], calls: u32| {
+        let key = |(n, hash): (usize, &&String)| {
+            format!("[[auth.api_keys]]\nname = \"bot{n}\"\nhash = {hash:?}\nrole = \"analyst\"\n")
+        };
+        let keys: String = keys.iter().enumerate().map(key).collect();
+        format!(
+            "[database]\nlock_timeout = \"50s\"\nstatement_timeout = \"60s\"\n[limits]\nmax_rows = {calls}\n{keys}"
+        )
+    };
+    let both = [&kept_hash, &gone_hash];
+    let config = file(&text(&both, 500));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let status = async |bearer: &str| {
+        let header = [("Authorization", bearer)];
+        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
+    };
+    let client = database.client().await;
+    client.batch_execute("BEGIN; LOCK pg_attrdef").await.unwrap();
+    std::fs::write(&config, text(&both, 400)).unwrap();
+    database.until_blocked(1).await;
+    std::fs::write(&config, text(&[&kept_hash], 300)).unwrap();
+    until("the key is refused", async || status(&gone).await == 401).await;
+    // Nothing has been read yet.
+    assert_eq!(database.value("SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await.unwrap(), "1");
+    assert_eq!(status(&kept).await, 200);
+    client.batch_execute("COMMIT").await.unwrap();
+    let role = async || {
+        let read = json!({"uri": "postgresql://role"});
+        let header = [("Authorization", kept.as_str())];
+        server.request(Era::Discover, "resources/read", read, &header).await.1.to_string()
+    };
+    until("the last configuration is taken", async || role().await.contains("300")).await;
+    assert_eq!(status(&gone).await, 401);
 }
 
 #[tokio::test]
