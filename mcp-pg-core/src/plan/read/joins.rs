@@ -10,9 +10,9 @@ use crate::schema::Relation;
 /// Counts the joins of a request: each relation on the way from a row counts once for all values beyond it, and each time in
 /// conditions.
 #[derive(Debug)]
-struct Joins {
+pub(in crate::plan) struct Joins {
     most: usize,
-    count: usize,
+    pub(in crate::plan) count: usize,
     /// The number of returned values that are not whole columns. Each may hold as much as the document that it is part of.
     computed: usize,
     /// Rows that are joined, each by a relation of an earlier one; `None` for those that a query begins with.
@@ -65,7 +65,7 @@ impl<'v> Scope<'v> {
 }
 
 impl Joins {
-    fn new(scope: &Scope<'_>) -> Self {
+    pub(in crate::plan) fn new(scope: &Scope<'_>) -> Self {
         Self { most: scope.view.limits.max_joins, count: 0, computed: 0, rows: Vec::new() }
     }
 
@@ -75,7 +75,7 @@ impl Joins {
         self.rows.len() - 1
     }
 
-    fn few(&self, scope: &Scope<'_>, at: &str) -> Result<()> {
+    pub(in crate::plan) fn few(&self, scope: &Scope<'_>, at: &str) -> Result<()> {
         let most = self.most;
         if self.count <= most {
             return scope.few(self.computed, "computed columns", at);
@@ -125,7 +125,7 @@ impl Joins {
     }
 
     /// A condition. Each of its parts reaches related rows anew.
-    fn condition(&mut self, predicate: &Predicate<'_>) {
+    pub(in crate::plan) fn condition(&mut self, predicate: &Predicate<'_>) {
         match predicate {
             _ if self.count > self.most => {}
             Predicate::All(parts) | Predicate::Any(parts) => {
@@ -145,7 +145,7 @@ impl Joins {
     }
 
     /// A side of a comparison, each of whose columns is looked up by itself.
-    fn compared(&mut self, of: &Expression<'_>) {
+    pub(in crate::plan) fn compared(&mut self, of: &Expression<'_>) {
         for hop in of.columns().into_iter().flat_map(|reached| &reached.hops) {
             self.way(hop);
         }

@@ -2,7 +2,7 @@
 
 mod cursor;
 mod include;
-mod joins;
+pub(super) mod joins;
 mod room;
 pub(super) mod select;
 pub(super) mod shown;

@@ -161,7 +161,7 @@ impl<'v> ChangePlan<'v> {
             }
         };
         plan.check = scope.visible(plan.table, Action::Update)?;
-        Ok(plan)
+        plan.few_joins(scope)
     }
 
     /// The plan of an archive or restore.
@@ -193,7 +193,7 @@ impl<'v> ChangePlan<'v> {
         let value = if restore { Assign::Value(Operand::own(None)) } else { Assign::Now };
         let presets = scope.presets(plan.table, action)?;
         plan.effect = Effect::Set(completed(plan.table, vec![(column, value)], &presets));
-        Ok(plan)
+        plan.few_joins(scope)
     }
 
     /// The plan of a delete.
@@ -202,7 +202,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Errors in the request, with their place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
-        Self::common(
+        let plan = Self::common(
             &scope.among(request.archived),
             &Common {
                 action: Action::Delete,
@@ -217,7 +217,8 @@ impl<'v> ChangePlan<'v> {
                 dry_run: request.dry_run,
                 named: None,
             },
-        )
+        )?;
+        plan.few_joins(scope)
     }
 
     fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {

@@ -7,6 +7,7 @@ mod computation;
 mod count;
 pub(super) mod each;
 mod insert;
+mod joined;
 mod returned;
 mod sealed;
 mod whole;
