@@ -156,10 +156,12 @@ async fn faulty_configurations_and_queries_and_unread_schemas_are_told() {
     server.counts(&["mcp_pg_query_faults 0", sound]).await;
 
     let client = database.client().await;
-    client.batch_execute("BEGIN; LOCK pg_attrdef").await.unwrap();
+    for command in ["BEGIN", "LOCK pg_attrdef"] {
+        client.execute(command, &[]).await.unwrap();
+    }
     database.sql("CREATE TABLE new ()").await;
     server.counts(&[&yes[0], &no[1]]).await;
-    client.batch_execute("COMMIT").await.unwrap();
+    client.execute("COMMIT", &[]).await.unwrap();
     server.counts(&[&yes[0], &yes[1]]).await;
 }
 

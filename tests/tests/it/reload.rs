@@ -287,7 +287,9 @@ async fn a_key_is_refused_while_another_reload_waits() {
         server.request(Era::Discover, "tools/list", json!({}), &header).await.0
     };
     let client = database.client().await;
-    client.batch_execute("BEGIN; LOCK pg_attrdef").await.unwrap();
+    for command in ["BEGIN", "LOCK pg_attrdef"] {
+        client.execute(command, &[]).await.unwrap();
+    }
     std::fs::write(&config, text(&both, 400)).unwrap();
     database.until_blocked(1).await;
     std::fs::write(&config, text(&[&kept_hash], 300)).unwrap();
@@ -295,7 +297,7 @@ async fn a_key_is_refused_while_another_reload_waits() {
     // Nothing has been read yet.
     assert_eq!(database.value("SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await.unwrap(), "1");
     assert_eq!(status(&kept).await, 200);
-    client.batch_execute("COMMIT").await.unwrap();
+    client.execute("COMMIT", &[]).await.unwrap();
     let role = async || {
         let read = json!({"uri": "postgresql://role"});
         let header = [("Authorization", kept.as_str())];
