@@ -357,6 +357,7 @@ impl Database {
         let under_way = self.under_way.token();
         match self.apart.get().await {
             Ok(connection) => {
+                self.pool.found();
                 Ok(Lease::new(connection, self.tls.clone(), self.session.clone(), under_way))
             }
             Err(_) => self.lease().await,

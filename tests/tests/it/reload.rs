@@ -275,7 +275,7 @@ async fn a_key_is_refused_while_another_reload_waits() {
         };
         let keys: String = keys.iter().enumerate().map(key).collect();
         format!(
-            "[database]\nlock_timeout = \"50s\"\nstatement_timeout = \"60s\"\n[limits]\nmax_rows = {calls}\n{keys}"
+            "[database]\nlock_timeout = \"100s\"\nstatement_timeout = \"120s\"\n[limits]\nmax_rows = {calls}\n{keys}"
         )
     };
     let both = [&kept_hash, &gone_hash];

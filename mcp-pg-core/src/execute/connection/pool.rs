@@ -97,13 +97,19 @@ impl Pool {
         while is_crowded(&got) && self.is_idle_before(until).await {
             got = self.connections.get().await;
         }
-        if let Some(presence) = &self.presence {
-            match &got {
-                Ok(_) => presence.found(),
-                Err(error) => presence.missed(error),
-            }
+        match (&got, &self.presence) {
+            (Ok(_), _) => self.found(),
+            (Err(error), Some(presence)) => presence.missed(error),
+            (Err(_), None) => {}
         }
         got
+    }
+
+    /// Notes that the database is available.
+    pub(in crate::execute) fn found(&self) {
+        if let Some(presence) = &self.presence {
+            presence.found();
+        }
     }
 
     /// Waits for an existing connection to become idle. Returns false if none does in time.
