@@ -349,6 +349,7 @@ fn schema() -> Schema {
         estimated_rows: None,
         of_extension: false,
         fills_rows: false,
+        fills_updates: false,
         has_heirs: false,
         ancestors: Vec::new(),
         columns: (1..).zip(types).map(column).collect(),

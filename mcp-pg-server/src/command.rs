@@ -98,8 +98,11 @@ pub async fn run(
         return Ok(Exit::Done);
     }
     let mut config = match reload::load(&cli.common, environment) {
-        Err(_) if matches!(cli.command, Command::Check) => {
-            let faults = Config::faults(cli.common.config.as_deref(), environment);
+        Err(fault) if matches!(cli.command, Command::Check) => {
+            let mut faults = Config::faults(cli.common.config.as_deref(), environment);
+            if faults.is_empty() {
+                faults.push(fault);
+            }
             return check::unusable_configuration(&faults, out);
         }
         loaded => loaded?,
@@ -127,6 +130,7 @@ pub async fn run(
         Command::Describe { table, json, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let view = session.engine.view(&caller)?;
             known_schemas(&session, &view).await?;
             describe::describe(&view, table.as_deref(), json, out)?;
@@ -135,6 +139,7 @@ pub async fn run(
         Command::Diagram { format, around, depth, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let view = session.engine.view(&caller)?;
             known_schemas(&session, &view).await?;
             write!(out, "{}", drawing(&view, format, around.as_deref(), depth)?)?;
@@ -143,6 +148,7 @@ pub async fn run(
         Command::Call { tool, arguments, yes, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
+            session.serves(&caller)?;
             let outcome = call::answer(&session.engine, &caller, &tool, arguments, yes).await;
             let (exit, result) = match outcome {
                 Ok(value) => (Exit::Done, value),

@@ -159,32 +159,34 @@ impl Questions {
     ///
     /// # Errors
     ///
-    /// `forbidden` if the user declined.
+    /// `forbidden` if the user declined, whatever the state.
     pub(crate) fn answer(
         &self,
         caller: &Principal,
-        state: &str,
+        state: Option<&str>,
         responses: Option<&InputResponses>,
     ) -> Result<Option<Agreement>, Error> {
         let Some(response) = responses.and_then(|responses| responses.get(NAME)) else {
             return Ok(None);
         };
-        // A state that is not valid counts as none: the user is asked again.
-        let Ok(opened) = self.codec.open_with(state, &owner(caller)) else { return Ok(None) };
+        let agreement = state.and_then(|state| self.opened(caller, state));
+        match serde_json::from_value::<ElicitResult>(response.clone()) {
+            Ok(answer) if answer.action == ElicitationAction::Accept => Ok(agreement),
+            Err(_) if agreement.is_none() => Ok(None),
+            _ => Err(declined()),
+        }
+    }
+
+    /// What the state asked for, if it is valid: otherwise the user is asked again. Afterwards it no longer is.
+    fn opened(&self, caller: &Principal, state: &str) -> Option<Agreement> {
+        let opened = self.codec.open_with(state, &owner(caller)).ok()?;
         let opened = String::from_utf8_lossy(&opened).into_owned();
-        let Some((number, plan)) = opened.split_once(' ') else { return Ok(None) };
+        let (number, plan) = opened.split_once(' ')?;
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         answered.retain(|_, until| *until > now);
-        if answered.insert(number.to_owned(), now + self.lifetime).is_some() {
-            return Ok(None);
-        }
-        match serde_json::from_value::<ElicitResult>(response.clone()) {
-            Ok(answer) if answer.action == ElicitationAction::Accept => {
-                Ok(Some(Agreement { plan: plan.to_owned(), number: Some(number.to_owned()) }))
-            }
-            _ => Err(declined()),
-        }
+        let spent = answered.insert(number.to_owned(), now + self.lifetime).is_some();
+        (!spent).then(|| Agreement { plan: plan.to_owned(), number: Some(number.to_owned()) })
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
         let caller = Principal::new("ann", "admin");
         let accept = InputResponses::from([(NAME.to_owned(), json!({"action": "accept"}))]);
         let answered = |questions: &Questions, state: &str| {
-            questions.answer(&caller, state, Some(&accept)).unwrap().map(|agreed| agreed.plan)
+            questions.answer(&caller, Some(state), Some(&accept)).unwrap().map(|agreed| agreed.plan)
         };
         let state = |questions: &Questions| {
             questions.put(&question, &caller).unwrap().request_state.unwrap()
@@ -229,5 +231,10 @@ mod tests {
         let in_time = state(&long);
         assert_eq!(answered(&long, &in_time).as_deref(), Some("plan"));
         assert_eq!(answered(&long, &in_time), None, "it is spent");
+
+        let decline = InputResponses::from([(NAME.to_owned(), json!({"action": "decline"}))]);
+        for state in [Some(in_time.as_str()), Some("other"), None] {
+            assert!(long.answer(&caller, state, Some(&decline)).is_err(), "{state:?}");
+        }
     }
 }

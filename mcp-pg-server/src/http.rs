@@ -81,7 +81,8 @@ pub struct ServiceOptions {
     pub metrics: Arc<Metrics>,
     /// Ends the streams of subscribers when it is cancelled; they would not end otherwise. Calls go on.
     pub stop: CancellationToken,
-    /// Ends the streams of callers authenticated so far when a value is sent: they have to authenticate again.
+    /// When a value is sent, the callers of open streams are authenticated again, by the requests that opened them. Streams end
+    /// whose caller is refused or is another one then, as do those without an authenticator.
     pub hang_up: watch::Sender<()>,
     /// Servers that share this key accept the answers to each other's questions to the user.
     pub state_key: Option<StateKey>,

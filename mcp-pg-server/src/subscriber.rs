@@ -129,7 +129,7 @@ impl Snapshot {
     fn held(&self, uri: &str) -> Option<u64> {
         match resources::table(&self.view, uri) {
             Ok(table) => {
-                let mut description = self.view.describe(table);
+                let mut description = self.view.describe_whole(table);
                 // ANALYZE changes it, which is no change of the table.
                 description.remove("estimated_rows");
                 Some(digest(serde_json::Value::Object(description).to_string()))

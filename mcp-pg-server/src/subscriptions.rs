@@ -160,10 +160,13 @@ impl Subscriptions {
         for uri in accepted.resource_subscriptions.iter().flatten() {
             topics.watch(beginning.snapshot(), uri);
         }
-        let standing = http.and_then(|parts| parts.extensions.get::<Standing>());
-        let mut standing = match standing {
-            Some(Standing(standing)) => standing.clone(),
-            None => self.hang_up.subscribe(),
+        let mut hang_up = self.hang_up.subscribe();
+        let refused = async {
+            let standing = http.and_then(|http| Some((http, http.extensions.get::<Standing>()?)));
+            match standing {
+                Some((http, standing)) => standing.clone().ended(http, &caller).await,
+                None => hang_up.changed().await.unwrap_or_default(),
+            }
         };
         let left = left(&caller);
         let expiry = async {
@@ -175,9 +178,9 @@ impl Subscriptions {
         tokio::select! {
             () = cx.cancelled() => {}
             () = self.stop.cancelled() => {}
-            _ = standing.changed() => {}
+            () = refused => {}
             () = expiry => {}
-            () = notify(engine, caller, topics, Sink::Stream(cx.sink().clone()), beginning) => {}
+            () = notify(engine, caller.clone(), topics, Sink::Stream(cx.sink().clone()), beginning) => {}
         }
         Ok(())
     }

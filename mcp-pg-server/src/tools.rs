@@ -126,7 +126,7 @@ fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Measured> {
         .map(|(entry, tool)| {
             let mut short = told_once(tool.clone(), &mut told);
             if let Needs::Write = entry.needs {
-                let input = JsonObject::clone(&tool.input_schema);
+                let input = JsonObject::clone(&short.input_schema);
                 short.input_schema = Arc::new(shape::transaction(input, actions));
             }
             Measured::from(short)

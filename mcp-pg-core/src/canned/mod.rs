@@ -10,6 +10,7 @@ mod directory;
 mod fault;
 mod function;
 mod header;
+mod length;
 mod parameter;
 mod query;
 mod roles;

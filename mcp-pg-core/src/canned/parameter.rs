@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::declared::{self, Declared};
 use super::function::Input;
+use super::length;
 use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
 use crate::policy::claim;
@@ -162,7 +163,11 @@ impl Parameter {
             (Kind::Array { .. }, _) => {}
             _ => self.rules.check(value)?,
         }
-        value::encode(&self.data_type, &self.type_name, value)
+        let text = value::encode(&self.data_type, &self.type_name, value)?;
+        if let Some(text) = &text {
+            length::require(&self.data_type, &self.type_name, text)?;
+        }
+        Ok(text)
     }
 
     /// Checks the items of a list and of the lists in it, and returns their number.

@@ -89,7 +89,7 @@ impl Engine {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
         let mut record = Record::new(self, caller, origin, tool, noted);
-        let singles = Singles::of(&arguments);
+        let singles = if depth.is_ok() { Singles::of(&arguments) } else { Singles::default() };
         let result = match depth {
             Err(error) => Err(error),
             Ok(()) if !Request::TOOLS.contains(&tool) => {

@@ -142,9 +142,22 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `forbidden` if there is no such role.
+    /// `forbidden` if there is no such role, or the login cannot become its database role.
     pub fn view(&self, caller: &Principal) -> Result<Arc<View>> {
         self.catalogue.load().view(caller)
+    }
+
+    /// Whether there is such a role. Unlike [`Engine::view`], this does not ask whether the login can become its database role.
+    pub fn has_role(&self, name: &str) -> bool {
+        self.settings().roles.iter().any(|role| role.name == name)
+    }
+
+    /// Why all calls of a role are refused: the login cannot become its database role. A sentence that begins with the key in
+    /// the configuration file; `None` if it can.
+    pub fn refused_role(&self, name: &str) -> Option<String> {
+        let catalogue = self.catalogue.load();
+        let role = catalogue.settings.roles.iter().find(|role| role.name == name)?;
+        catalogue.unassumed(role)
     }
 
     /// The schema as the login currently sees it.

@@ -23,18 +23,30 @@ pub(super) fn of_page(
     };
     let parent = archived_parent(plan, rows, first);
     let nulls = nulls_first(plan, rows, first).filter(|_| !further);
-    let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
-    let mut notes: Vec<String> = notes.collect();
+    let remarks = if further { Vec::new() } else { plan.remarks() };
+    let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(remarks);
+    let mut notes: Vec<String> = notes.chain(parent).chain(nulls).collect();
     if plan.shows_nothing() && !rows.is_empty() {
         notes.push("columns is empty, so the rows show none: leave it out to get all".to_owned());
     }
     let found = Some(filter).filter(|_| !rows.is_empty());
     notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
     notes.extend(archived_beyond(plan, rows));
+    notes.extend(limited(plan).filter(|_| more));
     if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
         notes.push(unsteady(plan));
     }
     notes
+}
+
+/// The note on a limit that was lowered.
+fn limited(plan: &SelectPlan<'_>) -> Option<String> {
+    let (Query::Select(Select { limit, .. }) | Query::Aggregate(Aggregate { limit, .. })) =
+        plan.query;
+    let most = plan.limit;
+    limit
+        .filter(|limit| *limit > most)
+        .map(|_| format!("a reply has at most {most} rows: the next page begins at next_cursor"))
 }
 
 /// The notes on why there is nothing, where the caller's condition may have matched no row.
@@ -63,7 +75,12 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     };
     let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
     let archived = matched_none.then(archived).flatten();
-    archived.into_iter().chain(filter.letters_of_any_case()).collect()
+    archived.into_iter().chain(letters_of_any_case(table, filter)).collect()
+}
+
+/// The note on a text that may exist in other letter case, unless the text is among those that no row has.
+pub(super) fn letters_of_any_case(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
+    filter.letters_of_any_case().filter(|_| filter.unlisted(table).is_empty())
 }
 
 /// The note on a condition on the archive column while archived rows are left out.

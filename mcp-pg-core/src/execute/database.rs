@@ -20,7 +20,7 @@ use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::listen::Listener;
 use super::refusal::Failure;
 use super::transaction::{BECOME, Identity, Mode, Transaction};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::policy::Settings;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
@@ -45,6 +45,8 @@ struct Coded {
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     pool: Pool,
+    /// One connection that callers cannot keep busy: the catalogue is read on it.
+    apart: Pool,
     config: Config,
     /// For connections outside the pool: to cancel, to listen.
     tls: Arc<ClientConfig>,
@@ -78,9 +80,12 @@ impl Database {
         }
         let session = Arc::new(SessionSettings::new(&timeouts));
         let tls = client_config(&settings.tls)?;
-        let pool = Pool::new(config.clone(), tls.clone(), session.clone(), settings)?;
+        let most = settings.limits.max_connections;
+        let pool = |most| Pool::new(config.clone(), tls.clone(), session.clone(), &timeouts, most);
+        let (pool, apart) = (pool(most)?, pool(1)?.quiet());
         Ok(Self {
             pool,
+            apart,
             config,
             tls: Arc::new(tls),
             session,
@@ -136,18 +141,13 @@ impl Database {
     }
 
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let read = async {
             let transaction = snapshot(client).await?;
             if let Some(role) = role {
-                transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await.map_err(|error| {
-                    Error::new(
-                        Code::DatabaseError,
-                        format!("the login cannot become the database role {role:?}"),
-                    )
-                    .caused_by(error)
-                })?;
+                let became = transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await;
+                became.map_err(unavailable)?;
             }
             let mut schema = Schema::read(&transaction, names).await?;
             transaction.commit().await.map_err(unavailable)?;
@@ -171,7 +171,7 @@ impl Database {
         names: &[String],
         earlier: Option<&Signature>,
     ) -> Result<Signature> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client: &mut Object = lease.client()?;
         let read = async {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
@@ -246,7 +246,6 @@ impl Database {
         keep: Keep,
         sent: &mut Instant,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
-        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         let none = |failure: Failure| (0, failure);
         let parameters: Vec<_> = statements
             .iter()
@@ -254,6 +253,8 @@ impl Database {
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
         let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
+        // Only now: while this waited for the connection, there may have been a look.
+        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         *sent = Instant::now();
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
@@ -300,12 +301,13 @@ impl Database {
     ///
     /// `database_unavailable`; `forbidden` if it is to write, but the login or the database is set to be read-only.
     pub(crate) async fn begin(&self, mut identity: Identity, mode: Mode) -> Result<Transaction> {
+        let lease = self.lease().await?;
+        // Only now: while this waited for the connection, there may have been a look.
         let coded = match mode {
             Mode::Write(_) => &self.coded.writes,
             Mode::Read(_) => &self.coded.reads,
         };
         identity.restore |= coded.load(Ordering::Relaxed);
-        let lease = self.lease().await?;
         match self.read_only() {
             Some(read_only) if mode.writes() => Err(read_only.refusal()),
             _ => Ok(Transaction::new(lease, identity, mode, self.patience)),
@@ -348,6 +350,18 @@ impl Database {
     pub(crate) async fn idle(&self) {
         self.under_way.close();
         self.under_way.wait().await;
+    }
+
+    /// The connection for the catalogue; one of the pool if the login may have no more.
+    pub(super) async fn lease_apart(&self) -> Result<Lease> {
+        let under_way = self.under_way.token();
+        match self.apart.get().await {
+            Ok(connection) => {
+                self.pool.found();
+                Ok(Lease::new(connection, self.tls.clone(), self.session.clone(), under_way))
+            }
+            Err(_) => self.lease().await,
+        }
     }
 
     /// A connection from the pool.

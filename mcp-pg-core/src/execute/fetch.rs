@@ -4,16 +4,12 @@ use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use super::refusal::Failure;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Operand, Source};
+use crate::plan::{Operand, Source, WIRE_MOST};
 use crate::statement::{Output, Reader, Statement};
 use crate::value::{self, Raw, Text};
-
-/// How many times larger than its JSON a row can be in binary: nested rows contain types and lengths.
-const WIRE_MOST: usize = 8;
 
 /// How many rows of a result are kept; the rest is only counted.
 #[derive(Debug, Clone, Copy)]
@@ -110,36 +106,33 @@ const PREPARED_MOST: usize = 256;
 /// The maximum size of the text of a prepared statement, in bytes. Longer ones take longer to run than to plan.
 const PREPARED_LONGEST: usize = 4096;
 
+/// Prepares a statement. It is kept prepared if its text is likely to recur.
+///
+/// All are prepared, also those that are used once: a statement that is sent unprepared hangs if a column has a type that the driver
+/// does not know, and the rows are many. The driver asks for the type then, but the answer comes after the rows, which
+/// nobody takes.
 pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
-) -> Result<Option<tokio_postgres::Statement>, Failure> {
+) -> Result<tokio_postgres::Statement, Failure> {
     if !statement.recurring || statement.sql.len() > PREPARED_LONGEST {
-        return Ok(None);
+        return client.prepare(&statement.sql).await.map_err(Failure::Database);
     }
     if client.statement_cache.size() >= PREPARED_MOST {
         client.statement_cache.clear();
     }
-    client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
+    client.prepare_cached(&statement.sql).await.map_err(Failure::Database)
 }
 
-/// Sends a statement and reads its rows. The statement is prepared if its text is likely to recur.
+/// Sends a prepared statement and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
-    prepared: Option<tokio_postgres::Statement>,
+    prepared: tokio_postgres::Statement,
     statement: &Statement<'_>,
     parameters: &[Text],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
-    let rows = match &prepared {
-        Some(prepared) => client.query_raw(prepared, parameters).await,
-        // PostgreSQL infers the types of unknown parameters here, too.
-        None => {
-            let typed = parameters.iter().map(|text| (text, Type::UNKNOWN));
-            client.query_typed_raw(&statement.sql, typed).await
-        }
-    }
-    .map_err(Failure::Database)?;
+    let rows = client.query_raw(&prepared, parameters).await.map_err(Failure::Database)?;
     pin_mut!(rows);
     let mut fetched = Fetched::default();
     while let Some(row) = rows.next().await {
@@ -149,28 +142,7 @@ pub(super) async fn fetch(
         if fetched.count > keep.rows || fetched.too_large.is_some() {
             continue;
         }
-        if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
-            let size = |(place, output): (usize, &Output<'_>)| {
-                let raw = row.try_get(place).map(|Raw(raw)| raw).unwrap_or_default();
-                raw.map_or(0, |raw| output.weight(raw))
-            };
-            let sizes = || places(&statement.outputs).map(size);
-            let bytes = sizes().sum();
-            // Not decoded, because as JSON it would take several times this memory.
-            if bytes / WIRE_MOST > keep.bytes {
-                fetched.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
-                continue;
-            }
-        }
-        let mut values = Vec::with_capacity(statement.outputs.len());
-        for (index, (place, output)) in places(&statement.outputs).enumerate() {
-            let (value, cut) = read(&row, place, output)?;
-            values.push(value);
-            if cut {
-                fetched.cut.push((fetched.rows.len(), index));
-            }
-        }
-        fetched.keep(values, &statement.outputs, keep.bytes);
+        fetched.add(&row, &statement.outputs, keep.bytes)?;
     }
     fetched.affected = rows.rows_affected();
     Ok(fetched)
@@ -186,6 +158,45 @@ impl Fetched {
                 self.keep(row, outputs, keep.bytes);
             }
         }
+    }
+
+    /// Decodes a row, and keeps it if `most` bytes have room for it, too.
+    fn add(&mut self, row: &Row, outputs: &[Output<'_>], most: usize) -> Result<(), Failure> {
+        if row.raw_size_bytes() / WIRE_MOST > most {
+            let size = |(place, output): (usize, &Output<'_>)| {
+                let raw = row.try_get(place).map(|Raw(raw)| raw).unwrap_or_default();
+                raw.map_or(0, |raw| output.weight(raw))
+            };
+            let sizes = || places(outputs).map(size);
+            let bytes = sizes().sum();
+            // Not decoded, because as JSON it would take several times this memory.
+            if bytes / WIRE_MOST > most {
+                self.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
+                return Ok(());
+            }
+        }
+        let mut values = Vec::with_capacity(outputs.len());
+        for (index, (place, output)) in places(outputs).enumerate() {
+            match read(row, place, output) {
+                Ok((value, cut)) => {
+                    values.push(value);
+                    if cut {
+                        self.cut.push((self.rows.len(), index));
+                    }
+                }
+                // The page ends before a row whose related rows are too long, as before any that is too large.
+                Err(Failure::Own(error))
+                    if error.code() == Code::LimitExceeded && !self.rows.is_empty() =>
+                {
+                    let bytes = most.saturating_add(1);
+                    self.too_large = Some(TooLarge { bytes, largest: index });
+                    return Ok(());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.keep(values, outputs, most);
+        Ok(())
     }
 
     /// Keeps a row if `most` bytes have room for it, too.

@@ -51,7 +51,7 @@ impl Database {
         if statements.is_empty() {
             return Ok(Vec::new());
         }
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
@@ -101,7 +101,7 @@ impl Database {
         if texts.peek().is_none() {
             return Ok(Vec::new());
         }
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let mut tried = Vec::new();
         for (oid, text) in texts {
@@ -132,7 +132,7 @@ impl Database {
         schemas: &[String],
         roles: &[Option<String>],
     ) -> Result<Vec<Routine>> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let transaction = client.build_transaction().read_only(true).start();
         let transaction = transaction.await.map_err(unavailable)?;

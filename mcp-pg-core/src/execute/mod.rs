@@ -24,4 +24,4 @@ pub use posture::{Posture, SETUP_COMMENT, UnreachedType};
 pub(crate) use refusal::{
     Failure, NO_PARAMETER, Place, ViolatedKey, is_stale, query_refusal, referred, refusal,
 };
-pub(crate) use transaction::{Identity, Isolation, Mode, Transaction};
+pub(crate) use transaction::{Identity, Isolation, Mode, Transaction, unassumable};

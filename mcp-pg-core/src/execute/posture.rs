@@ -113,7 +113,7 @@ impl Database {
             (&audit.map(|table| &table.name), Type::TEXT),
             (&SETUP_COMMENT, Type::TEXT),
         ];
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         let client = lease.client()?;
         let rows = client.query_typed(include_str!("posture.sql"), parameters).await;
         lease.done();

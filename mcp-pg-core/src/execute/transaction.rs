@@ -321,17 +321,22 @@ async fn inside<T>(
 /// The identity cannot be set: the role does not exist, the login is not a member, or PostgreSQL refuses a setting.
 /// This is not about the caller's values.
 fn not_become(error: tokio_postgres::Error) -> Failure {
-    let of_identity = |answer: &DbError| {
-        let code = code(answer.code().code());
-        matches!(code, Code::InvalidValue | Code::Forbidden | Code::DatabaseError)
-    };
-    match error.as_db_error().is_some_and(of_identity) {
-        true => Error::new(Code::Forbidden, "the caller's role cannot be assumed in the database")
-            .hint("the server's maintainer has to fix it: the command check, or the engine's refused_settings, says more")
-            .caused_by(error)
-            .into(),
+    match error.as_db_error().is_some_and(is_of_identity) {
+        true => unassumable().caused_by(error).into(),
         false => Failure::Database(error),
     }
+}
+
+/// Whether PostgreSQL refuses an identity, rather than the connection.
+pub(super) fn is_of_identity(answer: &DbError) -> bool {
+    let code = code(answer.code().code());
+    matches!(code, Code::InvalidValue | Code::Forbidden | Code::DatabaseError)
+}
+
+/// The error of a caller whose identity PostgreSQL refuses.
+pub(crate) fn unassumable() -> Error {
+    Error::new(Code::Forbidden, "the caller's role cannot be assumed in the database")
+        .hint("the server's maintainer has to fix it: the command check, or the engine's findings and refused_settings, say more")
 }
 
 fn not_begun(error: tokio_postgres::Error) -> Failure {

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::connection::unavailable;
 use super::database::Database;
-use super::transaction::BECOME;
+use super::transaction::{BECOME, is_of_identity};
 use crate::error::Result;
 use crate::value::Text;
 
@@ -40,6 +40,27 @@ impl Database {
         let invalid = answer.code().code() == INVALID_VALUE;
         Ok((value.is_some() || !invalid).then(|| answer.message().to_owned()))
     }
+
+    /// PostgreSQL's error if the login cannot become this database role.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub(crate) async fn role_refused(&self, role: &str) -> Result<Option<String>> {
+        let mut lease = self.lease_apart().await?;
+        let client = lease.client()?;
+        let transaction = client.build_transaction().read_only(true).start();
+        let transaction = transaction.await.map_err(unavailable)?;
+        let tried = transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await;
+        transaction.rollback().await.map_err(unavailable)?;
+        lease.done();
+        let Err(error) = tried else { return Ok(None) };
+        match error.as_db_error().filter(|answer| is_of_identity(answer)) {
+            Some(answer) => Ok(Some(answer.message().to_owned())),
+            None => Err(unavailable(error)),
+        }
+    }
+
     /// What PostgreSQL says if a database role, or the login, lacks a right that a statement needs. The statement is an EXPLAIN, which
     /// checks rights; its parameters are null. `None` if no right is missing, whatever else may be wrong.
     ///

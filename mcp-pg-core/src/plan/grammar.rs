@@ -75,6 +75,20 @@ pub(in crate::plan) const ASSIGNED: [&str; 11] = [
     "$literal",
 ];
 
+/// The computation that other databases call so.
+pub(in crate::plan) fn computation_meant(key: &str) -> Option<&'static str> {
+    match key {
+        "$inc" | "$add" | "$plus" | "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
+            Some("$increment")
+        }
+        "$push" | "$addToSet" | "$concat" => Some("$append"),
+        "$currentDate" => Some("$now"),
+        "$pull" | "$pullAll" | "$unset" | "$delete" | "$without" => Some("$remove"),
+        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => Some("$compute"),
+        _ => None,
+    }
+}
+
 /// The form of the time since a point in time, for messages.
 pub(in crate::plan) const SINCE: &str =
     "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";

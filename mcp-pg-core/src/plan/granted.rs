@@ -99,7 +99,8 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `forbidden` if the caller lacks the claim, or it does not fit; `internal` if a preset does not fit the table.
+    /// `forbidden` if the caller lacks the claim, or a claim or preset does not fit; `internal` if a preset is of an encrypted column
+    /// that cannot be.
     pub fn presets(
         &self,
         table: &'v TableView,
@@ -117,9 +118,10 @@ impl<'v> Scope<'v> {
                 let unfit = |error: Error| {
                     let unfit = match value == *fixed {
                         true => Error::new(
-                            Code::Internal,
+                            Code::Forbidden,
                             "a preset of the role does not fit its column",
-                        ),
+                        )
+                        .hint("the server's maintainer has to fix it: the command check says more"),
                         false => Error::new(
                             Code::Forbidden,
                             "a claim of the caller does not fit what this write sets",

@@ -4,7 +4,7 @@ use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
-use crate::schema::{Found, Key, Relation, RelationKind};
+use crate::schema::{ForeignKey, Found, Key, Relation, RelationKind, TableKind};
 
 /// A step along a relation, to the related rows that exist for the caller.
 #[derive(Debug, Clone)]
@@ -53,6 +53,26 @@ impl Hop<'_> {
         })
     }
 
+    /// Whether PostgreSQL would read a whole large table for each row from which it starts: no index begins with a
+    /// column by which the rows at its end are found. PostgreSQL makes none for a foreign key.
+    pub(crate) fn is_slow(&self) -> bool {
+        /// The rows of a table from which on reading it over and over is slow.
+        const LARGE: u64 = 1_000;
+        let table = &self.table.table;
+        let stored = matches!(
+            table.kind,
+            TableKind::Table | TableKind::PartitionedTable | TableKind::MaterializedView
+        );
+        let finds = |(_, theirs): &(usize, usize)| {
+            let name = table.columns.get(*theirs).map(|column| &column.name);
+            table.indexes.iter().any(|index| index.parts.first() == name)
+        };
+        stored
+            && self.junction.is_none()
+            && table.estimated_rows.is_some_and(|rows| rows >= LARGE)
+            && !self.relation.columns.iter().any(finds)
+    }
+
     /// Whether a key guarantees that it leads to at most one row, so that joining it cannot duplicate rows.
     pub(crate) fn is_keyed(&self) -> bool {
         let compared =
@@ -99,7 +119,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The relation of `table` with this name; or the to-one relation whose foreign key is the single column of this name.
+    /// The relation of `table` with this name; or the to-one relation whose foreign key the column of this name names.
     ///
     /// # Errors
     ///
@@ -177,18 +197,27 @@ impl<'v> Scope<'v> {
         Ok(Hop { subject, relation, table, visible: self.existing(table, archived)?, junction })
     }
 
-    /// The only to-one relation of a foreign key that consists of this column. It leads to the table, even if views
-    /// also show the referenced column.
+    /// The only to-one relation of a foreign key that this column names. It leads to the table, even if views also show
+    /// the referenced columns.
     fn by_key(&self, table: &'v TableView, name: &str) -> Option<&'v Relation> {
         let (position, _) = table.column(name)?;
+        let own = |relation: &Relation| -> Vec<usize> {
+            relation.columns.iter().map(|(own, _)| *own).collect()
+        };
+        let keys = || table.table.foreign_keys.iter().chain(&table.table.logical_keys);
+        let names = |key: &ForeignKey| {
+            let naming = table.table.naming(key).and_then(|naming| key.columns.get(naming));
+            naming == Some(&position)
+        };
         let declared = |relation: &&Relation| {
             let to = self.view.at(relation.table).map(TableView::name);
             let mut keys = table.table.foreign_keys.iter();
-            keys.any(|key| key.columns == [position] && Some(&key.table) == to)
+            keys.any(|key| key.columns == own(relation) && Some(&key.table) == to)
         };
         let found = table.relations.iter().filter(|relation| {
-            let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
-            alone && relation.kind == RelationKind::ToOne
+            let own = own(relation);
+            let named = own == [position] || keys().any(|key| key.columns == own && names(key));
+            named && relation.kind == RelationKind::ToOne
         });
         let found: Vec<&Relation> = found.collect();
         match found.as_slice() {

@@ -33,13 +33,16 @@ pub use marked::marked;
 pub use misfit::Misfit;
 pub use operand::{Operand, Source};
 pub use order::{Sort, SortKey};
-pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
+pub(crate) use read::WIRE_MOST;
+pub use read::{
+    After, Computed, Cursor, CursorKey, Include, Query, Room, SelectPlan, Shown, Start,
+};
 pub use reference::{Earlier, Reference};
 pub use scope::Scope;
 pub use shape::Shape;
 pub use write::{
-    Arbiter, Assign, ChangePlan, Each, Effect, InsertPlan, NamedRow, Overwrite, Put, Returned,
-    Written,
+    Arbiter, Assign, ChangePlan, Dotted, Each, Effect, InsertPlan, NamedRow, Overwrite, Put,
+    Returned, Written,
 };
 
 use crate::policy::TableView;
@@ -72,6 +75,15 @@ impl<'v> Plan<'v> {
             Plan::Select(_) => &[],
             Plan::Insert(plan) => &plan.returning,
             Plan::Change(plan) => &plan.returning,
+        }
+    }
+
+    /// The columns to return of rows related to written ones.
+    pub fn dotted(&self) -> &[Dotted] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.dotted,
+            Plan::Change(plan) => &plan.dotted,
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::grammar::{ASSIGNED, computation_meant};
 use super::{Reference, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::schema::{Column, DataType, Family};
@@ -67,6 +68,17 @@ impl Operand {
     /// Whether the value is known to be null.
     pub fn is_null(&self) -> bool {
         matches!(self.source, Source::Text(None))
+    }
+}
+
+/// Whether the only member of an object within a value is what this program computes with, or what others call so.
+fn is_own(key: &str, given: &Value) -> bool {
+    match key {
+        "$now" => matches!(given, Value::Bool(true) | Value::String(_)),
+        "$default" => *given == Value::Bool(true),
+        // JSON Schema refers by URIs.
+        "$ref" => given.as_str().is_some_and(|text| !text.contains(['#', '/'])),
+        _ => ASSIGNED.contains(&key) || computation_meant(key).is_some(),
     }
 }
 
@@ -139,20 +151,9 @@ impl Scope<'_> {
             }),
             Value::Object(members) => {
                 let lone = members.iter().next().filter(|_| members.len() == 1);
-                let what = match lone {
-                    Some((key, given)) if key == "$ref" => {
-                        self.referred(given, at).is_ok().then_some("a reference")
-                    }
-                    Some((key, Value::Bool(true) | Value::String(_))) if key == "$now" => {
-                        Some("$now")
-                    }
-                    Some((key, Value::Number(_))) if key == "$increment" => Some("$increment"),
-                    Some((key, Value::Bool(true))) if key == "$default" => Some("$default"),
-                    _ => None,
-                };
-                if let (Some(what), Some((key, _))) = (what, lone) {
+                if let Some((key, _)) = lone.filter(|(key, given)| is_own(key, given)) {
                     let message =
-                        format!("{what} is the whole value of a column, not a part of one");
+                        format!("{key} is the whole value of a column, not a part of one");
                     return Err(Error::new(Code::InvalidValue, message).at(below(at, key)).hint(
                         "give the value itself, in a later call if this transaction makes it; {\"$literal\": …} writes JSON as it stands",
                     ));

@@ -35,6 +35,7 @@ impl TableView {
             estimated_rows: None,
             of_extension: false,
             fills_rows: false,
+            fills_updates: false,
             has_heirs: false,
             ancestors: Vec::new(),
             primary_key: (keys > 0).then_some(key),

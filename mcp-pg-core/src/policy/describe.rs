@@ -7,41 +7,86 @@ use crate::schema::{
     Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind,
 };
 
-/// Lists longer than this are cut, with a mark that says how many more there are.
-const LIST_MOST: usize = 100;
-/// Relations that a description shows.
-const RELATIONS_MOST: usize = 50;
-/// Labels of an enum that a description shows, and most bytes of them.
-const LABELS_MOST: usize = 1_000;
-const LABELS_BYTES_MOST: usize = 12_000;
-/// Columns that a description shows whole; further ones by name and type alone.
-const WHOLE_COLUMNS_MOST: usize = 200;
-/// Bytes of a description, of which its columns may have most; its other lists share what is left.
-const BYTES_MOST: usize = 60_000;
-const COLUMNS_BYTES_MOST: usize = 48_000;
+/// How much of a description is given. What is left out has a mark, which says how to see it.
+#[derive(Clone, Copy)]
+struct Extent {
+    /// Items of a list.
+    list: usize,
+    relations: usize,
+    /// Labels of an enum, and bytes of them.
+    labels: usize,
+    labels_bytes: usize,
+    /// Columns with all members; further ones have the most important ones alone.
+    columns: usize,
+    /// Bytes of all, of which the columns may have most; the other lists share what is left.
+    bytes: usize,
+    columns_bytes: usize,
+}
+
+const BRIEF: Extent = Extent {
+    list: 100,
+    relations: 50,
+    labels: 1_000,
+    labels_bytes: 12_000,
+    columns: 200,
+    bytes: 60_000,
+    columns_bytes: 48_000,
+};
+const WHOLE: Extent = Extent {
+    list: usize::MAX,
+    relations: usize::MAX,
+    labels: usize::MAX,
+    labels_bytes: usize::MAX,
+    columns: usize::MAX,
+    bytes: usize::MAX,
+    columns_bytes: usize::MAX,
+};
 const OTHER_LISTS: usize = 5;
+/// Where the rest of a list is to be seen.
+const RESOURCE: &str = "the table's resource";
+/// The members of columns beyond the first ones.
+const IMPORTANT: [&str; 9] = [
+    "name",
+    "type",
+    "nullable",
+    "default",
+    "identity",
+    "generated",
+    "primary_key",
+    "references",
+    "writable",
+];
 
 impl View {
-    /// All that a role may know of a table; empty members are left out, except `columns`, `primary_key`
-    /// and `actions`.
+    /// What a role may know of a table; empty members are left out, except `columns`, `primary_key` and `actions`.
+    /// Long lists are cut, with a mark.
     pub fn describe(&self, view: &TableView) -> Map<String, Value> {
+        self.description(view, BRIEF)
+    }
+
+    /// The same with whole lists, however long they are.
+    pub fn describe_whole(&self, view: &TableView) -> Map<String, Value> {
+        self.description(view, WHOLE)
+    }
+
+    fn description(&self, view: &TableView, extent: Extent) -> Map<String, Value> {
         let table = &view.table;
         let mut out = Map::new();
         out.insert("table".into(), json!(self.display(view)));
         out.insert("kind".into(), json!(table.kind));
         put(&mut out, "comment", json!(table.comment));
         out.insert("estimated_rows".into(), json!(table.estimated_rows));
-        let columns = self.columns(view);
-        let room = BYTES_MOST.saturating_sub(size(&columns)) / OTHER_LISTS;
+        let columns = self.columns(view, extent);
+        let room = extent.bytes.saturating_sub(size(&columns)) / OTHER_LISTS;
         out.insert("columns".into(), columns);
         let primary_key = table.primary_key.as_ref().map(|key| names(table, &key.columns));
         out.insert("primary_key".into(), json!(primary_key.unwrap_or_default()));
-        put(&mut out, "unique_keys", cut(unique_keys(table), LIST_MOST, room, ""));
-        put(&mut out, "foreign_keys", cut(self.foreign_keys(table), LIST_MOST, room, ""));
+        put(&mut out, "unique_keys", cut(unique_keys(table), extent.list, room, RESOURCE));
+        put(&mut out, "foreign_keys", cut(self.foreign_keys(table), extent.list, room, RESOURCE));
         let how = "describe_table of the other table";
-        put(&mut out, "relations", cut(self.relations(view), RELATIONS_MOST, room, how));
-        put(&mut out, "checks", cut(checks(table), LIST_MOST, room, ""));
-        put(&mut out, "indexes", cut(indexes(table), LIST_MOST, room, ""));
+        put(&mut out, "relations", cut(self.relations(view), extent.relations, room, how));
+        put(&mut out, "checks", cut(checks(table), extent.list, room, RESOURCE));
+        put(&mut out, "indexes", cut(indexes(table), extent.list, room, RESOURCE));
         if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
             put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
             put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
@@ -90,30 +135,35 @@ impl View {
         relations.collect()
     }
 
-    /// The columns; in a table of very many, the later ones by name and type alone.
-    fn columns(&self, view: &TableView) -> Value {
-        let brief: Vec<Value> = view
-            .table
-            .columns
-            .iter()
-            .map(|column| json!({"name": column.name, "type": column.type_name}))
-            .collect();
+    /// The columns; in a table of very many, the later ones with their most important members alone.
+    fn columns(&self, view: &TableView, extent: Extent) -> Value {
+        let positions = 0..view.table.columns.len();
+        let mut columns: Vec<Value> =
+            positions.map(|position| self.column(view, position, extent)).collect();
+        let brief: Vec<Value> = columns.iter().map(important).collect();
         let mut spent: usize = brief.iter().map(size).sum();
-        let mut columns = Vec::with_capacity(brief.len());
-        for (position, brief) in brief.into_iter().enumerate() {
-            let whole = self.column(view, position);
-            let more = size(&whole).saturating_sub(size(&brief));
-            if position >= WHOLE_COLUMNS_MOST || spent + more > COLUMNS_BYTES_MOST {
-                columns.push(brief);
+        let mut shortened = 0;
+        for (position, (column, brief)) in columns.iter_mut().zip(brief).enumerate() {
+            let more = size(column).saturating_sub(size(&brief));
+            if position >= extent.columns || spent + more > extent.columns_bytes {
+                *column = brief;
+                shortened += 1;
             } else {
                 spent += more;
-                columns.push(whole);
             }
         }
-        cut(columns, usize::MAX, COLUMNS_BYTES_MOST, "the rows that select returns")
+        let columns = cut(columns, usize::MAX, extent.columns_bytes, RESOURCE);
+        match columns {
+            Value::Array(mut columns) if shortened > 0 && columns.iter().all(Value::is_object) => {
+                let mark = format!("… {shortened} without operators and comments; see {RESOURCE}");
+                columns.push(Value::String(mark));
+                Value::Array(columns)
+            }
+            columns => columns,
+        }
     }
 
-    fn column(&self, view: &TableView, position: usize) -> Value {
+    fn column(&self, view: &TableView, position: usize, extent: Extent) -> Value {
         let table = &view.table;
         let column = &table.columns[position];
         let mut out = Map::new();
@@ -134,10 +184,10 @@ impl View {
         put(&mut out, "comment", json!(column.comment));
         put(&mut out, "unit", json!(column.hints.unit));
         put(&mut out, "examples", json!(column.hints.examples));
-        put_values(&mut out, &column.data_type);
+        put_values(&mut out, &column.data_type, extent);
         let is_read = column.can_select && view.mask(position).is_none();
         if is_read || column.can_insert || column.can_update {
-            put(&mut out, "fields", json!(fields(&column.data_type)));
+            put(&mut out, "fields", json!(fields(&column.data_type, extent)));
         }
         let own = table.checks.iter().filter(|check| check.columns == [position]);
         let checks: Vec<&str> = own.map(|check| check.definition.as_str()).collect();
@@ -169,25 +219,25 @@ impl View {
 }
 
 /// The fields of a composite type, or of the items of an array of such.
-fn fields(data_type: &DataType) -> Vec<Value> {
+fn fields(data_type: &DataType, extent: Extent) -> Vec<Value> {
     let Kind::Composite(fields) = &data_type.item().base().kind else { return Vec::new() };
     let described = fields.iter().map(|field| {
         let mut member = Map::new();
         member.insert("name".into(), json!(field.name));
         member.insert("type".into(), json!(field.type_name));
-        put_values(&mut member, &field.data_type);
-        put(&mut member, "fields", json!(self::fields(&field.data_type)));
+        put_values(&mut member, &field.data_type, extent);
+        put(&mut member, "fields", json!(self::fields(&field.data_type, extent)));
         Value::Object(member)
     });
     described.collect()
 }
 
 /// The labels of an enum, or of the items of an array of such; of a domain, what it is made from and its rules.
-fn put_values(out: &mut Map<String, Value>, data_type: &DataType) {
+fn put_values(out: &mut Map<String, Value>, data_type: &DataType, extent: Extent) {
     if let Some(labels) = data_type.item().labels() {
         let labels = labels.iter().map(|label| json!(label)).collect();
         let how = "those in use: select with distinct";
-        put(out, "enum", cut(labels, LABELS_MOST, LABELS_BYTES_MOST, how));
+        put(out, "enum", cut(labels, extent.labels, extent.labels_bytes, how));
     }
     if let Kind::Domain { base_name, .. } = &data_type.kind {
         let mut domain = Map::new();
@@ -278,6 +328,13 @@ fn put(out: &mut Map<String, Value>, name: &str, value: Value) {
     }
 }
 
+/// A column's most important members.
+fn important(column: &Value) -> Value {
+    let members = column.as_object().into_iter().flatten();
+    let kept = members.filter(|(name, _)| IMPORTANT.contains(&name.as_str()));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// The list, or as much of its beginning as fits and a mark that says how many more there are.
 fn cut(mut items: Vec<Value>, most: usize, bytes: usize, how: &str) -> Value {
     let mut spent = 0;
@@ -289,8 +346,7 @@ fn cut(mut items: Vec<Value>, most: usize, bytes: usize, how: &str) -> Value {
     let more = items.len() - fitting;
     if more > 0 {
         items.truncate(fitting);
-        let how = if how.is_empty() { String::new() } else { format!("; see {how}") };
-        items.push(Value::String(format!("… {more} more{how}")));
+        items.push(Value::String(format!("… {more} more; see {how}")));
     }
     Value::Array(items)
 }

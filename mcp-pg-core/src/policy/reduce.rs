@@ -105,6 +105,7 @@ fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Ta
         estimated_rows: None,
         of_extension: table.of_extension,
         fills_rows: table.fills_rows,
+        fills_updates: table.fills_updates,
         has_heirs: table.has_heirs,
         ancestors: Vec::new(),
         primary_key: table.primary_key.as_ref().and_then(key),

@@ -143,8 +143,8 @@ pub struct Limits {
     pub max_pattern: usize,
     /// The maximum number of relations that one select includes, at all depths.
     pub max_includes: usize,
-    /// The maximum number of related rows from which the returned values, sort keys, groups and measures of one request
-    /// come, and of totals among them. PostgreSQL plans a query in a time that grows with the square of its joins.
+    /// The maximum number of related rows that one request reaches for its returned values, sort keys, groups and measures, in
+    /// its conditions, and for totals. PostgreSQL plans a query in a time that grows with the square of its joins.
     pub max_joins: usize,
     /// The maximum number of related rows that the limits of nested relations can add up to for one row, where an include can
     /// reach the same rows repeatedly: back along a relation, or twice through a junction.
@@ -169,7 +169,7 @@ impl Default for Limits {
             max_list: 1_000,
             max_pattern: 1_024,
             max_includes: 16,
-            max_joins: 64,
+            max_joins: 32,
             max_related: 100_000,
             max_keys: 64,
             max_connections: 16,

@@ -327,11 +327,12 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// `internal` if the grant presets a column that the table does not have.
+    /// `forbidden` if the grant presets a column that the table does not have.
     pub fn presets(&self, action: Action) -> Result<&[(Column, Value)]> {
         match self.rules.get(&action) {
             Some(rules) if rules.unfit => {
-                Err(Error::new(Code::Internal, "a preset of the role does not fit its table"))
+                Err(Error::new(Code::Forbidden, "a preset of the role does not fit its table")
+                    .hint("the server's maintainer has to fix it: the command check says more"))
             }
             rules => Ok(rules.map_or(&[], |rules| &rules.preset)),
         }

@@ -18,8 +18,8 @@ impl Unfit {
     }
 
     /// Bars tables with a column to be encrypted that they do not have: one that was renamed would be open under its new name,
-    /// and written as it is. Returns what is not there, as sentences, also of columns that grants exclude or mask: a list of
-    /// these may be for several tables, so that they bar nothing.
+    /// and written as it is. Returns what is not there, as sentences, also of columns that grants exclude, mask or preset: a list
+    /// of these may be for several tables, so that they bar nothing.
     pub(crate) fn bar_without_columns(
         &mut self,
         role: &Role,
@@ -30,9 +30,10 @@ impl Unfit {
         for (position, grant) in role.grants.iter().enumerate() {
             let tables = schema.tables.iter().filter(|table| grant.matches(&table.name));
             let tables: Vec<&Table> = tables.collect();
-            let excluded = grant.columns.exclude.iter().map(|column| ("exclude", column));
-            let masked = grant.columns.mask.keys().map(|column| ("mask", column));
-            for (key, column) in excluded.chain(masked) {
+            let excluded = grant.columns.exclude.iter().map(|column| ("columns.exclude", column));
+            let masked = grant.columns.mask.keys().map(|column| ("columns.mask", column));
+            let preset = grant.preset.keys().map(|column| ("preset", column));
+            for (key, column) in excluded.chain(masked).chain(preset) {
                 // Without a privilege on the whole table, the column may be there.
                 if !tables.iter().all(|table| lacks(table, column)) || tables.is_empty() {
                     continue;
@@ -41,7 +42,7 @@ impl Unfit {
                 let near = nearest(column, known.map(|column| column.name.as_str()));
                 let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 faults.push(format!(
-                    "roles.{}.grants[{position}].columns.{key}: no such table has a column {column:?}{near}",
+                    "roles.{}.grants[{position}].{key}: no such table has a column {column:?}{near}",
                     role.name
                 ));
             }

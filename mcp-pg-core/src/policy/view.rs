@@ -22,7 +22,7 @@ pub struct View {
     pub role: Role,
     /// The limits that apply to it.
     pub limits: Limits,
-    /// The fingerprint of the schema that it was made from.
+    /// The fingerprint of the tables as the role sees them: cursors hold as long as that is the same.
     pub fingerprint: u64,
     /// A digest of what the role sees: it changes whenever that changes.
     pub digest: u64,
@@ -77,6 +77,7 @@ impl View {
         let mut view = Self::empty(schema, role.clone(), settings);
         let closed = |extra: &Extra| extra.exposures.iter().map(|shown| shown.closed).collect();
         let closed: Vec<Vec<bool>> = extras.iter().map(closed).collect();
+        view.fingerprint = reduced.fingerprint;
         let mut digest = DefaultHasher::new();
         reduced.fingerprint.hash(&mut digest);
         let tables = reduced.tables.into_iter().zip(reduced.relations).zip(extras);
@@ -128,7 +129,7 @@ impl View {
         Self {
             limits: role.limits.over(&settings.limits),
             role,
-            fingerprint: schema.fingerprint,
+            fingerprint: 0,
             digest: 0,
             schemas: schema.names.clone(),
             tables: Vec::with_capacity(schema.tables.len()),

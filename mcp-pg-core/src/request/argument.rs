@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result, step};
 use crate::name::nearest;
 
 /// Arguments, and their names elsewhere: in lower case, without `_`, `-` and `$`.
-const ELSEWHERE: [(&str, &[&str]); 23] = [
+const ELSEWHERE: [(&str, &[&str]); 24] = [
     ("table", &["tablename", "from", "into", "collection", "entity", "model", "name", "target"]),
     ("where", &["filter", "filters", "condition", "conditions", "criteria", "match", "predicate"]),
     ("columns", &["fields", "select", "projection", "attributes", "properties", "target", "keys"]),
@@ -16,6 +16,10 @@ const ELSEWHERE: [(&str, &[&str]); 23] = [
     ("order_by", &["sort", "sortby", "order", "ordering", "orderings"]),
     ("limit", &["top", "first", "take", "max", "maxrows", "pagesize", "perpage", "rows", "size"]),
     ("max_rows", &["limit", "max", "maxaffected"]),
+    (
+        "min_rows",
+        &["expect", "expected", "expectrows", "min", "minaffected", "atleast", "required"],
+    ),
     ("offset", &["skip", "start"]),
     ("cursor", &["after", "nextcursor", "pagetoken", "page", "token"]),
     ("measures", &["metrics", "aggregates", "aggregations", "functions", "function", "aggregate"]),

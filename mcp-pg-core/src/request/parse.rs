@@ -10,7 +10,7 @@ use serde_path_to_error::Segment;
 use super::argument::{check_members, elsewhere, meant, unknown};
 use super::shape::Arguments;
 use super::{listed_condition, sql_condition};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::name::shown;
 
 /// The most levels of nesting in arguments, which is the limit of JSON parsers.
@@ -44,29 +44,62 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-/// Arguments that are a single value where a list is expected. The value is taken for a list of one, whose place is not in the
-/// arguments as they were given.
-pub(crate) struct Singles(Vec<&'static str>);
+/// The places of arguments that are a single value where a list is expected, outer ones first. The value is taken for a list of
+/// one, whose place is not in the arguments as they were given.
+#[derive(Default)]
+pub(crate) struct Singles(Vec<String>);
 
 impl Singles {
     /// Those among the arguments of any tool.
     pub(crate) fn of(arguments: &Map<String, Value>) -> Self {
-        let lists = ["columns", "group_by", "operations", "order_by", "returning"];
-        let single = |name: &&str| arguments.get(*name).is_some_and(|value| !value.is_array());
-        Self(lists.into_iter().filter(single).collect())
+        let mut singles = Self::default();
+        singles.add(arguments, "");
+        singles
+    }
+
+    fn add(&mut self, arguments: &Map<String, Value>, outside: &str) {
+        for (name, value) in arguments {
+            let place = || format!("{outside}{}", step(name));
+            match (name.as_str(), value) {
+                ("operations", Value::Array(operations)) => {
+                    for (index, operation) in operations.iter().enumerate() {
+                        self.add_within(operation, &format!("{}/{index}", place()));
+                    }
+                }
+                ("columns" | "group_by" | "operations" | "order_by" | "returning", single)
+                    if !single.is_array() =>
+                {
+                    self.0.push(place());
+                    if name == "operations" {
+                        self.add_within(single, &place());
+                    }
+                }
+                ("include", Value::Object(relations)) => {
+                    for (relation, options) in relations {
+                        self.add_within(options, &below(&place(), relation));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn add_within(&mut self, arguments: &Value, place: &str) {
+        arguments.as_object().into_iter().for_each(|arguments| self.add(arguments, place));
     }
 
     /// The error with its place in the arguments as they were given.
     pub(crate) fn placed(&self, error: Error) -> Error {
-        let given = |name: &&str| {
-            let rest =
-                error.get_at()?.strip_prefix('/')?.strip_prefix(*name)?.strip_prefix("/0")?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| format!("/{name}{rest}"))
-        };
-        match self.0.iter().find_map(given) {
-            Some(at) => error.at(at),
-            None => error,
-        }
+        self.0.iter().fold(error, |error, single| {
+            let rest = error
+                .get_at()
+                .and_then(|at| at.strip_prefix(single.as_str())?.strip_prefix("/0"))
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            match rest.map(|rest| format!("{single}{rest}")) {
+                Some(at) => error.at(at),
+                None => error,
+            }
+        })
     }
 }
 

@@ -14,7 +14,7 @@ pub struct ListTables {
     pub search: Option<String>,
     /// Names, or a summary of each (default).
     pub detail: Option<Detail>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, with the same arguments.
     pub cursor: Option<String>,
 }
 
@@ -107,7 +107,7 @@ pub struct Aggregate {
 pub struct Explain {
     /// What to explain.
     pub operation: Explained,
-    /// Run it, and tell real rows and times.
+    /// Run it, for real rows and times.
     pub analyze: Option<bool>,
     /// The arguments of the operation.
     #[serde(flatten)]

@@ -15,7 +15,7 @@ pub struct Transaction {
     pub operations: Vec<Step>,
     /// Default serializable.
     pub isolation: Option<Isolation>,
-    /// Run all, report, and roll back.
+    /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
 }
 

@@ -19,7 +19,7 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
@@ -40,6 +40,13 @@ fn updates_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn overwritten_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["array", "object"],
+        "items": { "type": "string" }
+    })
+}
+
 fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({ "type": ["string", "integer"] })
 }
@@ -50,12 +57,18 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 pub struct OnConflict {
     /// Those of a key; any key if absent, with `nothing` alone.
     #[schemars(description = "The columns of a primary or unique key.")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub columns: Option<Vec<String>>,
     /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
-    /// Columns to overwrite; all given but the key if absent.
-    pub update: Option<Vec<String>>,
+    /// Columns to overwrite; all given but the key if absent. Or what existing rows are set to, as `updates`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        schema_with = "overwritten_schema",
+        description = "Columns to overwrite; all given but the key if absent. Or values, as `updates`."
+    )]
+    pub update: Option<Value>,
 }
 
 /// See [`OnConflict::action`].
@@ -91,13 +104,15 @@ pub struct Update {
     /// Most rows it may touch (default 1; as many as `updates` names, if it is a list).
     #[schemars(description = "Most rows it may touch (default 1).")]
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
@@ -117,13 +132,15 @@ pub struct Change {
     pub filter: Map<String, Value>,
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
-    /// Related rows to return with each, as in select.
+    /// Related rows, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
@@ -141,6 +158,8 @@ pub struct Delete {
     pub filter: Map<String, Value>,
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
+    /// Fewest rows it must meet (default 0); otherwise it changes nothing.
+    pub min_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
     #[schemars(schema_with = "version_schema")]

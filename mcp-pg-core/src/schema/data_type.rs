@@ -91,32 +91,7 @@ pub struct Field {
     pub type_name: String,
 }
 
-/// How the size of a value that may be long is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Size {
-    /// By `octet_length`, which need not read the value.
-    Octets,
-    /// As it is stored, perhaps compressed.
-    Stored,
-}
-
 impl DataType {
-    /// How the size of a value is learned; `None` if values are short.
-    pub(crate) fn size(&self) -> Option<Size> {
-        let base = self.base();
-        match &base.kind {
-            Kind::Array { .. } | Kind::Composite(_) | Kind::Multirange(_) => Some(Size::Stored),
-            Kind::Range(_) | Kind::Enum(_) => None,
-            _ => match base.oid {
-                17 | 25 | 1042 | 1043 => Some(Size::Octets),
-                114 | 142 | 602 | 604 | 1562 | 3614 | 3615 | 3802 | 4072 | 10_000.. => {
-                    Some(Size::Stored)
-                }
-                _ => None,
-            },
-        }
-    }
-
     /// The type beneath all domains, which is the type of values on the wire.
     pub fn base(&self) -> &DataType {
         match &self.kind {

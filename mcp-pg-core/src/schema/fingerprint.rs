@@ -41,14 +41,15 @@ pub(super) fn fingerprint(
             privileges,
             of_extension,
             fills_rows,
+            fills_updates,
             has_heirs,
             ancestors,
         } = table;
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
         (owner, directives, logical_keys).hash(&mut digest);
-        (row_security, privileges, of_extension, fills_rows, has_heirs, ancestors)
-            .hash(&mut digest);
+        (row_security, privileges, of_extension, has_heirs, ancestors).hash(&mut digest);
+        (fills_rows, fills_updates).hash(&mut digest);
     }
     digest.finish()
 }

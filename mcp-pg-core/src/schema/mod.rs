@@ -4,6 +4,7 @@
 //! sees of it is a [`View`](crate::policy::View). An [`Engine`](crate::Engine) reads it, and gives it by
 //! [`Engine::schema`](crate::Engine::schema).
 
+mod choice;
 mod column;
 mod comment;
 mod data_type;
@@ -30,7 +31,6 @@ use std::sync::Arc;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
-pub(crate) use data_type::Size;
 pub use data_type::{Collation, DataType, Field, Kind};
 pub use declared::DeclaredRelation;
 pub use described::{Described, DescribedColumn};

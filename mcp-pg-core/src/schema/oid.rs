@@ -36,6 +36,12 @@ pub(crate) const MONEY: u32 = 790;
 pub(crate) const INET: u32 = 869;
 /// `character varying`
 pub(crate) const VARCHAR: u32 = 1043;
+/// `character(n)`
+pub(crate) const BPCHAR: u32 = 1042;
+/// `bit(n)`
+pub(crate) const BIT: u32 = 1560;
+/// `bit varying`
+pub(crate) const VARBIT: u32 = 1562;
 /// `date`
 pub(crate) const DATE: u32 = 1082;
 /// `time without time zone`

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{DataType, Kind};
+use super::{DataType, Kind, oid};
 
 macro_rules! operators {
     ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
@@ -188,6 +188,21 @@ impl DataType {
     /// Whether values are text: `text`, `varchar`, `char(n)`, `name`, `citext`.
     pub(crate) fn is_text(&self) -> bool {
         self.family() == Family::Text
+    }
+
+    /// Whether values are filled up with blanks: `char(n)`.
+    pub(crate) fn is_padded(&self) -> bool {
+        self.base().oid == oid::BPCHAR
+    }
+
+    /// Whether values that are no numbers have a least and a greatest one: points in time, and texts.
+    pub(crate) fn has_ends(&self) -> bool {
+        self.has_day() || self.is_text() && self.base().collation.deterministic
+    }
+
+    /// Whether values are texts whose letter case does not count.
+    pub(crate) fn is_citext(&self) -> bool {
+        self.base().name.rsplit('.').next() == Some("citext")
     }
 
     /// The operators for conditions on a column of this type, in the order of [`Operator`].

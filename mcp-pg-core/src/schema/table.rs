@@ -26,6 +26,8 @@ pub struct Table {
     pub of_extension: bool,
     /// Whether a trigger may fill in columns that an insert leaves out.
     pub fills_rows: bool,
+    /// Whether a trigger may set columns of a row before it is updated.
+    pub fills_updates: bool,
     /// Whether other tables inherit from it. Their rows are read with its own, but its keys do not cover them.
     pub has_heirs: bool,
     /// The tables that it inherits from, at every level; the most distant first.

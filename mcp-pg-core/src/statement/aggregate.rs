@@ -44,9 +44,10 @@ impl Conditions {
             let expression = self.measure(measure, &alias);
             query.expr_as(expression, name(grouping.groups.len() + index));
         }
-        if let Some(filter) = self.joined_conditions(grouping.filter.parts(), &alias) {
-            query.and_where(filter);
-        }
+        let parts = grouping.filter.parts();
+        let filter =
+            self.before_joins(&alias, |conditions| conditions.joined_conditions(parts, &alias));
+        query.and_where_option(filter);
         self.join(&mut query, &alias);
         if let Some(rows) = unnested {
             query.join_lateral(JoinType::InnerJoin, rows.query, rows.outer, constant(true));

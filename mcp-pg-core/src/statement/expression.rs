@@ -58,6 +58,9 @@ impl Conditions {
             Expression::Number(number) => {
                 Fraction::whole(self.parameters.share(number).cast_as("numeric"))
             }
+            Expression::Given(given, data_type) => {
+                Fraction::whole(self.parameters.share(given).cast_as(data_type.name.clone()))
+            }
             Expression::Computed(arithmetic, operands) => {
                 let operands = operands.iter().map(|operand| self.operand(operand, alias));
                 let operands: Vec<Fraction> = operands.collect();
@@ -89,6 +92,12 @@ impl Conditions {
     pub(super) fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Fraction {
         match operand {
             Expression::Column(reached) => Fraction::whole(self.factor(reached, alias)),
+            // Its length is not known yet.
+            Expression::Given(given, _) => {
+                let number = self.parameters.share(given).cast_as("numeric");
+                let short = CaseStatement::new().case(is_short(number.clone()), number);
+                Fraction::whole(short.into())
+            }
             // A constant is evaluated once, not for each row.
             Expression::Computed(..) if operand.is_constant() => Fraction::whole(subquery(
                 Query::select().expr(self.computed(operand, alias)).take(),

@@ -8,25 +8,27 @@ use super::join::{end, paired, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{as_read, column, expression, operand, reader};
-use crate::plan::{Expression, Hop, Include, Operand, Predicate, Reached, Shown, Sort, SortKey};
+use crate::plan::{
+    Expression, Hop, Include, Operand, Predicate, Reached, Room, Shown, Sort, SortKey,
+};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Size};
+use crate::schema::Column;
 use crate::value::Decoder;
 
 impl Conditions {
     /// The expressions of included relations of the row under `alias`; [`included`] decodes them.
     pub(super) fn includes(&mut self, includes: &[Include<'_>], alias: &DynIden) -> Vec<Expr> {
-        includes.iter().map(|include| self.include(include, alias)).collect()
+        includes.iter().map(|include| self.include(include, true, alias)).collect()
     }
 
     /// The expressions that are returned of the row under `alias`; [`shown`] decodes them.
-    pub(super) fn shown(
+    pub(super) fn shown<'p, 'v: 'p>(
         &mut self,
         table: &TableView,
-        shown: &[Shown<'_>],
+        shown: impl IntoIterator<Item = &'p Shown<'v>>,
         alias: &DynIden,
     ) -> Vec<Expr> {
-        let each = shown.iter().map(|shown| match shown {
+        let each = shown.into_iter().map(|shown| match shown {
             Shown::Column(position) => expression(table, alias, *position),
             Shown::Computed(computed) => {
                 let value = self.computed(&computed.of, alias);
@@ -40,54 +42,60 @@ impl Conditions {
         each.collect()
     }
 
-    fn include(&mut self, include: &Include<'_>, alias: &DynIden) -> Expr {
+    /// The included rows, with or without their masked values.
+    fn include(&mut self, include: &Include<'_>, masked: bool, alias: &DynIden) -> Expr {
         if include.counted {
             return self.counted(&include.hop, &include.filter, alias);
         }
         let (mut rows, other) = self.met(&include.hop, &include.filter, alias);
-        let mut members = self.shown(include.hop.table, &include.columns, &other);
-        members.extend(self.includes(&include.includes, &other));
-        let row = Func::cust("ROW").args(members);
-        match self.too_wide(include, &other) {
-            // `Reader` refuses a row without members.
-            Some(too_wide) => rows.expr(Expr::case(too_wide, Func::cust("ROW")).finally(row)),
-            None => rows.expr(row),
-        };
+        let row = self.row(include, masked, &other);
         if include.hop.is_to_one() {
+            rows.expr(row);
             the_one(&mut rows, &include.hop, &other);
             self.join(&mut rows, &other);
             return subquery(rows);
         }
+        // In the form in which it is sent, the size of a row is known.
+        let row = sent(row);
+        let mut all = match include.room {
+            Room::Each(most) => {
+                // One that is longer is recognized by the byte that is too much.
+                let most = Expr::Constant(Value::BigUnsigned(Some(most as u64 + 1)));
+                let from = Expr::Constant(Value::Int(Some(1)));
+                rows.expr(Func::cust("pg_catalog.substr").args([row, from, most]));
+                None
+            }
+            Room::All(most) => {
+                rows.expr_as(row, ROW);
+                let open =
+                    (masked && include.is_masked()).then(|| self.row(include, false, &other));
+                let size = match open {
+                    Some(open) => {
+                        rows.expr_as(octets(sent(open)), SIZE);
+                        Expr::col(SIZE)
+                    }
+                    None => octets(Expr::col(ROW)),
+                };
+                Some(added_up(size, most))
+            }
+        };
         self.sort(&mut rows, &include.order, &other);
         self.join(&mut rows, &other);
         rows.limit(include.limit.saturating_add(1));
+        if let Some(all) = &mut all {
+            rows = all.from_subquery(rows, self.alias()).take();
+        }
         Func::cust("ARRAY").arg(subquery(rows)).into()
     }
 
-    /// Whether a value of the row under `alias` is too long, if any may be. The lengths of masked values count nothing,
-    /// because they would reveal something.
-    fn too_wide(&mut self, include: &Include<'_>, alias: &DynIden) -> Option<Expr> {
+    /// A related row as a record, with or without its masked values.
+    fn row(&mut self, include: &Include<'_>, masked: bool, alias: &DynIden) -> Expr {
         let table = include.hop.table;
-        let widest = i32::try_from(include.widest?).unwrap_or(i32::MAX);
-        let each = include.columns.iter().filter_map(|shown| {
-            let (length, value) = match shown {
-                Shown::Column(position) if table.mask(*position).is_none() => {
-                    let column = &table.table.columns[*position];
-                    (length(&column.data_type)?, self::column(alias, column))
-                }
-                Shown::Computed(computed) => {
-                    let length = length(&computed.of.data_type())?;
-                    (length, self.computed(&computed.of, alias))
-                }
-                Shown::Related { of, .. } if of.owner(table).mask(of.position).is_none() => {
-                    (length(&of.data_type())?, self.value(of, alias))
-                }
-                Shown::Column(_) | Shown::Related { .. } => return None,
-            };
-            let length = Expr::from(Func::cust(length).arg(value));
-            Some(length.gt(Expr::Constant(Value::Int(Some(widest)))))
-        });
-        each.reduce(|any, one| any.or(one))
+        let columns = include.columns.iter().filter(|shown| masked || !shown.is_masked(table));
+        let mut members = self.shown(table, columns, alias);
+        let further = include.includes.iter();
+        members.extend(further.map(|further| self.include(further, masked, alias)));
+        Func::cust("ROW").args(members).into()
     }
 
     /// The number of rows at the end of a hop that meet a condition.
@@ -148,7 +156,7 @@ impl Conditions {
     }
 
     /// Restricts rows to those that the caller may see.
-    fn existing(
+    pub(super) fn existing(
         &mut self,
         mut rows: SelectStatement,
         hop: &Hop<'_>,
@@ -260,13 +268,38 @@ impl Conditions {
     }
 }
 
-/// The function of a value's length in bytes, if values of the type may be long: that of a text or of bytes without
-/// reading it, and that of another as it is stored, perhaps compressed.
-fn length(data_type: &DataType) -> Option<&'static str> {
-    data_type.size().map(|size| match size {
-        Size::Octets => "pg_catalog.octet_length",
-        Size::Stored => "pg_catalog.pg_column_size",
-    })
+/// The columns of a query whose rows' sizes are added up.
+const ROW: &str = "row";
+const SIZE: &str = "size";
+
+/// A record in the form in which it is sent.
+///
+/// PostgreSQL evaluates what it takes for cheap before it sorts, of all rows, and holds the results in memory. So an expensive
+/// alternative is added, which is never evaluated, since no record is null.
+fn sent(record: Expr) -> Expr {
+    let text = |text: &str| Expr::Constant(text.into());
+    let sent = Func::cust("pg_catalog.record_send").arg(record);
+    let none = Expr::Constant(Value::Int(Some(0)));
+    let never = Func::cust("pg_catalog.obj_description").args([none, text("pg_class")]);
+    let never = Func::cust("pg_catalog.decode").args([never.into(), text("hex")]);
+    Func::coalesce([Expr::from(sent), never.into()]).into()
+}
+
+fn octets(bytes: Expr) -> Expr {
+    Func::cust("pg_catalog.octet_length").arg(bytes).into()
+}
+
+/// The query of the rows as far as all up to them have at most so many bytes; of the others, nothing, which is no row.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sea-query has no windows within expressions; the text is our own"
+)]
+fn added_up(size: Expr, most: usize) -> SelectStatement {
+    let sum = Expr::cust_with_exprs("pg_catalog.sum($1) OVER (ROWS UNBOUNDED PRECEDING)", [size]);
+    let most = Expr::Constant(Value::BigUnsigned(Some(most as u64)));
+    let nothing = Expr::Constant(Value::String(Some(String::new())));
+    let row = Expr::case(sum.gt(most), nothing).finally(Expr::col(ROW));
+    Query::select().expr(row).take()
 }
 
 fn of(table: &TableView, alias: &DynIden, position: usize) -> Expr {
@@ -298,6 +331,10 @@ pub(super) fn included<'v>(includes: &'v [Include<'v>]) -> impl Iterator<Item = 
             false => Reader::Rows {
                 outputs,
                 most: usize::try_from(include.limit).unwrap_or(usize::MAX),
+                longest: match include.room {
+                    Room::Each(most) => most,
+                    Room::All(_) => usize::MAX,
+                },
                 mark: include.mark.clone(),
             },
         };

@@ -7,39 +7,49 @@ use super::{column, operand};
 use crate::plan::{Hop, Predicate, Quantifier};
 use crate::policy::TableView;
 
-/// A related row that expressions use.
+/// A related row, or a total of such rows, that expressions use.
 #[derive(Debug)]
 pub(super) struct Join {
-    from: DynIden,
-    relation: String,
-    /// The table, identified by its view: relations of another role's view may have the same names and lead
-    /// elsewhere.
-    of: *const TableView,
-    table: TableRef,
-    alias: DynIden,
-    on: Expr,
+    pub(super) from: DynIden,
+    pub(super) what: Joined,
+    pub(super) table: TableRef,
+    pub(super) alias: DynIden,
+    pub(super) on: Expr,
+}
+
+/// What is joined.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    /// The row at the end of a relation of this name. The table is identified by its view: relations of another
+    /// role's view may have the same names and lead elsewhere.
+    Row(String, *const TableView),
+    /// A total, identified by its place in the plan.
+    Total(*const ()),
 }
 
 impl Conditions {
     /// The alias of the row at the end of a hop, which is joined to the query with the row under `alias`.
     pub(super) fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
-        let (relation, of) = (&hop.relation.unambiguous, std::ptr::from_ref(hop.table));
-        let same =
-            |join: &&Join| join.from == *alias && join.relation == *relation && join.of == of;
-        if let Some(join) = self.joins.iter().find(same) {
-            return join.alias.clone();
+        let what = Joined::Row(hop.relation.unambiguous.clone(), std::ptr::from_ref(hop.table));
+        if let Some(joined) = self.found(alias, &what) {
+            return joined;
         }
         let other = self.alias();
         let on = self.led_to(hop, alias, &other);
         self.joins.push(Join {
             from: alias.clone(),
-            relation: relation.clone(),
-            of,
+            what,
             table: end(hop, &other),
             alias: other.clone(),
             on,
         });
         other
+    }
+
+    /// The alias of what is joined already.
+    pub(super) fn found(&self, from: &DynIden, what: &Joined) -> Option<DynIden> {
+        let same = |join: &&Join| join.from == *from && join.what == *what;
+        self.joins.iter().find(same).map(|join| join.alias.clone())
     }
 
     /// The join condition of a hop from the row under `near` to the row under `far`.

@@ -37,6 +37,8 @@ pub enum Reader<'v> {
         outputs: Vec<Output<'v>>,
         /// The most of them. The statement reads one more.
         most: usize,
+        /// The most bytes of each. A longer one was cut; one without any was left out, because all are too long.
+        longest: usize,
         /// The name of the member that is added if there are more.
         mark: String,
     },
@@ -82,8 +84,12 @@ impl<'v> Output<'v> {
             // Without the local time, in UTC.
             Reader::Local => Ok((local(Some(raw), None)?, false)),
             Reader::Row(outputs) => Ok((self.row(outputs, raw)?, false)),
-            Reader::Rows { outputs, most, .. } => {
+            Reader::Rows { outputs, most, longest, .. } => {
                 let elements = elements(raw)?;
+                let fits = |raw: &[u8]| (1..=*longest).contains(&raw.len());
+                if !elements.iter().flatten().all(|raw| fits(raw)) {
+                    return Err(self.too_long());
+                }
                 // As for the whole reply: a limit of 0 is not reported as a cut.
                 let cut = elements.len() > *most && *most > 0;
                 let rows = elements.into_iter().take(*most).flatten();
@@ -105,14 +111,17 @@ impl<'v> Output<'v> {
                 members.insert(mark.to_owned(), Value::Bool(true));
             }
         }
-        // The statement has left out the members of a row with too long a value.
-        if members.is_empty() && !outputs.is_empty() {
-            let message = format!("a value of {} is too long for so many rows", self.name);
-            let hint =
-                format!("use a smaller limit for {}, or leave out its long columns", self.name);
-            return Err(Error::exceeded("max_reply_bytes", message).at(place()).hint(hint));
-        }
         Ok(Value::Object(members))
+    }
+
+    /// The error if related rows have more bytes than there is room for.
+    fn too_long(&self) -> Error {
+        let name = self.name;
+        Error::exceeded("max_reply_bytes", format!("the rows of {name} have too many bytes"))
+            .at(format!("/include{}", step(name)))
+            .hint(format!(
+                "use a smaller limit for {name}, or leave out its long columns or what it includes"
+            ))
     }
 
     /// The size of the member in bytes. Masked values count nothing, because their size would reveal something.

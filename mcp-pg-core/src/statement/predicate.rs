@@ -21,6 +21,8 @@ pub(super) struct Conditions {
     pub(super) guards: Vec<Guard>,
     /// Whether the query cannot have joins, so that related rows are looked up in subqueries.
     pub(super) apart: bool,
+    /// The row whose conditions may use totals that are joined, although they use no other joins.
+    totalled: Option<DynIden>,
     aliases: usize,
 }
 
@@ -56,9 +58,9 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
-            Predicate::Computed { value, comparison } => Some(match value.counted() {
-                Some(count) => self.total_meets(count, alias, |conditions, count| {
-                    conditions.passes(count, DataType::bigint(), false, comparison)
+            Predicate::Computed { value, comparison } => Some(match value.tested_once() {
+                Some(total) => self.total_meets(total, alias, |conditions, value| {
+                    conditions.passes(value, &total.data_type(), false, comparison)
                 }),
                 None => {
                     let value = self.compared(value, alias);
@@ -79,6 +81,23 @@ impl Conditions {
     /// The condition on the rows of a request; `None` if every row meets it.
     pub(super) fn filter(&mut self, filter: &RowFilter<'_>, alias: &DynIden) -> Option<Expr> {
         self.all(filter.parts(), alias)
+    }
+
+    /// Builds conditions on the row under `alias`, to whose query joins are added afterwards.
+    pub(super) fn before_joins<T>(
+        &mut self,
+        alias: &DynIden,
+        build: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let outside = self.totalled.replace(alias.clone());
+        let built = build(self);
+        self.totalled = outside;
+        built
+    }
+
+    /// Whether a total for the row under `alias` can be joined.
+    pub(super) fn joins_totals(&self, alias: &DynIden) -> bool {
+        !self.apart || self.totalled.as_ref() == Some(alias)
     }
 
     fn all<'p, 'v: 'p>(
@@ -350,8 +369,10 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
-        // These are planned as other predicates.
+        // These are planned as other predicates, the end of a text only where it is not char(n).
         Operator::In | Operator::NotIn | Operator::IsNull | Operator::Search => left.eq(right),
-        Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),
+        Operator::StartsWith => left.binary(BinOper::Like, right),
+        // A cast to text drops the blanks of char(n).
+        Operator::EndsWith => left.cast_as("text").binary(BinOper::Like, right),
     }
 }

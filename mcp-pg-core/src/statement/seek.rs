@@ -119,10 +119,12 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
 }
 
 impl<'k> Key<'k> {
-    /// The total of related rows that it is, unless that is computed already.
+    /// The total of related rows that it is, unless that is computed already, or joined.
     fn total(&self) -> Option<&'k Total<'k>> {
         match &self.sort.key {
-            SortKey::Computed(of) if self.computed.is_none() => of.total(),
+            SortKey::Computed(of) if self.computed.is_none() => {
+                of.total().filter(|total| !total.hop.is_slow())
+            }
             _ => None,
         }
     }
@@ -213,6 +215,7 @@ fn in_parts(
     let names = needed(plan);
     let mut parts = parts.into_iter().map(|part| {
         let mut query = rows(plan, alias, conditions);
+        conditions.join(&mut query, alias);
         query.exprs(names.iter().map(|name| named(alias, name)));
         if names.is_empty() {
             query.expr(constant(true));

@@ -186,7 +186,9 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
         return None;
     }
     let mut conditions = Conditions::default();
-    let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
+    let alias = SUBJECT.into_iden();
+    let mut query = rows(plan, &alias, &mut conditions);
+    conditions.join(&mut query, &alias);
     for guard in conditions.guarded() {
         query.and_where(guard);
     }
@@ -205,7 +207,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     Some(conditions.parameters.finish(built, vec![output]))
 }
 
-/// The rows that meet the plan's filter, on every page.
+/// The rows that meet the plan's filter, on every page. Joins are to be added.
 pub(super) fn rows(
     plan: &SelectPlan<'_>,
     alias: &DynIden,
@@ -216,8 +218,8 @@ pub(super) fn rows(
         None => query.from(aliased(plan.table, alias)),
         Some(grouping) => query.from_subquery(conditions.grouping(grouping), alias.clone()),
     };
-    if let Some(filter) = conditions.filter(&plan.filter, alias) {
-        query.and_where(filter);
-    }
+    let filter =
+        conditions.before_joins(alias, |conditions| conditions.filter(&plan.filter, alias));
+    query.and_where_option(filter);
     query
 }

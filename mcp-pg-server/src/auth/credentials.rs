@@ -36,6 +36,11 @@ impl Credentials {
         Self { api_keys, issuer }
     }
 
+    /// Whether nobody has any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.api_keys.is_empty() && self.issuer.is_none()
+    }
+
     /// The credentials that replace `running` ones, with what those know of the same issuer; `None` if both accept the same.
     pub(crate) fn instead_of(self, running: &Self) -> Option<Self> {
         let issuer = match (self.issuer, &running.issuer) {

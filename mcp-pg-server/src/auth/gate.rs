@@ -23,9 +23,24 @@ const ATTEMPT: &str = "authenticate";
 /// The name of a request that was refused before its body was read.
 const UNREAD: &str = "request";
 
-/// Reports when a caller has to authenticate again.
+/// Reports when a caller's credentials are no longer accepted.
 #[derive(Clone)]
-pub(crate) struct Standing(pub(crate) watch::Receiver<()>);
+pub(crate) struct Standing {
+    changes: watch::Receiver<()>,
+    authenticator: Arc<dyn Authenticator>,
+}
+
+impl Standing {
+    /// Waits until the request would be refused, or be another caller's.
+    pub(crate) async fn ended(mut self, request: &Parts, caller: &Principal) {
+        while self.changes.changed().await.is_ok() {
+            let now = self.authenticator.authenticate(request).await;
+            if now.as_ref().ok() != Some(caller) {
+                return;
+            }
+        }
+    }
+}
 
 /// Asks an [`Authenticator`] about each request, and records whom it refuses.
 pub(crate) struct Gate {
@@ -38,7 +53,7 @@ pub(crate) struct Gate {
     pub(crate) resource: Option<ProtectedResource>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limiter: Arc<Limiter>,
-    /// Reports when callers have to authenticate again.
+    /// Reports that other credentials are accepted.
     pub(crate) hang_up: watch::Sender<()>,
 }
 
@@ -77,17 +92,19 @@ impl Gate {
             return Err(self.put_off(request, wait, began).await);
         }
         // From before the caller is known, so that no change of the credentials is missed.
-        let standing = Standing(self.hang_up.subscribe());
+        let changes = self.hang_up.subscribe();
+        let standing = Standing { changes, authenticator: Arc::clone(authenticator) };
         let (caller, error) = match authenticator.authenticate(request).await {
             // Whoever is known but has no role here is told so now, whatever the request is.
-            Ok(caller) => match self.engine.view(&caller) {
-                Ok(_) => {
-                    request.extensions.insert(caller);
-                    request.extensions.insert(standing);
-                    return Ok(Sender::of(request, began));
-                }
-                Err(error) => (caller, error),
-            },
+            Ok(caller) if !self.engine.has_role(&caller.role) => {
+                let message = "this server does not know the caller's role";
+                (caller, Error::new(Code::Forbidden, message))
+            }
+            Ok(caller) => {
+                request.extensions.insert(caller);
+                request.extensions.insert(standing);
+                return Ok(Sender::of(request, began));
+            }
             Err(error) => {
                 let failed = address.filter(|_| error.code() == Code::Unauthenticated);
                 if let Some(wait) = failed.and_then(|address| self.limiter.failed(address)) {

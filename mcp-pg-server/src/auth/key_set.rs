@@ -258,6 +258,10 @@ fn of_pem(pem: &[u8]) -> Result<Key, String> {
     ];
     let read = kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
     let (algorithm, key) = read.ok_or("not a PEM file with a public key")?;
+    let jwk = Jwk::from_decoding_key(&key, None).ok();
+    if jwk.and_then(|jwk| algorithm_of(&jwk.algorithm)) != Some(algorithm) {
+        return Err("the key is too weak, or of another curve than P-256 and Ed25519; an RSA key must have 2,048 bits".to_owned());
+    }
     Ok(Key { id: None, algorithm, key })
 }
 
@@ -272,18 +276,7 @@ fn of_jwks(text: &[u8]) -> Result<(Vec<Key>, bool), String> {
 
 fn of_jwk(value: &Value) -> Option<Key> {
     let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(key) if is_long(&key.n) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
-        }
-        AlgorithmParameters::OctetKeyPair(key)
-            if key.curve == EllipticCurve::Ed25519 && is_of_great_order(&key.x) =>
-        {
-            Algorithm::EdDSA
-        }
-        _ => return None,
-    };
+    let algorithm = algorithm_of(&jwk.algorithm)?;
     let named = jwk.common.key_algorithm;
     let operations = jwk.common.key_operations.as_ref();
     let for_signatures = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature))
@@ -291,6 +284,21 @@ fn of_jwk(value: &Value) -> Option<Key> {
         && named.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
     let key = DecodingKey::from_jwk(&jwk).ok()?;
     for_signatures.then_some(Key { id: jwk.common.key_id, algorithm, key })
+}
+
+/// The algorithm of a key that is strong enough.
+fn algorithm_of(key: &AlgorithmParameters) -> Option<Algorithm> {
+    match key {
+        AlgorithmParameters::RSA(key) => is_long(&key.n).then_some(Algorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) => {
+            (key.curve == EllipticCurve::P256).then_some(Algorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) => {
+            let strong = key.curve == EllipticCurve::Ed25519 && is_of_great_order(&key.x);
+            strong.then_some(Algorithm::EdDSA)
+        }
+        _ => None,
+    }
 }
 
 /// Whether an RSA modulus has the 2,048 bits that RFC 7518 (3.3) requires.

@@ -8,33 +8,54 @@ use sha2::{Digest, Sha256};
 
 use super::jwt::Verified;
 
-/// The maximum number of cached tokens.
+/// The maximum number of cached tokens, and of their bytes: what is kept of one is about as long as the token.
 const TOKENS_MOST: usize = 10_000;
+const BYTES_MOST: usize = 16 << 20;
 
 /// Verified tokens by their SHA-256, so that memory does not contain the tokens themselves.
 #[derive(Debug, Default)]
-pub(super) struct TokenCache(Mutex<HashMap<[u8; 32], Verified>>);
+pub(super) struct TokenCache(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    tokens: HashMap<[u8; 32], (Verified, usize)>,
+    bytes: usize,
+}
+
+impl Known {
+    fn has_room(&self, bytes: usize) -> bool {
+        self.tokens.len() < TOKENS_MOST && self.bytes + bytes <= BYTES_MOST
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Verified) -> bool) {
+        self.tokens.retain(|_, (known, _)| keep(known));
+        self.bytes = self.tokens.values().map(|(_, bytes)| bytes).sum();
+    }
+}
 
 impl TokenCache {
     /// The caller of a token that was verified with keys of this generation, and is valid at `now` (seconds since 1970).
     pub(super) fn get(&self, token: &str, generation: u64, now: u64) -> Option<Principal> {
-        let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens
-            .get(&digest(token))
-            .filter(|known| known.generation == generation && now < known.until)
-            .map(|known| known.caller.clone())
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, _) = known.tokens.get(&digest(token))?;
+        let valid = known.generation == generation && now < known.until;
+        valid.then(|| known.caller.clone())
     }
 
     /// Caches a verified token.
     pub(super) fn put(&self, token: &str, verified: Verified, now: u64) {
-        let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() >= TOKENS_MOST {
-            tokens.retain(|_, known| now < known.until);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = token.len();
+        if !known.has_room(bytes) {
+            known.retain(|token| now < token.until);
         }
-        if tokens.len() >= TOKENS_MOST {
-            tokens.clear();
+        if !known.has_room(bytes) {
+            known.retain(|_| false);
         }
-        tokens.insert(digest(token), verified);
+        known.bytes += bytes;
+        if let Some((_, before)) = known.tokens.insert(digest(token), (verified, bytes)) {
+            known.bytes -= before;
+        }
     }
 }
 
@@ -66,7 +87,14 @@ mod tests {
         for token in 0..=TOKENS_MOST {
             cache.put(&token.to_string(), verified("ann"), 0);
         }
-        assert!(cache.0.lock().unwrap().len() <= TOKENS_MOST);
+        assert!(cache.0.lock().unwrap().tokens.len() <= TOKENS_MOST);
         assert!(cache.get(&TOKENS_MOST.to_string(), 1, 0).is_some());
+        // Long ones are fewer.
+        for token in 0..1_500 {
+            cache.put(&format!("{token:016384}"), verified("ann"), 0);
+            let known = cache.0.lock().unwrap();
+            assert!(known.tokens.keys().len() > 0 && known.bytes <= BYTES_MOST);
+        }
+        assert!(cache.0.lock().unwrap().tokens.len() <= BYTES_MOST / 16_384);
     }
 }

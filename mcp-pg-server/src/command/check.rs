@@ -157,45 +157,21 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         .collect()
 }
 
-/// A session with all of the configuration that one can be opened with; what is at fault is a finding each.
+/// A session, without the audit table if one cannot be opened with it; that is a finding, then.
 async fn as_far_as_sound(
     common: &Common,
-    config: Config,
+    mut config: Config,
     environment: &Environment,
     findings: &mut Vec<String>,
 ) -> Result<Session, Failure> {
-    match Session::open(common, config.clone(), environment).await {
-        Err(failure) if failure.exit != Exit::NoDatabase => {}
+    let failure = match Session::open(common, config.clone(), environment).await {
+        Err(failure) if failure.exit != Exit::NoDatabase => failure,
         result => return result,
-    }
-    let mut sound = config.clone();
-    sound.settings.audit.table = None;
-    for role in &mut sound.settings.roles {
-        role.database_role = None;
-    }
+    };
+    config.settings.audit.table = None;
     // Whatever else is at fault leaves nothing to look at.
-    let mut session = Session::open(common, sound.clone(), environment).await?;
-    let mut trials = Vec::new();
-    for (position, role) in config.settings.roles.iter().enumerate() {
-        if role.database_role.is_some() {
-            trials.push((format!("roles.{}.database_role: ", role.name), Some(position)));
-        }
-    }
-    trials.push((String::new(), None));
-    for (place, role) in trials {
-        let mut trial = sound.clone();
-        match role {
-            Some(at) => trial.settings.roles[at] = config.settings.roles[at].clone(),
-            None => trial.settings.audit.table.clone_from(&config.settings.audit.table),
-        }
-        match Session::open(common, trial.clone(), environment).await {
-            Ok(opened) => (session, sound) = (opened, trial),
-            Err(failure) => {
-                let remedy = if role.is_some() { "; setup-sql prints what it takes" } else { "" };
-                findings.push(format!("{place}{}{remedy}", failure.message));
-            }
-        }
-    }
+    let session = Session::open(common, config, environment).await?;
+    findings.push(failure.message);
     Ok(session)
 }
 

@@ -16,8 +16,8 @@ pub(super) fn describe(
     out: &mut (dyn Write + Send),
 ) -> Result<(), Failure> {
     let tables: Vec<Map<String, Value>> = match table {
-        Some(name) => vec![view.describe(view.table(name)?)],
-        None => view.tables().iter().map(|table| view.describe(table)).collect(),
+        Some(name) => vec![view.describe_whole(view.table(name)?)],
+        None => view.tables().iter().map(|table| view.describe_whole(table)).collect(),
     };
     match (as_json, table) {
         (true, Some(_)) => {

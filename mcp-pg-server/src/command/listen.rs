@@ -15,7 +15,7 @@ use super::signal::stop_on_signal;
 use super::{Failure, posture, reload};
 use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
-use crate::config::{Auth, Config, ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::http::{self, ServiceOptions};
 use crate::limits::Limiter;
 use crate::listener::Certificate;
@@ -45,6 +45,9 @@ pub(super) async fn serve(
     let source = source.told_in(options.metrics.clone());
     let allow_unsafe_login = config.allow_unsafe_login;
     let session = Session::open(common, config, environment).await?;
+    if let Some(anonymous) = &options.caller {
+        session.serves(anonymous)?;
+    }
     posture::tell_settings(&session.engine);
     let source = if bound.ip().is_loopback() || allow_unsafe_login {
         let engine = session.engine.clone();
@@ -138,7 +141,15 @@ impl Replaced {
     /// Reads everything, refuses from now on the credentials that are gone, and returns a function that replaces it all at once.
     fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
         let renewed = certificate(config)?;
-        let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
+        let accepted = match (&config.auth, &self.credentials) {
+            (Some(auth), _) => Some(auth.credentials()?),
+            // The last one was removed.
+            (None, Some(_)) => Some(Credentials::new(Vec::new(), None)),
+            (None, None) => None,
+        };
+        if self.credentials.is_some() && accepted.as_ref().is_some_and(Credentials::is_empty) {
+            tracing::warn!("the configuration names no credentials: nobody is let in any more");
+        }
         let limits = config.request_limits.clone();
         if let (Some(credentials), Some(accepted)) = (&self.credentials, &accepted) {
             self.accept(accepted.left_of(&credentials.load()));

@@ -6,12 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_pg_core::{Code, Engine, Posture};
+use mcp_pg_core::{Code, Engine, Error, Posture, Settings};
 
 use super::posture;
 use super::watched::Watched;
 use crate::cli::Common;
-use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
+use crate::config::{Auth, Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
 /// The delay before a configuration is tried again that is valid, but could not be used with the database as it was.
@@ -20,9 +20,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest such delay; while the database is unavailable, it stays the shortest.
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// Reads the configuration that the command line names.
+/// Reads the configuration that the command line names, to start with it.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
-    read(common.config.as_deref(), common, environment)
+    let config = read(common.config.as_deref(), common, environment)?;
+    config.auth.as_ref().map_or(Ok(()), Auth::check)?;
+    Ok(config)
 }
 
 fn read(
@@ -132,39 +134,33 @@ impl<'s> Source<'s> {
         engine: &Engine,
         prepare: &impl Fn(&Config) -> Result<T, ConfigError>,
     ) -> Option<Code> {
-        self.watched.note();
-        let read = read(self.watched.file(), self.common, self.environment);
-        let prepared = read.and_then(|config| {
-            self.check_whole(&config)?;
-            self.watched.name(&config);
-            let take_over = prepare(&config)?;
-            Ok((config, take_over))
-        });
-        let (config, take_over) = match prepared {
-            Ok(prepared) => prepared,
-            Err(error) => {
-                self.metrics.configured(false);
-                tracing::error!(
-                    "the configuration is faulty; the previous one stays in use: {error}"
-                );
-                // The configuration is not at fault if the queries cannot be read.
-                if let Err(error) = engine.reload().await {
-                    tracing::error!("the queries cannot be read again: {error}");
+        let Some(mut prepared) = self.prepare(prepare) else {
+            // The configuration is not at fault if the queries cannot be read.
+            if let Err(error) = engine.reload().await {
+                tracing::error!("the queries cannot be read again: {error}");
+            }
+            return None;
+        };
+        let bound_login = self.bound_login;
+        let taken = loop {
+            let (config, _) = &prepared;
+            let taking = take(engine, config.settings.clone(), bound_login);
+            let mut taking = std::pin::pin!(taking);
+            let newer = loop {
+                tokio::select! {
+                    taken = &mut taking => break Err(taken),
+                    // Reading the catalogue may take long, and what is gone from the files must be refused at once.
+                    () = self.watched.changed() => {
+                        if let Some(newer) = self.prepare(prepare) {
+                            break Ok(newer);
+                        }
+                    }
                 }
-                return None;
+            };
+            match newer {
+                Ok(newer) => prepared = newer,
+                Err(taken) => break taken,
             }
-        };
-        // An existing danger is no reason to keep a revoked key.
-        let known = match self.bound_login {
-            true => engine.posture().await.map(|known| Some(posture::dangers(&known))),
-            false => Ok(None),
-        };
-        let taken = match known {
-            Ok(known) => {
-                let accept = |posture: &Posture| posture::accept(posture, known.as_deref());
-                engine.reconfigure_if(config.settings.clone(), accept).await
-            }
-            Err(error) => Err(error),
         };
         self.metrics.configured(taken.is_ok());
         if let Err(error) = taken {
@@ -173,6 +169,7 @@ impl<'s> Source<'s> {
             );
             return Some(error.code());
         }
+        let (config, take_over) = prepared;
         take_over();
         self.configured_roles.extend(config.configured_roles.iter().cloned());
         tracing::info!("the configuration was read again");
@@ -182,6 +179,40 @@ impl<'s> Source<'s> {
         }
         None
     }
+
+    /// Reads the configuration, and has refused what is gone from it; `None` if it is faulty.
+    fn prepare<T: FnOnce()>(
+        &mut self,
+        prepare: &impl Fn(&Config) -> Result<T, ConfigError>,
+    ) -> Option<(Config, T)> {
+        self.watched.note();
+        let read = read(self.watched.file(), self.common, self.environment);
+        let prepared = read.and_then(|config| {
+            self.check_whole(&config)?;
+            self.watched.name(&config);
+            let take_over = prepare(&config)?;
+            Ok((config, take_over))
+        });
+        prepared
+            .inspect_err(|error| {
+                self.metrics.configured(false);
+                tracing::error!(
+                    "the configuration is faulty; the previous one stays in use: {error}"
+                );
+            })
+            .ok()
+    }
+}
+
+/// Has the engine use these settings.
+async fn take(engine: &Engine, settings: Settings, bound_login: bool) -> Result<bool, Error> {
+    // An existing danger is no reason to keep a revoked key.
+    let known = match bound_login {
+        true => Some(posture::dangers(&engine.posture().await?)),
+        false => None,
+    };
+    let accept = |posture: &Posture| posture::accept(posture, known.as_deref());
+    engine.reconfigure_if(settings, accept).await
 }
 
 /// The changed keys that need a restart.

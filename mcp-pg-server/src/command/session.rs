@@ -65,6 +65,11 @@ impl Session {
         Ok(Self { engine: Arc::new(engine), schema_poll: config.schema_poll, _cluster: cluster })
     }
 
+    /// Refuses a caller for whom all calls would be refused.
+    pub(super) fn serves(&self, caller: &Principal) -> Result<(), Failure> {
+        self.engine.refused_role(&caller.role).map_or(Ok(()), |reason| Err(Failure::usage(reason)))
+    }
+
     /// Follows the database's changes until the handle is dropped.
     pub(super) fn follow(&self) -> AbortOnDrop {
         let (engine, poll) = (self.engine.clone(), self.schema_poll);

@@ -21,6 +21,7 @@ pub(super) async fn serve(
     let limiter = Arc::new(Limiter::new(config.request_limits.clone()));
     let source = reload::Source::new(common, environment, &config);
     let session = Session::open(common, config, environment).await?;
+    session.serves(&caller)?;
     posture::tell_settings(&session.engine);
     let engine = session.engine.clone();
     tokio::spawn(async move { posture::warn(&engine).await });

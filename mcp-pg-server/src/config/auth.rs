@@ -23,6 +23,20 @@ pub struct Auth {
 }
 
 impl Auth {
+    /// Refuses to start a server that lets nobody in. A running one may have its last credentials removed.
+    ///
+    /// # Errors
+    ///
+    /// There are no credentials.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.api_keys.is_empty() && self.jwt.is_none() {
+            return Err(ConfigError::new(
+                "auth: accepts no credentials; name [[auth.api_keys]] or [auth.jwt], or leave [auth] out",
+            ));
+        }
+        Ok(())
+    }
+
     /// The credentials, with the issuer's keys if those are in a file.
     ///
     /// # Errors
@@ -55,11 +69,6 @@ pub(super) fn resolve(
     faults: &mut Faults,
 ) -> Auth {
     let given = keys.api_keys.unwrap_or_default();
-    if given.is_empty() && keys.jwt.is_none() {
-        faults.add(ConfigError::new(
-            "auth: accepts no credentials; name [[auth.api_keys]] or [auth.jwt], or leave [auth] out",
-        ));
-    }
     let jwt = keys.jwt.and_then(|keys| faults.note(jwt(keys, settings, directory)));
     let mut api_keys: Vec<ApiKey> = Vec::new();
     for (position, keys) in given.into_iter().enumerate() {

@@ -82,6 +82,12 @@ fn role(name: String, keys: RoleKeys, faults: &mut Faults) -> Role {
         };
         session.insert(setting, value);
     }
+    // PostgreSQL takes "none" for the login.
+    if let Some(no_role @ ("" | "none")) = keys.database_role.as_deref() {
+        faults.add(ConfigError::new(format!(
+            "roles.{name}.database_role: {no_role:?} is no role; leave the key out to use the login's rights"
+        )));
+    }
     let grants = keys
         .grants
         .unwrap_or_default()

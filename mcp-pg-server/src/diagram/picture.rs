@@ -230,7 +230,8 @@ fn escaped(text: &str) -> String {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
-            c if c.is_control() => escaped.push('_'),
+            // What XML 1.0 does not allow, and the rest of its kind.
+            c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => escaped.push('_'),
             c => escaped.push(c),
         }
         escaped

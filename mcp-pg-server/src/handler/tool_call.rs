@@ -82,9 +82,9 @@ impl Handler {
         state: Option<&str>,
         responses: Option<&InputResponses>,
     ) -> Result<Option<Agreement>, Error> {
-        match (&self.0.questions, state) {
-            (Some(questions), Some(state)) => questions.answer(caller, state, responses),
-            _ => Ok(None),
+        match &self.0.questions {
+            Some(questions) => questions.answer(caller, state, responses),
+            None => Ok(None),
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) const TABLE: [Entry; 11] = [
         name: "describe_table",
         title: "Describe a table",
         description: "Columns with types, rules and operators, keys and relations. Call it \
-            before the first use of a table.",
+            before you use a table.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<DescribeTable>,
@@ -97,7 +97,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "insert",
         title: "Add rows",
-        description: "Adds one row or several, all or none. Leave out columns with defaults. A value may be \
+        description: "Adds rows, all or none. Leave out columns with defaults. A value may be \
             {\"$now\": true}, {\"$now\": \"7 days\"} or {\"$literal\": any}.",
         needs: Needs::One(Action::Insert),
         effect: Effect::Adds,
@@ -107,7 +107,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "update",
         title: "Change rows",
-        description: "Changes rows that match `where`; none if more than `max_rows` do.",
+        description: "Changes rows that match `where`; none if more than `max_rows` do, or fewer than `min_rows` (default 0).",
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
@@ -116,8 +116,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "archive",
         title: "Archive rows",
-        description: "Archives rows: reads omit them until restored. The usual way to \
-            remove rows. Arguments as for update.",
+        description: "Archives rows, the usual way to remove them: reads omit them until \
+            restored. Arguments as for update.",
         needs: Needs::One(Action::Archive),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
@@ -143,9 +143,9 @@ pub(super) const TABLE: [Entry; 11] = [
     },
     Entry {
         name: "transaction",
-        title: "Several operations, all or nothing",
-        description: "Runs operations in order; any failure undoes all. Arguments \
-            are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
+        title: "Several operations",
+        description: "Runs operations in order; any failure undoes all. Meeting no row is no failure, \
+            unless `min_rows` is 1. Arguments are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
             earlier operation, by its `as` or index.",
         needs: Needs::Write,
         effect: Effect::Overwrites,

@@ -8,6 +8,9 @@ use schemars::JsonSchema;
 use schemars::generate::{Contract, SchemaSettings};
 use serde_json::{Map, Value, json};
 
+/// Arguments that the description of the tool explains, or that need no explanation. Errors describe them.
+const PLAIN: [&str; 5] = ["as", "do", "min_rows", "operation", "operations"];
+
 /// The schema of a tool's arguments.
 pub(super) fn input<T: JsonSchema>() -> JsonObject {
     // The items of untyped lists in requests are names or objects.
@@ -72,6 +75,9 @@ fn plain(schema: &mut JsonObject, item: Option<&Value>) {
                 without_null(property);
             }
             plain(property, item);
+            if PLAIN.contains(&name.as_str()) {
+                property.remove("description");
+            }
         }
     }
     match (schema.get_mut("items"), item) {

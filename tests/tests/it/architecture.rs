@@ -45,7 +45,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 const PLAN: [(&str, &[&str]); 17] = [
     ("grammar", &[]),
     ("scope", &[]),
-    ("operand", &[]),
+    ("operand", &["grammar"]),
     ("advice", &["grammar"]),
     ("reference", &["advice"]),
     ("hop", &[]),

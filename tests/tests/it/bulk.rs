@@ -98,7 +98,57 @@ async fn another_key_names_rows_as_well() {
     let reply = call(&engine, "operator", "update", arguments).await.unwrap();
     // The condition narrows: a1 holds 10.
     assert_eq!(rows(&reply), [json!({"label": "a2", "held": 2})]);
-    assert_eq!(reply["notes"], json!(["these updates match no row: /updates/0, /updates/2"]));
+    assert_eq!(
+        reply["notes"],
+        json!(["these updates match no row: /updates/0, /updates/2", "rows were matched by label"])
+    );
+}
+
+#[tokio::test]
+async fn of_several_keys_only_the_primary_key_names_rows() {
+    let database = Database::of(
+        "CREATE TABLE staff (id integer PRIMARY KEY, login text UNIQUE, email text UNIQUE, pin integer);
+         INSERT INTO staff VALUES (1, 'ann', 'ann@x', 1), (2, 'bob', 'bob@x', 2);
+         CREATE TABLE product (id integer PRIMARY KEY, code text, barcode text UNIQUE, nick text,
+            active boolean DEFAULT true);
+         CREATE UNIQUE INDEX ON product (code) WHERE active;
+         CREATE UNIQUE INDEX ON product (lower(nick));
+         INSERT INTO product VALUES (1, 'a', '1', 'Al'), (2, 'b', '2', 'Bo');",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (table, updates) in [
+        ("staff", json!([{"login": "zed", "email": "bob@x"}])),
+        ("product", json!([{"code": "z", "barcode": "2"}])),
+        ("product", json!([{"nick": "z", "barcode": "2"}, {"barcode": "1", "nick": "y"}])),
+    ] {
+        let arguments = json!({"table": table, "updates": updates});
+        let told = error(&engine, "operator", "update", arguments).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("missing_value"), &json!("/updates")));
+        let hint =
+            "give the primary key (id), or one update for each row, with a where that names it";
+        assert_eq!(told["hint"], hint, "{told}");
+    }
+    let told = json!({"table": "staff", "updates": [{"login": "zed", "email": "bob@x"}]});
+    let told = error(&engine, "operator", "update", told).await;
+    let message =
+        "the updates hold several keys, (login) and (email): which one names the row is not given";
+    assert_eq!(told["message"], message);
+    assert_eq!(told["allowed"], json!(["id", "email", "login"]));
+    // A row without the primary key that others give.
+    let arguments = json!({"table": "staff", "updates": [{"id": 1, "email": "a@x"}, {"email": "bob@x", "pin": 9}]});
+    assert_eq!(refused(&engine, "update", arguments).await.1, "/updates/1/id");
+
+    let arguments =
+        json!({"table": "staff", "updates": [{"id": 1, "login": "zed", "email": "z@x"}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!((&reply["row_count"], &reply["notes"]), (&json!(1), &Value::Null));
+    // Only one key is in all rows.
+    let arguments = json!({"table": "staff", "updates": [{"login": "zed", "email": "y@x"}, {"login": "bob", "pin": 7}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(reply["notes"], json!(["rows were matched by login"]));
+    let all = "SELECT string_agg(concat_ws(' ', login, email, pin), ',' ORDER BY id) FROM staff";
+    assert_eq!(database.value(all).await.unwrap(), "zed y@x 1,bob bob@x 7");
 }
 
 #[tokio::test]

@@ -240,34 +240,6 @@ async fn a_search_finds_plurals_beside_the_word_itself() {
 }
 
 #[tokio::test]
-async fn very_many_columns_are_cut() {
-    let columns = |count: usize, name: &str| -> String {
-        let columns: Vec<String> = (0..count).map(|n| format!("{name}{n} integer")).collect();
-        columns.join(", ")
-    };
-    let database = Database::of(&format!(
-        "CREATE TABLE wide ({}); CREATE TABLE widest ({});",
-        columns(600, "c"),
-        columns(1_500, "a_column_with_a_long_name_")
-    ))
-    .await;
-    let engine = database.engine().await;
-    let described = async |table: &str| {
-        let told = call(&engine, "admin", "describe_table", json!({"table": table})).await.unwrap();
-        told["columns"].as_array().unwrap().clone()
-    };
-    // The later ones by name and type alone.
-    let columns = described("wide").await;
-    assert_eq!(columns.len(), 600);
-    assert!(columns[199].get("operators").is_some());
-    assert_eq!(columns[200], json!({"name": "c200", "type": "integer"}));
-    assert_eq!(columns[599], json!({"name": "c599", "type": "integer"}));
-    let columns = described("widest").await;
-    let mark = columns.last().unwrap().as_str().unwrap();
-    assert_eq!(mark, format!("… {} more; see the rows that select returns", 1_501 - columns.len()));
-}
-
-#[tokio::test]
 async fn types_within_types_have_their_modifiers() {
     let database = Database::of(
         "CREATE TYPE money_of AS (amount numeric(38,18), currency char(3)); CREATE DOMAIN share AS numeric(5,2);

@@ -113,6 +113,10 @@ async fn odd_names_and_loops_are_drawn() {
     let svg = drawn(&database, &["--format", "svg"]).await;
     assert!(svg.contains("&lt;b&gt;&amp;") && !svg.contains("<b>"), "{svg}");
     assert_eq!(boxes(&svg).len(), 4);
+    // Characters that XML does not allow.
+    database.sql("CREATE TABLE \"q\u{fffe}\" (\"c\u{ffff}\" int)").await;
+    let svg = drawn(&database, &["--format", "svg"]).await;
+    assert!(svg.contains(">q_<") && svg.contains(" c_<"), "{svg}");
 }
 
 #[tokio::test]

@@ -141,3 +141,21 @@ async fn rows_that_a_role_may_not_see_make_no_groups() {
         assert_eq!(error.code().as_str(), code, "{column}");
     }
 }
+
+/// The name that a description gives to the rows that refer to one is theirs in groups, too.
+#[tokio::test]
+async fn rows_of_the_same_table_make_groups_by_their_relations_name() {
+    let engine = Database::of(
+        "CREATE TABLE member (id integer PRIMARY KEY, tenant text, manager_id integer REFERENCES member);
+         INSERT INTO member VALUES (1, 'a', NULL), (2, 'b', 1), (3, 'b', 1), (4, 'c', 2);",
+    )
+    .await
+    .engine()
+    .await;
+    let by = |column: &str| json!({"table": "member", "group_by": [{"column": column, "each": true, "as": "t"}], "measures": {"n": {"count": "*"}}});
+    let counted = json!([{"t": "b", "n": 2}, {"t": "c", "n": 1}]);
+    for name in ["member.tenant", "member_by_manager.tenant"] {
+        let reply = call(&engine, "analyst", "aggregate", by(name)).await.unwrap();
+        assert_eq!(json!(rows(&reply)), counted, "{name}");
+    }
+}

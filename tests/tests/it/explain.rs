@@ -2,8 +2,8 @@
 
 use mcp_pg_core::Engine;
 use mcp_pg_core::Settings;
-use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_tests::{Database, call, error, object, refused};
+use mcp_pg_core::policy::{Action, Role, RoleLimits};
+use mcp_pg_tests::{Database, call, error, grant, object, readable, refused};
 use serde_json::{Value, json};
 
 const SALES: &str = "
@@ -163,4 +163,42 @@ async fn a_plan_that_is_too_long_is_refused() {
     let explain = json!({"operation": "select", "table": "part"});
     let told = error(&engine, "analyst", "explain", explain).await;
     assert_eq!(told["code"], "limit_exceeded", "{told}");
+}
+
+/// Trying again does not help a read that an index is missing for.
+#[tokio::test]
+async fn a_timeout_for_want_of_an_index_says_so() {
+    let database = Database::of(
+        "CREATE TABLE post (id integer PRIMARY KEY, title text);
+         CREATE TABLE mark (id integer PRIMARY KEY, post_id integer REFERENCES post, kind text);
+         CREATE VIEW nap AS SELECT 1 AS id, pg_sleep(5)::text AS slept;
+         INSERT INTO post SELECT n, 'p' || n FROM generate_series(1, 100) n;
+         INSERT INTO mark SELECT n, 1 + n % 100, 'k' || n FROM generate_series(1, 100000) n;
+         ANALYZE;",
+    )
+    .await;
+    let limits = RoleLimits {
+        statement_timeout: Some(std::time::Duration::from_millis(50)),
+        ..RoleLimits::default()
+    };
+    // Who can write nothing has no transactions.
+    let writable = grant(&["public.post"], &[Action::Select, Action::Insert]);
+    let grants = vec![readable("public.mark", None), readable("public.nap", None), writable];
+    let role = Role { name: "analyst".into(), grants, limits, ..Role::default() };
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let marks = json!({"columns": ["kind"], "where": {"kind": {"like": "%k1%"}}, "order_by": ["-kind"], "limit": 1});
+    let select = json!({"table": "post", "include": {"mark": marks}});
+    let within = json!({"operations": [{"operation": "select", "table": "post", "include": {"mark": marks}}]});
+    for (tool, arguments) in [("select", &select), ("transaction", &within)] {
+        let told = error(&engine, "analyst", tool, arguments.clone()).await;
+        assert_eq!(
+            (&told["code"], &told["retryable"]),
+            (&json!("timeout"), &json!(false)),
+            "{told}"
+        );
+        assert!(told["hint"].as_str().unwrap().starts_with("no index on mark.post_id: "), "{told}");
+    }
+    let told = error(&engine, "analyst", "select", json!({"table": "nap"})).await;
+    assert_eq!((&told["code"], &told["retryable"]), (&json!("timeout"), &json!(true)), "{told}");
 }

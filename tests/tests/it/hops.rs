@@ -3,7 +3,7 @@
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Limits, Role};
 use mcp_pg_tests::{Database, call, error, paged, rows};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SHOP: &str = "
     CREATE TABLE artist (artist_id integer PRIMARY KEY, name text);
@@ -175,9 +175,13 @@ async fn a_way_is_bounded() {
 async fn a_request_joins_a_bounded_number_of_related_rows() {
     let limits = Limits { max_joins: 3, ..Limits::default() };
     let database = Database::of(SHOP).await;
-    let engine = database.engine_with(Settings { limits, ..Settings::default() }).await;
+    let mut settings = Settings { limits, ..Settings::default() };
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
     let artist = "track.album.artist.name";
     let total = json!({"sum": "sale.amount", "as": "sold"});
+    let computed = |columns: &[&str]| json!({"$compute": {"add": columns}});
+    let changed = |updates: Value| json!({"table": "sale", "where": {"sale_id": 1}, "updates": updates, "dry_run": true});
     for (tool, arguments, at) in [
         // Columns of the same row count once.
         (
@@ -223,8 +227,74 @@ async fn a_request_joins_a_bounded_number_of_related_rows() {
                 {"sum": "sale.amount"}, {"count": "sale"}]}}}}),
             "/measures",
         ),
+        // Conditions share the bound: also those of includes, measures, totals and comparisons.
+        (
+            "select",
+            json!({"table": "sale", "columns": [artist], "where": {"track": {"name": "Two"}}}),
+            "/columns",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"track": {"album": {"artist": {"name": "x"}}}}}),
+            "",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"and": vec![json!({"track": {"album": {"title": "x"}}}); 2]}}),
+            "/where",
+        ),
+        (
+            "select",
+            json!({"table": "artist", "where": {"not": {"album": {"none": {"track": {"some": {"sale": {"some": {"track": {"name": "x"}}}}}}}}}}),
+            "/where",
+        ),
+        (
+            "select",
+            json!({"table": "track", "include": {"sale": {"where": {"track": {"album": {"artist": {"album": {"some": {"title": "x"}}}}}}}}}),
+            "/include",
+        ),
+        (
+            "aggregate",
+            json!({"table": "sale", "measures": {"n": {"count": "*", "where": {"track": {"album": {"title": "x"}}}},
+                                                 "m": {"count": "*", "where": {"track": {"album": {"title": "y"}}}}}}),
+            "/measures",
+        ),
+        (
+            "select",
+            json!({"table": "track", "columns": [{"count": "sale", "where": {"track": {"album": {"artist": {"name": "x"}}}}, "as": "n"}]}),
+            "/columns",
+        ),
+        (
+            "select",
+            json!({"table": "sale", "where": {"or": vec![json!({"amount": {"gt": {"$column": "track.album.album_id"}}}); 2]}}),
+            "/where",
+        ),
+        // So do the values of a write.
+        (
+            "update",
+            changed(json!({"amount": computed(&["track.album.artist.artist_id", "amount"])})),
+            "",
+        ),
+        (
+            "update",
+            changed(
+                json!({"amount": computed(&["track.album.artist.artist_id", "track.track_id"])}),
+            ),
+            "/updates",
+        ),
+        (
+            "update",
+            json!({"table": "sale", "updates": [{"sale_id": 1, "amount": 1},
+                {"sale_id": 2, "amount": computed(&["track.album.artist.artist_id", "track.track_id"])}]}),
+            "/updates/1",
+        ),
+        (
+            "delete",
+            json!({"table": "sale", "where": {"and": vec![json!({"track": {"album": {"title": "x"}}}); 2]}}),
+            "/where",
+        ),
     ] {
-        match call(&engine, "analyst", tool, arguments.clone()).await {
+        match call(&engine, "admin", tool, arguments.clone()).await {
             Ok(_) => assert_eq!(at, "", "{arguments}"),
             Err(error) => {
                 let error = serde_json::to_value(&error).unwrap();

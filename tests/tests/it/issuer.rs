@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use rcgen::PublicKeyData as _;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
@@ -26,6 +26,19 @@ pub(crate) struct Signer {
 
 /// RS256, ES256 and EdDSA. RSA keys are slow to make: one for all tests.
 pub(crate) static SIGNERS: LazyLock<[Signer; 3]> = LazyLock::new(|| [rsa(), ec(), ed()]);
+
+/// An RSA public key of so many bits.
+pub(crate) fn rsa_pem(bits: usize) -> String {
+    let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, bits).unwrap();
+    key.to_public_key().to_public_key_pem(LineEnding::LF).unwrap()
+}
+
+/// An Ed25519 public key for which everybody can sign: the neutral element.
+pub(crate) fn neutral_pem() -> String {
+    let mut der = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00, 1];
+    der.extend([0; 31]);
+    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
+}
 
 fn text(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

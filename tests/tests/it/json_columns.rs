@@ -161,7 +161,7 @@ async fn invalid_members_are_refused() {
         (json!([{"column": "id", "path": ["a"]}]), "invalid_value", "/columns/0/path"),
         (json!(["id", {"column": "meta", "path": []}]), "invalid_value", "/columns/1/path"),
         (json!([{"column": "meta", "path": "kind"}]), "invalid_value", "/columns/0/path"),
-        (json!([{"column": "meta"}]), "missing_value", "/columns/0/path"),
+        (json!([{"column": "meta", "as": 1}]), "invalid_value", "/columns/0/as"),
         (json!([{"path": ["kind"]}]), "missing_value", "/columns/0/column"),
         (json!([{"column": "nothing", "path": ["a"]}]), "unknown_column", "/columns/0/column"),
         (

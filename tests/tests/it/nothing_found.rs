@@ -19,7 +19,7 @@ async fn a_condition_that_finds_nothing() {
         (json!({"note": "%x%"}), Some("{\"ilike\": \"%x%\"}")),
         (json!({"note": {"like": "x"}}), Some("{\"like\": \"%x%\"}")),
         (json!({"placed": "2024-01-31"}), Some("\"gte\": \"2024-01-31\"")),
-        (json!({"details": {"a": 1}}), Some("\"contains\"")),
+        (json!({"details": {"eq": {"a": 1}}}), Some("\"contains\"")),
         (json!({"customer": {"name": "A%"}}), Some("ilike")),
         (json!({"words": "fresh fish"}), Some("{\"search\": \"fresh fish\"}")),
         (json!({"words": {"search": "fish"}}), None),

@@ -1,6 +1,6 @@
 //! Requests in the terms of PostgREST, Hasura, Prisma and Django, and the errors that suggest the right ones.
 
-use mcp_pg_tests::{Database, call};
+use mcp_pg_tests::{Database, call, refused};
 use serde_json::{Value, json};
 
 use crate::slips::check_on;
@@ -99,6 +99,8 @@ async fn values_to_write() {
         "update",
         &[
             (update(json!({"total": "+1"})), "/updates/total", "{\"$increment\": 1}"),
+            (update(json!({"due": "due + 7"})), "/updates/due", "{\"$increment\": \"1 month\"}"),
+            (update(json!({"due": "2024-01-31T10:00:00+02:00"})), "/updates/due", "counts alone"),
             (
                 update(json!({"details": {"$set": {"path": ["n"], "value": {"$increment": 1}}}})),
                 "/updates/details/$set/value/$increment",
@@ -109,6 +111,16 @@ async fn values_to_write() {
                 "/updates/details/1/$default",
                 "give the value itself",
             ),
+            (
+                update(json!({"details": {"$set": {"path": ["n"], "value": {"$append": ["a"]}}}})),
+                "/updates/details/$set/value/$append",
+                "give the value itself",
+            ),
+            (
+                update(json!({"details": {"$merge": {"n": {"$inc": 1}}}})),
+                "/updates/details/$merge/n/$inc",
+                "give the value itself",
+            ),
         ],
     )
     .await;
@@ -117,6 +129,19 @@ async fn values_to_write() {
     literal["table"] = json!("orders");
     let row = &call(&engine, "admin", "update", literal).await.unwrap()["rows"][0];
     assert_eq!(row["details"], json!({"at": {"$now": true}}));
+    for word in ["$append", "$merge", "$remove", "$set", "$compute", "$column", "$push", "$literal"]
+    {
+        let mut nested = update(json!({"details": {"a": [{word: {"b": 1}}]}}));
+        nested["table"] = json!("orders");
+        let (code, at) = refused(&engine, "update", nested).await;
+        assert_eq!((code, at), ("invalid_value".into(), format!("/updates/details/a/0/{word}")));
+    }
+    // Other documents have such members, too.
+    let document = json!({"properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$unknown": 1}}});
+    let mut data = update(json!({"details": document}));
+    data["table"] = json!("orders");
+    let row = &call(&engine, "admin", "update", data).await.unwrap()["rows"][0];
+    assert_eq!(row["details"], document);
     check(
         "insert",
         &[
@@ -127,6 +152,11 @@ async fn values_to_write() {
             (
                 json!({"data": {"details": {"at": {"$now": true}}}}),
                 "/data/details/at/$now",
+                "{\"$literal\": …}",
+            ),
+            (
+                json!({"data": {"details": {"by": {"$ref": "0.order_id"}}}}),
+                "/data/details/by/$ref",
                 "{\"$literal\": …}",
             ),
         ],

@@ -135,10 +135,6 @@ async fn invalid_related_columns_are_refused_with_their_place() {
         told["hint"],
         "related rows: \"include\": {\"stop\": {\"columns\": [\"place_id\"]}}"
     );
-    let written = json!({"table": "shipment", "where": {"id": 1}, "updates": {"kilos": 2}, "returning": ["id", "origin.name"]});
-    let told = error(&engine, "operator", "update", written).await;
-    assert_eq!(told["at"], "/returning/1");
-    assert_eq!(told["hint"], "\"include\": {\"origin\": {\"columns\": [\"name\"]}}");
 }
 
 #[tokio::test]
@@ -266,5 +262,130 @@ async fn the_name_of_the_table_itself_is_no_relation_before_a_column() {
     ] {
         let told = error(&engine, "operator", tool, arguments).await;
         assert_eq!(told["did_you_mean"], "id", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn columns_have_other_names() {
+    let database = Database::of(
+        "CREATE TABLE customer (id integer PRIMARY KEY, name text, secret text, paper json);
+         CREATE TABLE bill (id integer PRIMARY KEY, customer_id integer REFERENCES customer, amount integer, secret text);
+         INSERT INTO customer VALUES (1, 'Ada', 's1', '{}'), (2, 'Bob', 's2', NULL);
+         INSERT INTO bill VALUES (1, 1, 5, 't1'), (2, 2, 4, 't2'), (3, 2, 4, 't3');",
+    )
+    .await;
+    let hidden = |table: &str| {
+        let mut grant = mcp_pg_tests::readable(table, None);
+        grant.columns.mask.insert("secret".to_owned(), mcp_pg_core::policy::Mask::Full);
+        grant
+    };
+    let role = mcp_pg_core::policy::Role {
+        name: "reader".into(),
+        grants: vec![hidden("public.customer"), hidden("public.bill")],
+        ..Default::default()
+    };
+    let mut settings = mcp_pg_core::Settings::default();
+    settings.roles.push(role);
+    let engine = database.engine_with(settings).await;
+    let columns = json!(["id", {"column": "amount", "as": "total"}, {"column": "customer.name", "as": "who"}, {"column": "amount"}]);
+    let arguments = json!({"table": "bill", "columns": columns, "order_by": ["total", "-who", "id"], "limit": 1});
+    let found = mcp_pg_tests::pages(&engine, "select", arguments, 1).await;
+    let row = |id, total, who: &str| json!({"id": id, "total": total, "who": who, "amount": total});
+    assert_eq!(found, [row(2, 4, "Bob"), row(3, 4, "Bob"), row(1, 5, "Ada")]);
+    let distinct = json!({"table": "bill", "columns": [{"column": "customer.name", "as": "who"}], "distinct": true, "order_by": ["who"]});
+    assert_eq!(selected(&engine, distinct).await, [json!({"who": "Ada"}), json!({"who": "Bob"})]);
+    let masked = json!([{"column": "secret", "as": "a"}, {"column": "customer.secret", "as": "b"}]);
+    let arguments = json!({"table": "bill", "columns": masked, "where": {"id": 1}});
+    let reply = call(&engine, "reader", "select", arguments).await.unwrap();
+    assert!(!reply.to_string().contains("s1") && !reply.to_string().contains("t1"), "{reply}");
+    assert_eq!(rows(&reply)[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["a", "b"]);
+    // What is masked here is masked in the other row, too.
+    let grouped =
+        json!({"table": "bill", "group_by": ["secret"], "measures": {"n": {"count": "*"}}});
+    let told = mcp_pg_tests::error(&engine, "reader", "aggregate", grouped).await;
+    assert!(told["code"] == "forbidden" && !told.to_string().contains("customer"), "{told}");
+    let written = json!({"table": "bill", "where": {"id": 1}, "updates": {"amount": 6}, "returning": ["id", {"column": "amount", "as": "now"}]});
+    let reply = call(&engine, "operator", "update", written).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 1, "now": 6})]);
+    for (role, arguments, code) in [
+        ("admin", json!({"columns": [{"column": "amount", "as": "id"}, "id"]}), "invalid_value"),
+        ("admin", json!({"columns": [{"column": "nothing", "as": "a"}]}), "unknown_column"),
+        (
+            "admin",
+            json!({"columns": [{"column": "customer.paper", "as": "a"}], "distinct": true}),
+            "invalid_value",
+        ),
+        (
+            "reader",
+            json!({"columns": [{"column": "secret", "as": "a"}], "distinct": true}),
+            "forbidden",
+        ),
+        (
+            "reader",
+            json!({"columns": [{"column": "secret", "as": "a"}], "order_by": ["a"]}),
+            "unknown_column",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("bill");
+        let told = mcp_pg_tests::error(&engine, role, "select", arguments.clone()).await;
+        assert_eq!(told["code"], code, "{arguments}: {told}");
+    }
+}
+
+/// As `columns` of a select names them.
+#[tokio::test]
+async fn columns_of_to_one_related_rows_are_returned() {
+    let database = Database::of(
+        "CREATE TABLE country (code text PRIMARY KEY, name text);
+         CREATE TABLE partner (id integer PRIMARY KEY, name text, city text, country text REFERENCES country, archived_at timestamptz);
+         CREATE TABLE sale (id integer PRIMARY KEY, state text, partner_id integer REFERENCES partner, seller_id integer REFERENCES partner);
+         INSERT INTO country VALUES ('FR', 'France');
+         INSERT INTO partner VALUES (1, 'Ada', 'Lyon', 'FR'), (2, 'Bea', NULL, NULL);
+         INSERT INTO sale VALUES (1, 'draft', 1, NULL), (2, 'draft', 2, 1);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let returning = json!(["id", "partner.name", "partner.city", "seller.name", "state"]);
+    let arguments = json!({"table": "sale", "where": {"state": "draft"}, "max_rows": 5, "updates": {"state": "sent"}, "returning": returning});
+    let mut dry = arguments.clone();
+    dry["dry_run"] = json!(true);
+    let expected = [
+        json!({"id": 1, "state": "sent", "partner.name": "Ada", "partner.city": "Lyon", "seller.name": null}),
+        json!({"id": 2, "state": "sent", "partner.name": "Bea", "partner.city": null, "seller.name": "Ada"}),
+    ];
+    let tried = call(&engine, "operator", "update", dry).await.unwrap();
+    assert_eq!(tried["after"], json!(expected));
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply), expected);
+    let new = json!({"table": "sale", "data": {"id": 3, "partner_id": 1}, "returning": ["partner.name"],
+        "include": {"seller": true}});
+    let reply = call(&engine, "operator", "insert", new).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"partner.name": "Ada", "seller": null})]);
+
+    let update = |returning: Value, include: Value| json!({"table": "sale", "where": {"id": 1}, "updates": {"state": "x"}, "returning": returning, "include": include});
+    for (tool, arguments, code, at) in [
+        ("update", update(json!(["partner.nme"]), json!({})), "unknown_column", "/returning/0"),
+        (
+            "update",
+            update(json!(["id", "partner.country.name"]), json!({})),
+            "invalid_value",
+            "/returning/1",
+        ),
+        (
+            "update",
+            update(json!(["partner.name"]), json!({"partner": true})),
+            "invalid_value",
+            "/returning",
+        ),
+        (
+            "delete",
+            json!({"table": "sale", "where": {"id": 1}, "returning": ["partner.name"]}),
+            "invalid_value",
+            "/returning",
+        ),
+    ] {
+        let told = error(&engine, "admin", tool, arguments.clone()).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!(code), &json!(at)), "{told}");
     }
 }

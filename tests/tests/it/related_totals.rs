@@ -241,7 +241,6 @@ async fn a_wrong_total_is_told_with_its_place() {
         ),
         (json!({"sum": "bill.amont", "as": "x"}), "unknown_column", "/columns/0/sum", ""),
         (json!({"sum": "bill.note", "as": "x"}), "invalid_value", "/columns/0/sum", ""),
-        (json!({"max": "bill.note", "as": "x"}), "invalid_value", "/columns/0/max", ""),
         (json!({"sum": "bills.amount", "as": "x"}), "unknown_relation", "/columns/0/sum", ""),
         (
             json!({"sum": {"multiply": ["bill.amount", "id"]}, "as": "x"}),
@@ -316,4 +315,85 @@ async fn totals_do_not_fail() {
             call(&engine, "analyst", "select", request).await.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn the_first_and_the_last_of_related_texts() {
+    let database = Database::of(FIXTURE).await;
+    for function in ["min", "max"] {
+        let sql = format!("SELECT {function}(note) FROM bill b WHERE {LIVE}");
+        agrees(&database, json!({function: "bill.note"}), &sql).await;
+    }
+    let engine = database.engine().await;
+    let last = json!({"max": "bill.note"});
+    let mut by_last = last.clone();
+    by_last["direction"] = json!("desc");
+    let with = |test: Value| {
+        let mut condition = last.clone();
+        condition.as_object_mut().unwrap().extend(test.as_object().unwrap().clone());
+        json!({"table": "account", "columns": ["id"], "where": {"compute": condition}, "order_by": [by_last.clone(), "id"]})
+    };
+    for (test, count) in [
+        (json!({"eq": "note 2"}), 3),
+        (json!({"ilike": "NOTE %"}), 9),
+        (json!({"lt": "note 2"}), 6),
+    ] {
+        let found = pages(&engine, "select", with(test.clone()), 2).await;
+        assert_eq!(found.len(), count, "{test}");
+    }
+    let measures = json!({"m": {"max": last}, "n": {"count_distinct": last}});
+    let reply =
+        call(&engine, "analyst", "aggregate", json!({"table": "account", "measures": measures}))
+            .await
+            .unwrap();
+    assert_eq!(rows(&reply)[0], json!({"m": "note 2", "n": 3}));
+    for of in [
+        json!({"sum": "bill.note"}),
+        json!({"add": [last, 1]}),
+        json!({"subtract": [{"$now": true}, last]}),
+    ] {
+        let mut item = of.clone();
+        item["as"] = json!("it");
+        let told =
+            error(&engine, "analyst", "select", json!({"table": "account", "columns": [item]}))
+                .await;
+        assert_eq!(told["code"], "invalid_value", "{of}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_total_that_begins_with_a_to_one_relation_says_where_it_is() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let item = json!({"avg": "bill.line.price", "as": "mean"});
+    let told =
+        error(&engine, "analyst", "select", json!({"table": "line", "columns": [item]})).await;
+    assert_eq!(
+        told["message"],
+        "a total begins with a to-many relation of public.line, and \"bill\" is a to-one relation"
+    );
+    assert_eq!(
+        told["hint"],
+        "a select from public.bill has {\"avg\": \"line.price\"} for each of its rows"
+    );
+    let item = json!({"avg": "bill.amount", "as": "mean"});
+    let told =
+        error(&engine, "analyst", "select", json!({"table": "line", "columns": [item]})).await;
+    assert_eq!(told["hint"], "the column itself: \"bill.…\"");
+}
+
+#[tokio::test]
+async fn measures_of_related_rows_show_their_total() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for function in ["sum", "max"] {
+        let arguments = json!({"table": "account", "measures": {"m": {function: "bill.amount"}}});
+        let told = error(&engine, "analyst", "aggregate", arguments).await;
+        let hint = format!("{{\"{function}\": {{\"{function}\":\"bill.amount\"}}}}");
+        assert!(told["hint"].as_str().unwrap().contains(&hint), "{told}");
+    }
+    let share =
+        json!({"share": {"divide": [{"sum": "amount"}, {"multiply": [100, {"count": "*"}]}]}});
+    let told =
+        error(&engine, "analyst", "aggregate", json!({"table": "bill", "measures": share})).await;
+    let hint = "\"measures\": {\"m1\":{\"sum\":\"amount\"},\"m2\":{\"count\":\"*\"},\"share\":{\"divide\":[\"m1\",{\"multiply\":[100,\"m2\"]}]}}";
+    assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
 }

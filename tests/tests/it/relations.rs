@@ -435,3 +435,41 @@ async fn two_schemas_with_a_table_of_one_name_share_its_relations_names() {
         assert_eq!(error["did_you_mean"], Value::Null, "{error}");
     }
 }
+
+/// A key of several columns has its own column's name, whether or not that ends in `_id`; the name with all of its columns is
+/// understood, too.
+#[tokio::test]
+async fn keys_of_several_columns_are_named_by_their_own() {
+    let engine = Database::of(
+        "CREATE TABLE org (id integer PRIMARY KEY);
+         CREATE TABLE usr (org_id integer REFERENCES org, usr_no integer, boss_no integer, owner_id integer, PRIMARY KEY (org_id, usr_no),
+            FOREIGN KEY (org_id, boss_no) REFERENCES usr, FOREIGN KEY (org_id, owner_id) REFERENCES usr);
+         CREATE TABLE task (id integer PRIMARY KEY, org_id integer REFERENCES org, checker_no integer, owner_id integer,
+            FOREIGN KEY (org_id, checker_no) REFERENCES usr, FOREIGN KEY (org_id, owner_id) REFERENCES usr);
+         INSERT INTO org VALUES (1);
+         INSERT INTO usr VALUES (1, 1, NULL, NULL), (1, 2, 1, 1);
+         INSERT INTO task VALUES (1, 1, 2, 1);",
+    )
+    .await
+    .engine()
+    .await;
+    let one = |table: &str, name: &str| json!({"table": table, "columns": ["id"], "include": {name: {"columns": ["usr_no"]}}});
+    for (name, usr) in [("checker_no", 2), ("owner_id", 1), ("owner", 1)] {
+        assert_eq!(first(&engine, one("task", name)).await[name]["usr_no"], json!(usr), "{name}");
+    }
+    let org = json!({"table": "task", "columns": ["id"], "include": {"org_id": true}});
+    assert_eq!(first(&engine, org).await["org_id"]["id"], 1);
+    let path = json!({"table": "task", "columns": ["checker_no.boss_no.usr_no"]});
+    assert_eq!(first(&engine, path).await, json!({"checker_no.boss_no.usr_no": 1}));
+    for (name, n) in [
+        ("usr_by_boss_no", 1),
+        ("usr_by_org_boss_no", 1),
+        ("usr_by_owner", 1),
+        ("task_by_checker_no", 0),
+        ("task_by_owner", 1),
+    ] {
+        let arguments = json!({"table": "usr", "where": {"usr_no": 1}, "include": {name: true}});
+        let found = first(&engine, arguments).await;
+        assert_eq!(found[name].as_array().unwrap().len(), n, "{name}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::{Code, Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call_as, object, rows};
+use mcp_pg_tests::{Database, call_as, error, object, rows};
 use serde_json::{Value, json};
 
 use crate::program::{Ended, file, program, run};
@@ -429,4 +429,26 @@ async fn a_condition_is_asked_of_its_own_tables_join() {
         let ids: Vec<&Value> = rows(&reply).iter().map(|row| &row["id"]).collect();
         assert_eq!(ids, [&json!(1)], "{reply}");
     }
+}
+
+#[tokio::test]
+async fn a_preset_whose_column_is_gone_forbids_the_write() {
+    let database = Database::of("CREATE TABLE a (id integer PRIMARY KEY, by_ text)").await;
+    let writer = Grant {
+        tables: vec!["public.a".into()],
+        actions: [Action::Select, Action::Insert].into_iter().collect(),
+        preset: object(json!({"by_": "w"})).into_iter().collect(),
+        ..Grant::default()
+    };
+    let role = Role { name: "w".into(), grants: vec![writer], ..Role::default() };
+    let settings = Settings { roles: vec![role], default_role: "w".into(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    database.sql("ALTER TABLE a RENAME by_ TO byy").await;
+    engine.reload().await.unwrap();
+    let insert = json!({"table": "a", "data": {"id": 1}});
+    let refused = error(&engine, "w", "insert", insert).await;
+    assert_eq!(refused["code"], "forbidden", "{refused}");
+    assert!(refused["hint"].as_str().unwrap().contains("check"), "{refused}");
+    let finding = "roles.w.grants[0].preset: no such table has a column \"by_\"; did you mean byy?";
+    assert!(engine.findings().iter().any(|found| found == finding), "{:?}", engine.findings());
 }

@@ -42,6 +42,8 @@ async fn the_policies_for_delete_decide_what_is_deleted() {
     let post = json!({"table": "liked", "where": {"post": 0}});
     let many = refused(post.clone(), json!({})).await;
     assert_eq!((&many["code"], &many["row_count"]), (&json!("too_many_rows"), &json!(2)));
+    let few = refused(post.clone(), json!({"max_rows": 4, "min_rows": 3})).await;
+    assert_eq!((&few["code"], &few["at"]), (&json!("conflict"), &json!("/where")));
     let tried = delete(post.clone(), json!({"max_rows": 2, "dry_run": true})).await.unwrap();
     let ids: Vec<i64> =
         tried["before"].as_array().unwrap().iter().filter_map(|row| row["id"].as_i64()).collect();

@@ -127,6 +127,9 @@ async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
     let filter = || json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS]});
     let mut withdrawn = Stream::open_by(&server, Some(&bob), filter()).await;
     withdrawn.next().await;
+    // Her key stays, and so does her stream.
+    let mut known = Stream::open_by(&server, Some(&ann), filter()).await;
+    known.next().await;
     std::fs::write(&config, entry("ann", &ann_hash)).unwrap();
     let bearer = format!("Bearer {bob}");
     let header = [("Authorization", bearer.as_str())];
@@ -138,8 +141,6 @@ async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // From now on there is something to tell, to those who are known.
-    let mut known = Stream::open_by(&server, Some(&ann), filter()).await;
-    known.next().await;
     database.sql("UPDATE orders SET note = 'x'").await;
     assert_eq!(known.next().await["method"], "notifications/resources/updated");
     let mut last = None;

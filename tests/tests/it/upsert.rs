@@ -1,6 +1,7 @@
 //! Inserts with `on_conflict`.
 
-use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::error::Code;
+use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
 use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error, object, refused};
 use serde_json::{Value, json};
@@ -278,4 +279,90 @@ async fn a_key_may_be_the_same_default_throughout_the_transaction() {
     }
     let refused = refused(&engine, "insert", count("picked", "at")).await;
     assert_eq!(refused, ("missing_value".into(), "/data/at".into()));
+}
+
+/// As Prisma, Hasura and SQL have it: an existing row is set to something else than a new one.
+#[tokio::test]
+async fn existing_rows_are_set_as_by_an_update() {
+    let database = Database::of(
+        "CREATE TABLE owner (id integer PRIMARY KEY, name text);
+         CREATE TABLE stock (sku text PRIMARY KEY, quantity integer NOT NULL, price numeric, name text, tags text[],
+            meta jsonb, seen timestamptz, owner_id integer REFERENCES owner, version integer NOT NULL DEFAULT 1);
+         INSERT INTO stock VALUES ('a', 5, 10, 'old', '{x}', '{\"k\": 1}');",
+    )
+    .await;
+    let engine = database.engine().await;
+    let upsert = |update: Value| {
+        json!({"table": "stock", "data": [{"sku": "a", "quantity": 100}, {"sku": "b", "quantity": 7}],
+            "on_conflict": {"columns": ["sku"], "do": "update", "update": update},
+            "returning": ["sku", "quantity", "price", "name", "tags", "meta", "version"]})
+    };
+    let update = json!({"quantity": {"$increment": 3}, "price": {"$compute": {"multiply": ["price", 2]}},
+        "name": "x", "tags": {"$append": "y"}, "meta": {"n": [1]}, "seen": {"$now": true}});
+    let met = json!({"sku": "a", "quantity": 8, "price": 20, "name": "x", "tags": ["x", "y"], "meta": {"n": [1]}, "version": 2});
+    let new = json!({"sku": "b", "quantity": 7, "price": null, "name": null, "tags": null, "meta": null, "version": 1});
+    let mut dry = upsert(update.clone());
+    dry["dry_run"] = json!(true);
+    let reply = call(&engine, "operator", "insert", dry).await.unwrap();
+    assert_eq!(reply["after"], json!([met, new]));
+    assert_eq!(reply["before"][0]["quantity"], 5);
+    let reply = call(&engine, "operator", "insert", upsert(update.clone())).await.unwrap();
+    assert_eq!(reply["rows"], json!([met, new]));
+    // As text, and with a value of an earlier operation.
+    let operations = json!({"operations": [
+        {"operation": "select", "as": "b", "table": "stock", "where": {"sku": "b"}},
+        {"operation": "insert", "table": "stock", "data": {"sku": "a", "quantity": 0}, "returning": ["quantity"],
+         "on_conflict": {"columns": ["sku"], "do": "update", "update": {"quantity": {"$increment": {"$ref": "b.quantity"}}}}}]});
+    let reply = call(&engine, "admin", "transaction", operations).await.unwrap();
+    assert_eq!(reply["results"][1]["rows"], json!([{"quantity": 15}]));
+    let text = call(&engine, "operator", "insert", upsert(json!("{\"quantity\": 1}"))).await;
+    assert_eq!(text.unwrap()["rows"][0]["quantity"], 1);
+
+    for (update, code, at) in [
+        (json!({}), "missing_value", ""),
+        (json!("quantity"), "invalid_value", ""),
+        (json!([1]), "invalid_value", "/0"),
+        (json!({"nme": 1}), "unknown_column", "/nme"),
+        (json!({"version": 1}), "read_only_column", "/version"),
+        (json!({"quantity": "many"}), "invalid_value", "/quantity"),
+        (json!({"quantity": null}), "not_null_violation", "/quantity"),
+        (json!({"quantity": {"$inc": 1}}), "unknown_operator", "/quantity/$inc"),
+        (json!({"sku": "c"}), "invalid_value", "/sku"),
+        (json!({"meta": {"$merge": {"a": 1}}}), "invalid_value", "/meta"),
+        (json!({"name": {"$column": "owner.name"}}), "invalid_value", "/name"),
+    ] {
+        let found = refused(&engine, "insert", upsert(update.clone())).await;
+        assert_eq!(found, (code.to_owned(), format!("/on_conflict/update{at}")), "{update}");
+    }
+}
+
+#[tokio::test]
+async fn what_existing_rows_are_set_to_is_for_the_role_to_write() {
+    let database = Database::of(FIXTURE).await;
+    let mut role = Role::everywhere("clerk", Action::ALL);
+    let writable = ["email", "name", "city", "tenant"].map(str::to_owned).to_vec();
+    role.grants[0].columns = ColumnRules {
+        mask: [("city".to_owned(), Mask::Null)].into(),
+        writable: Some(writable),
+        ..ColumnRules::default()
+    };
+    role.grants[0].preset = [("tenant".to_owned(), json!(1))].into();
+    role.grants[0].actions = [Action::Select, Action::Insert, Action::Update].into_iter().collect();
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let clerk = Principal::new("ann", "clerk");
+    let upsert = |update: Value| {
+        let mut all = upsert(json!({"email": "b@x", "name": "new"}));
+        all["on_conflict"]["update"] = update;
+        call_as(&engine, &clerk, "insert", all)
+    };
+    for (update, code) in [
+        (json!({"tenant": 7}), Code::ReadOnlyColumn),
+        (json!({"city": {"$append": "x"}}), Code::Forbidden),
+        (json!({"city": null}), Code::InvalidValue),
+    ] {
+        assert_eq!(upsert(update.clone()).await.unwrap_err().code(), code, "{update}");
+    }
+    assert_eq!(upsert(json!({"name": {"$append": "!"}})).await.unwrap()["row_count"], 1);
+    let row = "SELECT concat_ws(' ', tenant, name, city) FROM member WHERE email = 'b@x'";
+    assert_eq!(database.value(row).await.unwrap(), "1 Bea! Lyon");
 }

@@ -21,15 +21,17 @@ pub(in crate::engine) struct Canned {
 }
 
 impl Canned {
-    /// Reads all queries. One that has a fault keeps its version in `before`.
+    /// Reads all queries, and which of the database roles may call each function. One that has a fault keeps its version in
+    /// `before`.
     pub(in crate::engine) async fn read(
         database: &Database,
         settings: &Settings,
+        roles: &[Option<String>],
         before: Option<&Canned>,
     ) -> Result<Self> {
         let mut canned = Self::default();
         let mut sources = canned.files(settings).await;
-        sources.extend(canned.functions(database, settings).await?);
+        sources.extend(canned.functions(database, settings, roles).await?);
         let sources = canned.named(sources);
         let queries = canned.described(database, settings, sources).await?;
         for query in queries {
@@ -94,16 +96,17 @@ impl Canned {
         self.sound(files.into_iter().map(|file| Source::read(file).map(Some)))
     }
 
-    async fn functions(&mut self, database: &Database, settings: &Settings) -> Result<Vec<Source>> {
+    async fn functions(
+        &mut self,
+        database: &Database,
+        settings: &Settings,
+        roles: &[Option<String>],
+    ) -> Result<Vec<Source>> {
         let schemas = &settings.queries.functions;
         if schemas.is_empty() {
             return Ok(Vec::new());
         }
-        let mut roles: Vec<Option<String>> =
-            settings.roles.iter().map(|role| role.database_role.clone()).collect();
-        roles.sort();
-        roles.dedup();
-        let routines = database.routines(schemas, &roles).await?;
+        let routines = database.routines(schemas, roles).await?;
         for schema in schemas {
             if !routines.iter().any(|routine| routine.schema == *schema) {
                 let message =

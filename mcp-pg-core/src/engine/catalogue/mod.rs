@@ -8,7 +8,7 @@ mod watch;
 pub use watch::Change;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::error::{Code, Error, Result};
-use crate::execute::Database;
+use crate::execute::{Database, unassumable};
 use crate::plan::Misfit;
 use crate::policy::{Principal, Role, Settings, Unfit, View};
 use crate::schema::{Schema, Signature};
@@ -35,6 +35,8 @@ pub(in crate::engine) struct Catalogue {
     pub(in crate::engine) signature: Signature,
     /// The schema as each database role sees it; `None` is the login.
     schemas: HashMap<Option<String>, Seen>,
+    /// The database roles that the login cannot become, with PostgreSQL's reasons.
+    unassumed: BTreeMap<String, String>,
     /// One view for each role of the settings, made at its first use.
     views: Vec<OnceLock<Arc<View>>>,
     /// The grants of each role that do not fit.
@@ -77,28 +79,24 @@ impl Catalogue {
         // Read first, so that every later change is noticed, even if some are noticed twice.
         let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
+        let mut unassumed = BTreeMap::new();
         // PostgreSQL reports the rights of a role to that role, so the schema is read as each role.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());
         for role in std::iter::once(None).chain(roles) {
-            if let Entry::Vacant(place) = schemas.entry(role) {
-                let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
-                let schema = schema.obeying(&settings.comments.owners);
-                // Callers may neither write to the audit table nor read it.
-                let schema = match &settings.audit.table {
-                    Some(audit) => schema.without(audit),
-                    None => schema,
-                };
-                let (schema, faults) = schema.declaring(&settings.relations);
-                // A database role may see less than the login, so only the login's faults count. `check` reports
-                // them, too.
-                for fault in faults.iter().filter(|_| place.key().is_none()) {
-                    tracing::warn!("{fault}");
-                }
-                place.insert(Seen { schema: Arc::new(schema), everything: OnceLock::new() });
+            let Entry::Vacant(place) = schemas.entry(role) else { continue };
+            if let Some(role) = place.key()
+                && let Some(reason) = database.role_refused(role).await?
+            {
+                // This is a fault of that role alone: the others are served.
+                unassumed.insert(role.clone(), reason);
+                continue;
             }
+            let schema = read_schema(database, &settings, place.key().as_deref()).await?;
+            place.insert(Seen { schema: Arc::new(schema), everything: OnceLock::new() });
         }
-        let before = before.map(|before| &before.canned);
-        let canned = Canned::read(database, &settings, before).await?;
+        let assumed: Vec<Option<String>> = schemas.keys().cloned().collect();
+        let canned = before.map(|before| &before.canned);
+        let canned = Canned::read(database, &settings, &assumed, canned).await?;
         let views = settings.roles.iter().map(|_| OnceLock::new()).collect();
         let mut faults = BTreeSet::new();
         let unfit = settings.roles.iter().map(|role| {
@@ -106,8 +104,47 @@ impl Catalogue {
             seen.map(|seen| seen.unfit(role, &settings, &mut faults)).unwrap_or_default()
         });
         let unfit = unfit.collect();
+        faults.extend(without_tables(&settings, schemas.values().map(|seen| &*seen.schema)));
         faults.iter().for_each(|fault| tracing::warn!("{fault}"));
-        Ok(Self { settings, canned, begun, signature, schemas, views, unfit })
+        let read = Self { settings, canned, begun, signature, schemas, unassumed, views, unfit };
+        read.tell_unassumed(before);
+        Ok(read)
+    }
+
+    /// Logs the database roles that the login cannot become, unless it could not before, either.
+    fn tell_unassumed(&self, before: Option<&Self>) {
+        for role in &self.settings.roles {
+            let known = before.and_then(|before| before.unassumed(role));
+            if let Some(reason) = self.unassumed(role).filter(|_| known.is_none()) {
+                tracing::error!("{reason}; until it can, calls of the role are refused");
+            }
+        }
+    }
+
+    /// Why the login cannot become the role's database role, as a sentence that begins with the key in the configuration;
+    /// `None` if it can.
+    pub(in crate::engine) fn unassumed(&self, role: &Role) -> Option<String> {
+        let name = role.database_role.as_ref()?;
+        let reason = self.unassumed.get(name)?;
+        Some(format!(
+            "roles.{}.database_role: the login cannot become {name:?}: {reason}; setup-sql prints what it takes",
+            role.name
+        ))
+    }
+
+    /// Whether the login cannot become a database role of a caller.
+    pub(in crate::engine) fn lacks_roles(&self) -> bool {
+        !self.unassumed.is_empty()
+    }
+
+    /// Whether the login can become a database role that it could not become when this was read.
+    pub(in crate::engine) async fn is_assumable_again(&self, database: &Database) -> bool {
+        for role in self.unassumed.keys() {
+            if matches!(database.role_refused(role).await, Ok(None)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this
@@ -143,10 +180,10 @@ impl Catalogue {
         self.schemas.get(&None).map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
-    /// The schema that the database role of these callers sees, or the login if they have none.
+    /// The schema that the database role of these callers sees, or the login if they have none or it cannot become it.
     pub(in crate::engine) fn schema_of(&self, role: &Role) -> Arc<Schema> {
         let seen = self.schemas.get(&role.database_role);
-        seen.map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
+        seen.map_or_else(|| self.schema(), |seen| Arc::clone(&seen.schema))
     }
 
     /// The schemas of all database roles, the login's first.
@@ -174,10 +211,9 @@ impl Catalogue {
         if let Some(view) = view.get() {
             return Ok(Arc::clone(view));
         }
-        let Seen { schema, everything } = self
-            .schemas
-            .get(&role.database_role)
-            .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
+        // The schema is read for every database role that the login can become.
+        let seen = self.schemas.get(&role.database_role).ok_or_else(unassumable)?;
+        let Seen { schema, everything } = seen;
         let made = || Arc::new(View::sharing(everything, schema, role, &self.settings, unfit));
         Ok(Arc::clone(view.get_or_init(made)))
     }
@@ -205,4 +241,40 @@ impl Catalogue {
                 })
             })
     }
+}
+
+/// The columns to be encrypted whose table is in none of the schemas, each as a sentence.
+fn without_tables<'s>(
+    settings: &'s Settings,
+    schemas: impl Iterator<Item = &'s Schema> + Clone,
+) -> impl Iterator<Item = String> {
+    let is_known = move |name: &str| {
+        let mut tables = schemas.clone().flat_map(|schema| &schema.tables);
+        tables.any(|table| name.starts_with(&format!("{}.", table.name)))
+    };
+    let gone = settings.encryption.columns.iter().filter(move |name| !is_known(name));
+    gone.map(|name| {
+        format!("encryption.columns: there is no table of {name}; under another name, it is not encrypted")
+    })
+}
+
+/// The schema as a database role sees it, or the login, without what callers are never served.
+async fn read_schema(
+    database: &Database,
+    settings: &Settings,
+    role: Option<&str>,
+) -> Result<Schema> {
+    let schema = database.schema(&settings.schemas, role).await?;
+    let schema = schema.obeying(&settings.comments.owners);
+    // Callers may neither write to the audit table nor read it.
+    let schema = match &settings.audit.table {
+        Some(audit) => schema.without(audit),
+        None => schema,
+    };
+    let (schema, faults) = schema.declaring(&settings.relations);
+    // A database role may see less than the login, so only the login's faults count. `check` reports them, too.
+    for fault in faults.iter().filter(|_| role.is_none()) {
+        tracing::warn!("{fault}");
+    }
+    Ok(schema)
 }

@@ -64,7 +64,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `database_unavailable`, or the login cannot become one of the database roles. The old settings then stay in use.
+    /// `database_unavailable`. The old settings then stay in use.
     pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
         self.reconfigure_if(settings, |_| Ok(())).await
     }

@@ -94,9 +94,11 @@ impl Engine {
             let schemas = catalogue.settings.watched_schemas();
             let now = self.database.signature(&schemas, Some(known)).await;
             // If there is no connection at all, the calls report that.
-            if now.is_ok_and(|now| now != *known)
-                && let Err(error) = self.reload().await
-            {
+            let is_other = match now {
+                Ok(now) => now != *known || catalogue.is_assumable_again(&self.database).await,
+                Err(_) => false,
+            };
+            if is_other && let Err(error) = self.reload().await {
                 tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
             }
         }
@@ -116,13 +118,18 @@ impl Engine {
                 let schemas = catalogue.settings.watched_schemas();
                 let now = listener.poll(&schemas, &catalogue.signature).await?;
                 (seen, notified) = (snapshot, now.notifies);
-                if now.signature != catalogue.signature {
+                let is_other = now.signature != catalogue.signature;
+                if is_other || catalogue.is_assumable_again(&self.database).await {
                     let begun = Instant::now();
                     if let Err(error) = self.reload().await {
                         tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
                         seen = None;
                     }
                     rested = Instant::now() + begun.elapsed();
+                }
+                // No trigger notifies of roles.
+                if self.catalogue.load().lacks_roles() {
+                    seen = None;
                 }
             }
             let pause = match (&seen, notified) {

@@ -39,7 +39,15 @@ pub(in crate::engine) enum Fact {
 impl Affected {
     /// The number of rows that are identified.
     pub(in crate::engine) fn told(&self) -> usize {
-        self.facts.iter().filter(|fact| matches!(fact, Fact::Row(..))).count()
+        self.met_keys().count()
+    }
+
+    /// The keys of the rows that are identified.
+    pub(in crate::engine) fn met_keys(&self) -> impl Iterator<Item = &Values> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::Row(key, _) => Some(key),
+            Fact::Computed(..) | Fact::Taken(..) => None,
+        })
     }
 
     /// What the user confirms, as JSON.

@@ -25,6 +25,15 @@ pub(super) fn excerpt(request: &Value) -> String {
     cut(&request, MOST.max(OPERATION_MOST.saturating_mul(operations)))
 }
 
+/// The name of a table, which its owner chose: in quotes and escaped, unless it is a plain word.
+pub(super) fn name(name: &str) -> String {
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.');
+    match name.chars().all(is_word) {
+        true => name.to_owned(),
+        false => plain(&Value::from(name).to_string()),
+    }
+}
+
 fn effect_first(request: &Value) -> Value {
     let Value::Object(members) = request else { return request.clone() };
     let mut members: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();

@@ -2,11 +2,12 @@
 //! attempt, such as numbers, times and random keys. A confirmation refers to these by their places in the
 //! transaction. It is bound to all other facts as they are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::affected::{Affected, Fact, Values};
+use super::identities::Identities;
 use crate::engine::transaction::Operation;
 use crate::name::TableName;
 use crate::plan::{Assign, Plan};
@@ -15,8 +16,7 @@ use crate::policy::TableView;
 /// Rows and values that operations made, each with a text that names its place.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Made {
-    /// Rows, by their table and key.
-    rows: HashMap<(TableName, Values), String>,
+    rows: Identities,
     /// Values, by their table, column and JSON text.
     values: HashMap<(TableName, String, String), String>,
 }
@@ -31,17 +31,13 @@ impl Made {
         rows: &[Map<String, Value>],
     ) {
         let table = operation.table();
-        // A row of a table without a key cannot be distinguished from others.
-        if table.row_key().is_some() {
-            for (key, row) in &affected.added {
-                let place = format!("$ref {index}.{row}");
-                self.rows.insert((table.name().clone(), key.clone()), place);
-            }
+        for (key, row) in &affected.added {
+            self.rows.add(table, key.clone(), format!("$ref {index}.{row}"));
         }
         if !operation.writes() || operation.removes() {
             return;
         }
-        let added = matches!(operation.plan, Plan::Insert(_));
+        let added = operation.adds();
         let anew = Anew::of(&operation.plan);
         for (place, row) in rows.iter().enumerate() {
             let is_new = added && !affected.met.contains(&place);
@@ -56,23 +52,38 @@ impl Made {
                     self.values.entry((table.name().clone(), name.clone(), text)).or_insert(known);
                 }
             }
-            self.add_rekeyed(operation, row, format!("$ref {index}.{place}"));
         }
     }
 
-    /// Adds a row that was given a key which was made.
-    fn add_rekeyed(&mut self, operation: &Operation<'_>, row: &Map<String, Value>, place: String) {
-        let table = operation.table();
-        let changed = matches!(operation.plan, Plan::Change(_)) && table.row_key().is_some();
-        let Some(key) = operation.key(row).filter(|_| changed) else { return };
-        let set = Anew::of(&operation.plan).set;
-        let is_made = |(position, text): &(usize, String)| {
-            let name = table.table.columns[*position].name.as_str();
-            set.contains(name) && self.place(table.name(), name, text).is_some()
+    /// Notes which rows have which keys after an operation that changed the rows with the keys `before`.
+    pub(in crate::engine) fn rekey(
+        &mut self,
+        operation: &Operation<'_>,
+        affected: &Affected,
+        before: Vec<Values>,
+        rows: &[Map<String, Value>],
+    ) {
+        let set = match &operation.plan {
+            Plan::Change(_) => Anew::of(&operation.plan).set,
+            Plan::Insert(plan) => {
+                let set = plan.arbiter.iter().flat_map(|arbiter| &arbiter.set);
+                set.map(|(column, _)| column.name.as_str()).collect()
+            }
+            Plan::Select(_) => return,
         };
-        if key.iter().any(is_made) {
-            self.rows.entry((table.name().clone(), key)).or_insert(place);
-        }
+        let added: HashSet<usize> = affected.added.values().copied().collect();
+        // Whether the others were there before is not always known.
+        let known = added.len() + affected.met.len() >= rows.len();
+        let table = operation.table();
+        let looks = known || !operation.adds() || Identities::has_in_key(table, &set);
+        let changed = rows.iter().enumerate().filter(|(at, _)| looks && !added.contains(at));
+        let after = changed.filter_map(|(_, row)| operation.key(row)).collect();
+        self.rows.change(table, &set, before, after);
+    }
+
+    /// Notes that the rows with these keys were deleted.
+    pub(in crate::engine) fn remove(&mut self, table: &TableView, keys: &[Values]) {
+        keys.iter().for_each(|key| self.rows.remove(table, key));
     }
 
     /// Notes that a column gets a value of another table's column. A value that is only compared existed before.
@@ -88,21 +99,30 @@ impl Made {
         }
     }
 
-    /// Replaces what was made by its place, in a fact about a row of the table.
+    /// Replaces the keys of the rows that an operation met, which they had before it, by their identities.
+    pub(in crate::engine) fn name_met(&self, table: &TableView, facts: &mut [Fact]) {
+        for fact in facts {
+            if let Fact::Row(key, _) = fact {
+                *key = self.rows.of(table, std::mem::take(key));
+            }
+        }
+    }
+
+    /// Replaces what was made by its place, and a key by its row's identity, in a fact about values of rows.
     pub(in crate::engine) fn name(&self, table: &TableView, fact: &mut Fact) {
-        let (key, value) = match fact {
-            Fact::Row(key, _) => (Some(key), None),
+        let key = match fact {
+            Fact::Row(..) => None,
             Fact::Computed(key, values) => {
                 values.iter_mut().for_each(|value| self.name_value(table, value));
-                (Some(key), None)
+                Some(key)
             }
-            Fact::Taken(key, value) => (key.as_mut(), Some(value)),
+            Fact::Taken(key, value) => {
+                self.name_value(table, value);
+                key.as_mut()
+            }
         };
-        value.into_iter().for_each(|value| self.name_value(table, value));
-        let Some(key) = key else { return };
-        // A key that is a value made here may still be that of a row that existed.
-        if let Some(place) = self.rows.get(&(table.name().clone(), key.clone())) {
-            *key = vec![(0, place.clone())];
+        if let Some(key) = key {
+            *key = self.rows.of(table, std::mem::take(key));
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod affected;
 mod excerpt;
+mod identities;
 mod made;
 
 pub(super) use affected::{Affected, Fact, facts, keys};
@@ -20,7 +21,7 @@ use crate::name::hex;
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
 use crate::request::Request;
-use excerpt::excerpt;
+use excerpt::{excerpt, name};
 
 /// A request, and what the user has confirmed, if anything.
 pub(in crate::engine) struct Consent {
@@ -96,7 +97,7 @@ impl Consent {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
-                let table = scope.view.display(operation.table());
+                let table = name(&scope.view.display(operation.table()));
                 let after = if careful { ", after reading untrusted data" } else { "" };
                 let over = match (&operation.plan, reached.told()) {
                     (Plan::Select(_) | Plan::Change(_), _) | (_, 0) => String::new(),

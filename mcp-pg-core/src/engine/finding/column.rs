@@ -24,7 +24,14 @@ pub(super) fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String
         let full = |table: &Table, column: &Column| format!("{}.{}", table.name, column.name);
         let named = |table: &Table| table.columns.iter().any(|column| full(table, column) == *name);
         if !tables().any(named) {
-            findings.push(format!("encryption.columns: there is no column {name}"));
+            let of_table = |table: &Table| name.starts_with(&format!("{}.", table.name));
+            let what = match tables().any(of_table) {
+                true => format!("there is no column {name}"),
+                false => {
+                    format!("there is no table of {name}; under another name, it is not encrypted")
+                }
+            };
+            findings.push(format!("encryption.columns: {what}"));
         }
     }
     for table in tables() {

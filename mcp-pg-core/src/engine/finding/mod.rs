@@ -11,7 +11,8 @@ use crate::policy::{Role, Settings};
 use crate::schema::Schema;
 
 impl Engine {
-    /// Settings that do not fit the database or have no effect: tables, columns, relations and roles that do not exist, row
+    /// Settings that do not fit the database or have no effect: tables, columns, relations and roles that do not exist, database
+    /// roles that the login cannot become, row
     /// conditions and presets that do not fit, actions that no call can do. Each finding is a sentence that begins with the key in
     /// the configuration file, such as `roles.support.grants[0].rows`.
     ///
@@ -39,6 +40,7 @@ impl Engine {
         let settings = &catalogue.settings;
         let mut findings = setting::of_settings(settings);
         for role in &settings.roles {
+            findings.extend(catalogue.unassumed(role));
             findings.extend(of_role(role, settings, &catalogue.schema_of(role)));
         }
         findings.extend(of_columns(settings, &catalogue.schemas()));

@@ -4,7 +4,7 @@ use super::explain::MANY;
 use super::indexable::{Sought, Tested};
 use crate::name::quoted;
 use crate::policy::{TableView, View};
-use crate::schema::{Column, Index, oid};
+use crate::schema::{Column, Index, TableKind, oid};
 
 /// Hints about compared columns without an index, in large tables that are read as a whole.
 ///
@@ -16,16 +16,10 @@ pub(super) fn hints(
     read_whole: &[(&TableView, bool)],
 ) -> Vec<String> {
     let mut hints = Vec::new();
-    // Columns that the operator's own conditions compare may be hidden.
-    let told = |tested: &Tested<'_>| {
-        let known = view.named(tested.table.name());
-        known.is_some_and(|known| known.readable(&tested.column.name).is_ok())
-    };
-    for tested in tested.into_iter().filter(told) {
+    for tested in tested.into_iter().filter(|tested| is_told(view, tested)) {
         let table = tested.table;
-        let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
         let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
-        let Some((_, part)) = whole.filter(|_| large) else { continue };
+        let Some((_, part)) = whole.filter(|_| is_large(table)) else { continue };
         let read = if *part { "whole partitions" } else { "the whole table" };
         if let Some((lack, remedy)) = lack(&tested, &view.display(table)) {
             let hint = format!("{lack}: the filter reads {read}{remedy}");
@@ -35,6 +29,37 @@ pub(super) fn hints(
         }
     }
     hints
+}
+
+/// The indexes that are missing in large tables to find related rows.
+pub(super) fn unindexed(view: &View, tested: &[Tested<'_>]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let relations = tested.chunk_by(|one, next| one.relation == next.relation);
+    for columns in relations.filter(|columns| columns.iter().all(|one| one.relation.is_some())) {
+        let [first, ..] = columns else { continue };
+        let told = is_large(first.table) && columns.iter().all(|one| is_told(view, one));
+        // An index on one of several columns will do.
+        let lacks = columns.iter().map(|one| lack(one, &view.display(one.table)));
+        if let (true, Some(mut lacks)) = (told, lacks.collect::<Option<Vec<_>>>()) {
+            let (lack, _) = lacks.swap_remove(0);
+            if !all.contains(&lack) {
+                all.push(lack);
+            }
+        }
+    }
+    all
+}
+
+/// Whether the caller may know of the column: those that the operator's own conditions compare may be hidden.
+fn is_told(view: &View, tested: &Tested<'_>) -> bool {
+    let known = view.named(tested.table.name());
+    known.is_some_and(|known| known.readable(&tested.column.name).is_ok())
+}
+
+/// Whether reading the whole table takes long. A view has no indexes of its own.
+fn is_large(table: &TableView) -> bool {
+    let own = !matches!(table.table.kind, TableKind::View | TableKind::ForeignTable);
+    own && table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY)
 }
 
 /// Why no index of the table called `name` can be used, and which could; `None` if there is one.

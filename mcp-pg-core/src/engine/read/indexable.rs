@@ -13,6 +13,8 @@ pub(super) struct Tested<'v> {
     pub(super) table: &'v TableView,
     pub(super) column: &'v Column,
     pub(super) sought: Sought,
+    /// If it is compared to find related rows, of which there may be several: the number of that relation.
+    pub(super) relation: Option<usize>,
 }
 
 /// What is compared.
@@ -33,7 +35,7 @@ pub(super) enum Sought {
 
 impl<'v> Tested<'v> {
     fn whole(table: &'v TableView, column: &'v Column) -> Self {
-        Self { table, column, sought: Sought::Value }
+        Self { table, column, sought: Sought::Value, relation: None }
     }
 }
 
@@ -72,7 +74,9 @@ impl<'v> All<'v> {
                 // What the operator's own conditions compare may be hidden.
                 let known = column.whole().and_then(|column| table.column(&column.name));
                 let sought = sought(path.as_ref(), comparison);
-                self.0.extend(known.map(|(_, column)| Tested { table, column, sought }));
+                self.0.extend(
+                    known.map(|(_, column)| Tested { sought, ..Tested::whole(table, column) }),
+                );
             }
             Predicate::Related { hop, filter, .. } => self.related(hop, filter),
         }
@@ -149,8 +153,11 @@ impl<'v> All<'v> {
         for hop in hops {
             let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
             let columns = hop.relation.columns.iter();
-            let column = |theirs: usize| &near.table.columns[theirs];
-            self.0.extend(columns.map(|(_, theirs)| Tested::whole(near, column(*theirs))));
+            let relation = Some(self.0.len()).filter(|_| !hop.is_to_one());
+            self.0.extend(columns.map(|(_, theirs)| Tested {
+                relation,
+                ..Tested::whole(near, &near.table.columns[*theirs])
+            }));
         }
     }
 }

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use crate::engine::record::Record;
 use crate::engine::{Engine, identity, notes, rows};
-use crate::error::{Error, Result, step};
+use crate::error::{Code, Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
 use crate::plan::{Cursor, Query, Scope, SelectPlan, Start};
+use crate::policy::View;
 use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Select};
 use crate::statement::{self, Statement};
@@ -85,7 +86,7 @@ impl Engine {
                 given: None,
                 parameters: &statements[index].parameters,
             };
-            refusal(failure, &place)
+            slow(scope.view, plan, refusal(failure, &place))
         })
     }
 
@@ -160,6 +161,22 @@ impl Engine {
         }
         let cursor = self.cursors.seal(&plan.start.further(rows as u64), &binding)?;
         Ok(Next { cursor, note })
+    }
+}
+
+/// The error of a read, which says what index is missing if it took too long for want of one: trying again would not help.
+pub(in crate::engine) fn slow(view: &View, plan: &SelectPlan<'_>, error: Error) -> Error {
+    // query_canceled: by statement_timeout, not lock_timeout.
+    if error.code() != Code::Timeout || error.get_sqlstate() != Some("57014") {
+        return error;
+    }
+    match hint::unindexed(view, &indexable::columns(plan)).join(", ") {
+        lacks if lacks.is_empty() => error,
+        lacks => error
+            .hint(format!(
+                "{lacks}: the whole table is read for each row; ask for fewer rows, or for an index"
+            ))
+            .retryable(false),
     }
 }
 

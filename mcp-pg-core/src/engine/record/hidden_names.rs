@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::policy::{AuditValues, View};
+use crate::policy::{AuditValues, TableView, View};
+use crate::schema::Relation;
 
 /// Words that a text may contain besides names of columns, without containing a value.
 const DIRECTIONS: [&str; 5] = ["asc", "desc", "nulls", "first", "last"];
@@ -74,6 +75,29 @@ impl Hidden {
     pub(super) fn is_column(&self, name: &str) -> bool {
         let last = name.rsplit('.').next().unwrap_or_default();
         self.view.as_ref().is_some_and(|view| view.has_column(last))
+    }
+
+    /// The table that a call names.
+    pub(super) fn table(&self, name: &str) -> Option<&TableView> {
+        self.view.as_ref()?.table(name).ok()
+    }
+
+    /// The table to which relations lead, named by a path such as `order.customer`.
+    pub(super) fn led_to<'h>(&'h self, table: &'h TableView, path: &str) -> Option<&'h TableView> {
+        path.split('.').try_fold(table, |table, name| {
+            let is_called = |relation: &&Relation| relation.names().any(|known| known == name);
+            let relation = table.relations.iter().find(is_called)?;
+            self.view.as_ref()?.at(relation.table)
+        })
+    }
+
+    /// Whether it is the name of a column of the table, or of one to which relations lead from it.
+    pub(super) fn is_column_of(&self, table: &TableView, name: &str) -> bool {
+        table.table.column(name).is_some()
+            || name.rsplit_once('.').is_some_and(|(path, column)| {
+                let related = self.led_to(table, path);
+                related.is_some_and(|related| related.table.column(column).is_some())
+            })
     }
 
     /// Whether it is the name of a relation.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::hidden_names::Hidden;
 use crate::plan::grammar::{COMPUTE, COUNT, LOGICAL, QUANTIFIERS, WHERE};
 use crate::plan::operations;
-use crate::policy::{AuditDetail, AuditValues, View};
+use crate::policy::{AuditDetail, AuditValues, TableView, View};
 use crate::request::Request;
 use crate::schema::Operator;
 
@@ -58,6 +58,8 @@ enum Place {
     Arguments,
     /// In an argument that is none of those below.
     Part,
+    /// The related rows to include, by relation.
+    Include,
     /// In one of [`CONDITIONS`], or in an unknown argument.
     Condition,
     /// In one of [`WRITTEN`].
@@ -66,6 +68,13 @@ enum Place {
     Rows,
     /// In the value of a column.
     Value,
+}
+
+/// The place of a value, and the table whose columns are named there, if it is known.
+#[derive(Clone, Copy)]
+struct At<'r> {
+    place: Place,
+    table: Option<&'r TableView>,
 }
 
 /// A redacted value.
@@ -113,7 +122,7 @@ impl Redaction {
     pub(super) fn arguments(&self, arguments: &Map<String, Value>, refused: bool) -> Value {
         let strict = refused && !self.declared && self.hidden.any();
         Walk { redaction: self, hidden: &self.hidden, strict }
-            .object(arguments, Place::Arguments)
+            .object(arguments, At { place: Place::Arguments, table: None })
             .value
     }
 
@@ -136,19 +145,27 @@ struct Walk<'r> {
 }
 
 /// The members of an object, and what each tells about the others.
-struct Members<'m> {
-    place: Place,
+struct Members<'r, 'm> {
+    at: At<'r>,
+    /// The table that a `where` beside them is about: that of the rows that are counted or summed.
+    counted: Option<&'r TableView>,
     /// The column named by a member: `{"column": "email", "eq": …}` is a condition on it like `{"email": …}`.
     column: Option<&'m str>,
     /// Whether any member is arithmetic.
     computes: bool,
 }
 
-impl Walk<'_> {
-    fn object(&self, object: &Map<String, Value>, place: Place) -> Kept {
+impl<'r> Walk<'r> {
+    fn object(&self, object: &Map<String, Value>, mut at: At<'r>) -> Kept {
+        let place = at.place;
+        if place == Place::Arguments {
+            at.table =
+                object.get("table").and_then(Value::as_str).and_then(|of| self.hidden.table(of));
+        }
+        let counted = self.counted(object, at.table);
         let column = object.get("column").and_then(Value::as_str);
         let computes = object.keys().any(|name| is_operation(name));
-        let members = Members { place, column, computes };
+        let members = Members { at, counted, column, computes };
         let near = object.contains_key("rank") || object.contains_key("distance");
         let kept: Vec<(&String, Kept)> = object
             .iter()
@@ -198,24 +215,24 @@ impl Walk<'_> {
         Kept { value: told.into(), ..all }
     }
 
-    fn value(&self, value: &Value, place: Place) -> Kept {
+    fn value(&self, value: &Value, at: At<'r>) -> Kept {
         match value {
-            Value::Object(members) => self.object(members, place),
-            Value::Array(items) => self.list(items, place),
-            leaf => self.leaf(leaf, place),
+            Value::Object(members) => self.object(members, at),
+            Value::Array(items) => self.list(items, at),
+            leaf => self.leaf(leaf, at),
         }
     }
 
-    fn list(&self, items: &[Value], place: Place) -> Kept {
+    fn list(&self, items: &[Value], at: At<'r>) -> Kept {
         let is_name = |item: &Value| {
             self.hidden.is_name(item)
                 || item.as_str().is_some_and(|name| self.hidden.is_column(name))
         };
         // `["email", "=", …]`
-        let told = place == Place::Condition
+        let told = at.place == Place::Condition
             && items.iter().any(|item| self.hidden.is_name(item))
             && !items.iter().all(is_name);
-        let items: Vec<Kept> = items.iter().map(|item| self.value(item, place)).collect();
+        let items: Vec<Kept> = items.iter().map(|item| self.value(item, at)).collect();
         let kept = Kept {
             speaks: items.iter().any(|item| item.speaks),
             near: items.iter().any(|item| item.near),
@@ -224,9 +241,10 @@ impl Walk<'_> {
         if told { kept.redacted() } else { kept }
     }
 
-    fn leaf(&self, leaf: &Value, place: Place) -> Kept {
+    fn leaf(&self, leaf: &Value, at: At<'r>) -> Kept {
+        let place = at.place;
         let inner = leaf.as_str().and_then(|text| self.parsed(text, place));
-        let inner = inner.map(|inner| (self.value(&inner, place), inner));
+        let inner = inner.map(|inner| (self.value(&inner, at), inner));
         let speaks = self.hidden.is_name(leaf);
         let mut kept = Kept { value: leaf.clone(), speaks, near: false };
         let told =
@@ -251,28 +269,71 @@ impl Walk<'_> {
         }
     }
 
-    /// The place of the member with this name.
-    fn inside(&self, members: &Members<'_>, name: &str) -> Place {
-        let place = members.place;
+    /// The place of the member with this name, and its table.
+    fn inside(&self, members: &Members<'r, '_>, name: &str) -> At<'r> {
+        let At { place: outside, table } = members.at;
+        let place = self.place(members, name);
+        let is_relation = match (outside, place) {
+            (Place::Include, _) => true,
+            (Place::Condition, Place::Condition) => {
+                !is_logical(name) && self.hidden.is_relation(name)
+            }
+            _ => false,
+        };
+        let table = match is_relation {
+            true => table.and_then(|table| self.hidden.led_to(table, name)),
+            false if name == WHERE => members.counted,
+            false => table,
+        };
+        At { place, table }
+    }
+
+    /// The table of the rows that an object counts or sums, such as `{"sum": "orders.total"}`; otherwise its own.
+    fn counted(
+        &self,
+        object: &Map<String, Value>,
+        table: Option<&'r TableView>,
+    ) -> Option<&'r TableView> {
+        let mut operands = object.iter().filter(|(name, _)| *name == COUNT || is_operation(name));
+        let Some(path) = operands.find_map(|(_, operand)| operand.as_str()) else { return table };
+        let led_to = |path: &str| self.hidden.led_to(table?, path);
+        let before = || path.rsplit_once('.').and_then(|(before, _)| led_to(before));
+        led_to(path).or_else(before).or(table)
+    }
+
+    /// Whether it is the name of a column; in a refused call, of the table that is meant there.
+    fn is_column(&self, members: &Members<'_, '_>, name: &str) -> bool {
+        match (self.strict, members.at.table) {
+            (false, _) => self.hidden.is_column(name),
+            (true, table) => table.is_some_and(|table| self.hidden.is_column_of(table, name)),
+        }
+    }
+
+    fn place(&self, members: &Members<'_, '_>, name: &str) -> Place {
+        let place = members.at.place;
         let beside = members.column.is_some();
         match place {
+            Place::Arguments | Place::Part if name == "include" => Place::Include,
+            Place::Include => Place::Part,
             // A total has a condition of its own wherever it stands.
             Place::Arguments | Place::Part | Place::Written if CONDITIONS.contains(&name) => {
                 Place::Condition
             }
             Place::Arguments | Place::Part if WRITTEN.contains(&name) => Place::Written,
             Place::Arguments | Place::Part if ROWS.contains(&name) => Place::Rows,
+            // Of `on_conflict`.
+            Place::Part if name == "update" => Place::Rows,
             Place::Arguments if name == "operations" => Place::Arguments,
             Place::Arguments if self.strict && !Request::has_argument(name) => Place::Condition,
             Place::Arguments => Place::Part,
             Place::Rows => Place::Value,
-            Place::Condition if is_operation(name) && !self.hidden.is_column(name) => {
+            Place::Condition if is_operation(name) && !self.is_column(members, name) => {
                 Place::Written
             }
             // In a refused call anything may stand there.
             Place::Condition if name == COUNT && !self.strict => Place::Value,
             Place::Condition if members.computes && Operator::parse(name).is_some() => Place::Value,
-            Place::Condition | Place::Written if beside || self.hidden.is_column(name) => {
+            Place::Condition | Place::Written if beside || self.is_column(members, name) => {
                 Place::Value
             }
             place => place,
@@ -280,10 +341,10 @@ impl Walk<'_> {
     }
 
     /// Whether the name of a member is known at its place.
-    fn is_matched(&self, members: &Members<'_>, name: &str) -> bool {
-        let is_column = |name: &str| self.hidden.is_column(name);
+    fn is_matched(&self, members: &Members<'_, '_>, name: &str) -> bool {
+        let is_column = |name: &str| self.is_column(members, name);
         let operator = Operator::parse(name).is_some();
-        match (members.place, members.column) {
+        match (members.at.place, members.column) {
             (Place::Condition, Some(column)) => name == "column" || is_column(column),
             (Place::Condition, None) => {
                 let computes = operator || is_operation(name);
@@ -293,7 +354,7 @@ impl Walk<'_> {
                     || members.computes && computes
             }
             (Place::Rows, _) => is_column(name) || name == "_version",
-            (Place::Part, _) => !operator,
+            (Place::Part | Place::Include, _) => !operator,
             (Place::Arguments | Place::Written | Place::Value, _) => true,
         }
     }
@@ -303,7 +364,7 @@ impl Walk<'_> {
     fn is_text(&self, place: Place) -> bool {
         match place {
             Place::Value => false,
-            Place::Arguments | Place::Part => !self.redaction.declared,
+            Place::Arguments | Place::Part | Place::Include => !self.redaction.declared,
             Place::Condition | Place::Written | Place::Rows => true,
         }
     }

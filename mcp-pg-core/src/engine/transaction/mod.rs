@@ -31,6 +31,9 @@ use crate::request::{self, Request};
 use commit::deferred;
 use single::written;
 
+/// The note on a transaction that continues although an operation's condition matched no row.
+const GOES_ON: &str = "the other operations are done all the same: \"min_rows\": 1 stops them";
+
 /// How the operations of a transaction run.
 struct Together {
     isolation: Isolation,
@@ -71,14 +74,23 @@ impl Together {
                 made.pass_on((operation.table(), &column.name), (source, &reference.column), value);
             }
         });
+        let table = operation.table();
+        let met: Vec<_> = affected.met_keys().cloned().collect();
+        made.name_met(table, &mut affected.facts);
         made.add(index, operation, affected, rows);
+        if !operation.removes() {
+            made.rekey(operation, affected, met.clone(), rows);
+        }
         let taken = self.references.iter().filter(|reference| reference.operation == index);
         affected.facts.extend(taken.filter_map(|reference| {
             let (position, _) = operation.table().table.column(&reference.column)?;
             let value = (position, value(reference, given)?.to_string());
             Some(Fact::Taken(operation.key(row(reference, given)?), value))
         }));
-        affected.facts.iter_mut().for_each(|fact| made.name(operation.table(), fact));
+        affected.facts.iter_mut().for_each(|fact| made.name(table, fact));
+        if operation.removes() {
+            made.remove(table, &met);
+        }
     }
 }
 
@@ -204,8 +216,7 @@ impl Engine {
                 reach = std::mem::take(&mut done.affected);
                 let (mut set, rows) = written(scope, operation, done, room);
                 let met_none = matches!(operation.plan, Plan::Change(_)) && set.row_count == 0;
-                set.notes
-                    .extend((met_none && operations.len() > 1).then(|| goes_on(results.len())));
+                set.notes.extend((met_none && operations.len() > 1).then(|| GOES_ON.to_owned()));
                 (set, rows)
             };
             results.push(set);
@@ -227,14 +238,6 @@ impl Engine {
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
     }
-}
-
-/// The note on a transaction that continues although an operation's condition matched no row.
-fn goes_on(index: usize) -> String {
-    format!(
-        "no row was met, and the other operations are done all the same: one that takes a value of this one's row, \
-         {{\"$ref\": \"{index}.column\"}}, ends the transaction where there is none"
-    )
 }
 
 /// The operations of a transaction. Names must be unique.

@@ -111,6 +111,10 @@ impl<'v> Operation<'v> {
         names
     }
 
+    pub(in crate::engine) fn adds(&self) -> bool {
+        matches!(&self.plan, Plan::Insert(_))
+    }
+
     pub(in crate::engine) fn removes(&self) -> bool {
         matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
     }

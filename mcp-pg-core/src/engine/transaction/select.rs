@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::run::{ALL, Run};
-use crate::engine::read::{add_count, keep};
+use crate::engine::read::{add_count, keep, slow};
 use crate::engine::record::Record;
 use crate::engine::size::size;
 use crate::engine::{Engine, rows};
@@ -26,7 +26,8 @@ impl Engine {
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
         let scope = run.scope;
         let page = statement::select(plan, scope.view.texts());
-        let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
+        let fetched = run.statement(transaction, &page, keep(scope, plan), record).await;
+        let mut fetched = fetched.map_err(|error| slow(scope.view, plan, error))?;
         let small = |row: TooLarge| row.bytes <= scope.view.limits.max_reply_bytes;
         if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {
             return Err(Error::new(

@@ -47,9 +47,11 @@ impl Run<'_, '_> {
         let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
+        enough(plan, found.count, &notes)?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
+        notes.extend(plan.filter.remarks(plan.table));
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
@@ -127,6 +129,9 @@ impl Run<'_, '_> {
         match (plan.effect.each(), &plan.if_version) {
             (Some(each), _) => {
                 notes.extend(each_is_one(&versions, each, &mut rows, looked_at)?);
+                notes.extend(
+                    each.other_key(plan.table).map(|key| format!("rows were matched by {key}")),
+                );
             }
             (None, Some(version)) => versions.unchanged(&rows.rows, version)?,
             (None, None) => {}
@@ -183,23 +188,46 @@ pub(in crate::engine) fn nothing_found(
     notes.extend(beside_the_archive(plan));
     notes.extend(out_of_reach(plan));
     if notes.is_empty() {
-        notes.extend(plan.filter.letters_of_any_case());
+        notes.extend(notes::letters_of_any_case(plan.table, &plan.filter));
     }
+    notes.extend(plan.filter.remarks(plan.table));
     if notes.is_empty() && plan.effect.each().is_none() {
         notes.push("no row matches where".to_owned());
     }
     notes
 }
 
+/// Refuses a change that met fewer rows than it must.
+pub(in crate::engine) fn enough(plan: &ChangePlan<'_>, rows: u64, notes: &[String]) -> Result<()> {
+    let least = plan.min_rows;
+    if rows >= least {
+        return Ok(());
+    }
+    let why = if rows == 0 { nothing_found(plan, notes.to_vec()) } else { notes.to_vec() };
+    let met = if rows == 1 { "row" } else { "rows" };
+    Err(Error::new(Code::Conflict, format!("met {rows} {met}, fewer than min_rows {least}"))
+        .at(place(plan))
+        .hint(
+            why.into_iter()
+                .chain(["nothing was changed: read the rows as they are now".to_owned()])
+                .collect::<Vec<_>>()
+                .join("; "),
+        ))
+}
+
+/// The argument that names the rows.
+fn place(plan: &ChangePlan<'_>) -> &'static str {
+    if plan.effect.each().is_some() { "/updates" } else { "/where" }
+}
+
 /// The error `too_many_rows`, with the number of rows.
 pub(in crate::engine) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
     let (action, most) = (plan.action, plan.max_rows);
-    let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
     Error::new(
         Code::TooManyRows,
         format!("{action} would touch {rows} rows, and max_rows is {most}"),
     )
-    .at(at)
+    .at(place(plan))
     .row_count(rows)
     .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
 }

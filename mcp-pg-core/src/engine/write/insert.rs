@@ -251,6 +251,9 @@ fn left_out(plan: &InsertPlan<'_>) -> String {
     let trigger = "that a database trigger skipped or redirected";
     let why = match &plan.arbiter {
         Some(arbiter) if arbiter.set.is_empty() => match plan.table.archive {
+            _ if arbiter.columns.is_empty() && excludes(plan) => {
+                "rows skipped because of an existing row with the same key, or one that an exclusion constraint does not allow beside them"
+            }
             Some(_) => "rows skipped because an existing row, archived or not, has the same key",
             None => "rows skipped because an existing row has the same key",
         },
@@ -261,6 +264,10 @@ fn left_out(plan: &InsertPlan<'_>) -> String {
         true => format!("{why}, or {trigger}"),
         false => why.to_owned(),
     }
+}
+
+fn excludes(plan: &InsertPlan<'_>) -> bool {
+    plan.table.table.indexes.iter().any(|index| index.exclusion.is_some())
 }
 
 /// Determines which rows an upsert overwrites, and that none was missed. Rows are read with all readable columns.

@@ -7,7 +7,7 @@ use crate::engine::transaction::Run;
 use crate::engine::{Engine, rows};
 use crate::error::Result;
 use crate::execute::{Keep, Transaction};
-use crate::plan::Operand;
+use crate::plan::{Dotted, Operand};
 use crate::reply::Rows;
 use crate::request::Format;
 use crate::{statement, value};
@@ -62,9 +62,21 @@ impl Engine {
             if let (Some(place), Value::Object(members)) =
                 (position.and_then(|position| related.get_mut(position)), members)
             {
-                *place = members;
+                *place = flat(members, run.operation.plan.dotted());
             }
         }
         Ok(Some(related))
     }
+}
+
+/// The members of a row with the columns of related rows in the place of those rows.
+fn flat(mut members: Map<String, Value>, dotted: &[Dotted]) -> Map<String, Value> {
+    for Dotted { name, relation, column } in dotted {
+        let value = members.get(relation).and_then(|row| row.get(column));
+        members.insert(name.clone(), value.cloned().unwrap_or_default());
+    }
+    for Dotted { relation, .. } in dotted {
+        members.shift_remove(relation);
+    }
+    members
 }

@@ -17,7 +17,7 @@ use super::presence::Presence;
 use super::session::{Kept, SessionSettings};
 use super::unconnected::SHARED;
 use crate::error::{Code, Error, Result};
-use crate::policy::Settings;
+use crate::policy::Timeouts;
 
 /// How often a waiting call checks for an idle connection while PostgreSQL accepts no more.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -57,16 +57,16 @@ impl Pool {
         config: Config,
         tls: ClientConfig,
         session: Arc<SessionSettings>,
-        settings: &Settings,
+        timeouts: &Timeouts,
+        most: usize,
     ) -> Result<Self> {
-        let timeouts = settings.timeouts;
         let manager = Manager::from_config(
             config,
             MakeRustlsConnect::new(tls),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let connections = deadpool_postgres::Pool::builder(manager)
-            .max_size(settings.limits.max_connections)
+            .max_size(most)
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
@@ -97,13 +97,19 @@ impl Pool {
         while is_crowded(&got) && self.is_idle_before(until).await {
             got = self.connections.get().await;
         }
-        if let Some(presence) = &self.presence {
-            match &got {
-                Ok(_) => presence.found(),
-                Err(error) => presence.missed(error),
-            }
+        match (&got, &self.presence) {
+            (Ok(_), _) => self.found(),
+            (Err(error), Some(presence)) => presence.missed(error),
+            (Err(_), None) => {}
         }
         got
+    }
+
+    /// Notes that the database is available.
+    pub(in crate::execute) fn found(&self) {
+        if let Some(presence) = &self.presence {
+            presence.found();
+        }
     }
 
     /// Waits for an existing connection to become idle. Returns false if none does in time.

@@ -26,10 +26,12 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
         // A unique index on an expression, or a key with columns that the caller does not see.
         let mut indexes = table.indexes.iter().filter(|_| place.is_own(answer));
         let Some(index) = indexes.find(|index| index.name == name) else { return error };
-        return error.constraint(name).hint(format!(
-            "no two rows have the same {}: change the value",
-            index.parts.join(", ")
-        ));
+        let parts = index.parts.join(", ");
+        let hint = format!("no two rows have the same {parts}: change the value");
+        return error.constraint(name).hint(match place.given {
+            Some(_) => format!("{hint}, or insert with \"on_conflict\": {{\"do\": \"nothing\"}}"),
+            None => hint,
+        });
     };
     // A view may have other names for the columns.
     let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer));
@@ -82,7 +84,7 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         _ => place.written(),
     };
     let mut hint = String::from("change the value");
-    if key.arbiter {
+    if key.arbiter && place.given.is_some() {
         hint.push_str(", or insert with on_conflict on this key");
     }
     if place.table.actions.contains(Action::Restore) {

@@ -4,6 +4,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::remark::elements;
 use crate::plan::advice;
 use crate::plan::{
     Assign, Comparison, Effect, Expression, Operand, Plan, Predicate, RowFilter, Slot, Source,
@@ -27,24 +28,19 @@ impl RowFilter<'_> {
 }
 
 impl Predicate<'_> {
+    /// The note, if this is one test: among several, another may be what no row passes.
     fn cased(&self) -> Option<String> {
         match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().find_map(Predicate::cased)
-            }
+            Predicate::All(parts) | Predicate::Any(parts) => match parts.as_slice() {
+                [part] => part.cased(),
+                _ => None,
+            },
             Predicate::Related { filter, .. } => filter.cased(),
             Predicate::Computed { value, .. } => value.counted()?.filter.cased(),
-            Predicate::Test {
-                column,
-                path: None,
-                comparison: Comparison::Binary(operator, Operand { source: Source::Text(text), .. }),
-            } if column.can_select && tells_case(column) => {
-                let text = text.as_deref().filter(|text| text.chars().any(has_case))?;
-                let pattern = match operator {
-                    Operator::Eq => escape_like(text),
-                    Operator::Like => text.to_owned(),
-                    _ => return None,
-                };
+            Predicate::Test { column, path: None, comparison }
+                if column.can_select && tells_case(column) =>
+            {
+                let pattern = cased_pattern(comparison)?;
                 let both = column.condition(&format!("\"ilike\": {pattern:?}"));
                 Some(format!("{} was compared case-sensitively: {both} ignores case", column.name))
             }
@@ -70,53 +66,16 @@ impl Predicate<'_> {
                     )
                 })
             }
-            Predicate::Not(inner) => {
-                let column = inner.unknown_for_null()?;
-                let (name, null) = (&column.name, is_null(column));
-                Some(format!(
-                    "rows where {name} is null match neither a condition on it nor its negation: \
-                     {{\"or\": [{{\"not\": {{…}}}}, {null}]}} takes them, too"
-                ))
-            }
             Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
             // The caller does not see a blind index.
             Predicate::Test { column, path: None, comparison } if column.can_select => {
                 match comparison {
-                    Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
-                        "rows where {} is null are left out: {} takes them, too",
-                        column.name,
-                        column.condition("\"is_distinct_from\": …")
-                    )),
-                    Comparison::Listed(true, _) if column.may_be_null => Some(format!(
-                        "rows where {} is null are left out: {{\"or\": [{}, {}]}} takes them, too",
-                        column.name,
-                        column.condition("\"not_in\": […]"),
-                        is_null(column)
-                    )),
                     Comparison::Search(words) => in_tsquery(&words.text),
                     Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
                         compared(column, *operator, text.as_deref()?)
                     }
                     _ => None,
                 }
-            }
-            _ => None,
-        }
-    }
-
-    /// A column that makes the condition null, neither true nor false, where it is null.
-    fn unknown_for_null(&self) -> Option<&Slot<'_>> {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().find_map(Self::unknown_for_null)
-            }
-            Predicate::Not(inner) => inner.unknown_for_null(),
-            Predicate::Test { column, path: None, comparison } => {
-                let known = matches!(
-                    comparison,
-                    Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _)
-                );
-                (column.can_select && column.may_be_null && !known).then_some(column)
             }
             _ => None,
         }
@@ -182,13 +141,32 @@ fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
     ))
 }
 
+/// The pattern of a text that may exist in other letter case.
+fn cased_pattern(comparison: &Comparison) -> Option<String> {
+    let (Comparison::Binary(_, operand) | Comparison::Listed(false, operand)) = comparison else {
+        return None;
+    };
+    let Source::Text(Some(text)) = &operand.source else { return None };
+    let cased = |text: &String| text.chars().any(has_case);
+    match comparison {
+        Comparison::Binary(Operator::Eq, _) => Some(escape_like(text)).filter(cased),
+        Comparison::Binary(Operator::Like | Operator::EndsWith, _) => {
+            Some(text.clone()).filter(cased)
+        }
+        Comparison::Listed(..) => {
+            elements(text).into_iter().find(cased).map(|text| escape_like(&text))
+        }
+        _ => None,
+    }
+}
+
 /// Whether it is the text of a number, true or false.
 fn is_plain(text: &str) -> bool {
     serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_number() || value.is_boolean())
 }
 
 /// The condition that the column is null.
-fn is_null(column: &Slot<'_>) -> String {
+pub(super) fn is_null(column: &Slot<'_>) -> String {
     match column.whole() {
         Some(column) => format!("{{{:?}: null}}", column.name),
         None => column.condition("\"is_null\": true"),
@@ -217,6 +195,12 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
             "a pattern without % matches the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
             format!("%{text}%")
         )),
+        Operator::Like | Operator::Ilike if data_type.is_padded() && !text.ends_with('%') => {
+            Some(padded(name))
+        }
+        Operator::Matches | Operator::Imatches if data_type.is_padded() && text.ends_with('$') => {
+            Some(padded(name))
+        }
         Operator::Eq if data_type.is_json() && text.starts_with(['{', '"']) => Some(format!(
             "{name} was compared as a whole: {{\"contains\": {{…}}}} finds a part, {{\"path\": [\"key\"], \
                  \"eq\": …}} looks inside"
@@ -236,6 +220,13 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
         }
         _ => None,
     }
+}
+
+/// The note on a pattern that does not match the blanks at the end.
+fn padded(name: &str) -> String {
+    format!(
+        "{name} is filled up with blanks to its length, which patterns must match: contains and ends_with ignore them"
+    )
 }
 
 /// The condition for a text that begins with an operator.
@@ -273,7 +264,7 @@ fn is_nothing(text: &str) -> bool {
 /// Whether comparisons of the column's texts distinguish upper and lower case.
 fn tells_case(column: &Column) -> bool {
     let data_type = column.data_type.base();
-    data_type.has_operator(Operator::Ilike) && data_type.name.rsplit('.').next() != Some("citext")
+    data_type.has_operator(Operator::Ilike) && !data_type.is_citext()
 }
 
 /// Whether a character is upper case or has an upper-case form.

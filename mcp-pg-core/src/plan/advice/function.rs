@@ -20,8 +20,13 @@ pub(in crate::plan) fn instead(name: &str) -> Option<&'static str> {
         "round" | "floor" | "ceil" | "ceiling" | "trunc" | "abs" | "mod" | "power" | "sqrt" => {
             "numbers are computed with exactly, by add, subtract, multiply and divide: round them in the answer"
         }
-        "running_sum" | "running_total" | "cumulative" | "cumsum" | "cumulative_sum"
-        | "row_number" | "dense_rank" | "lag" | "lead" | "over" | "window" | "moving_avg" => {
+        "first" | "last" | "first_value" | "last_value" => {
+            "min and max are the first and the last value; for the whole row, select with order_by and \"limit\": 1"
+        }
+        "mode" => "group by the value, and order by the count of its rows",
+        "running" | "rank" | "ntile" | "running_sum" | "running_total" | "cumulative"
+        | "cumsum" | "cumulative_sum" | "row_number" | "dense_rank" | "lag" | "lead" | "over"
+        | "window" | "moving_avg" => {
             "each row or group is computed by itself: sort them by order_by, and add up in the answer"
         }
         _ => return None,

@@ -1,5 +1,7 @@
 //! Advice for mistaken measures and groups.
 
+use serde_json::{Value, json};
+
 use super::function::instead;
 use crate::error::{Code, Error};
 use crate::plan::grammar::{BUCKETS, each_element, each_of_rows, part_meant};
@@ -41,6 +43,24 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
             None => error.nearest(name, functions.iter().copied()),
         },
     }
+}
+
+/// The error for a value of many related rows, of which there is a total first.
+pub(in crate::plan) fn of_many<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    (function, of): (&str, &Value),
+    error: Error,
+) -> Error {
+    let total = json!({function: of});
+    // The one error of a value that a total of the same name would be.
+    let many = error.code() == Code::InvalidValue && of.is_string();
+    if !many || scope.expression(table, &total, "").is_err() {
+        return error;
+    }
+    error.hint(format!(
+        "a total of them is one value of each row, to be measured: {{{function:?}: {total}}}"
+    ))
 }
 
 /// The error for a value that the function cannot measure. For booleans, the advice is to count rows.
@@ -97,7 +117,9 @@ pub(in crate::plan) fn not_a_group<'v>(
             error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
         }
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
-        _ if scope.reach_each(table, name).is_ok() => error.hint(each_of_rows(name)),
+        _ if error.code() != Code::AmbiguousRelation && scope.reach_each(table, name).is_ok() => {
+            error.hint(each_of_rows(name))
+        }
         _ => scope.not_reached(table, name, error),
     }
 }

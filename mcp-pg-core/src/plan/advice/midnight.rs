@@ -1,24 +1,14 @@
 //! Notes on dates compared with timestamps: they mean midnight, which is seldom intended.
 
-use crate::plan::{Comparison, Include, Operand, Predicate, RowFilter, SelectPlan, Source};
+use crate::plan::{Comparison, Operand, Predicate, RowFilter, SelectPlan, Source};
 use crate::schema::{Column, Operator};
 use crate::value::day_after;
 
 impl SelectPlan<'_> {
     /// The note on a condition of the caller that compares a timestamp with a date, which means its midnight.
     pub fn midnight(&self) -> Option<String> {
-        let Some(grouping) = &self.grouping else {
-            return self.filter.midnight().or_else(|| of_includes(&self.includes));
-        };
-        let measured = || grouping.measures.iter().find_map(|measure| measure.filter.cut_day());
-        grouping.filter.midnight().or_else(measured).or_else(|| self.filter.midnight())
+        self.conditions().into_iter().find_map(|(_, condition)| condition.cut_day())
     }
-}
-
-fn of_includes(includes: &[Include<'_>]) -> Option<String> {
-    includes
-        .iter()
-        .find_map(|include| include.filter.cut_day().or_else(|| of_includes(&include.includes)))
 }
 
 impl RowFilter<'_> {

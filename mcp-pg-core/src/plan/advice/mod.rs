@@ -3,6 +3,7 @@
 //! Uses only what the caller may see.
 
 mod condition;
+mod document;
 mod dotted;
 mod doubt;
 mod function;
@@ -10,20 +11,22 @@ mod measured;
 mod midnight;
 mod operator;
 mod related;
+mod remark;
 mod returned;
 mod written;
 
 use serde_json::Value;
 
+pub(super) use self::document::not_a_document;
 pub(super) use self::dotted::undotted;
 pub(super) use self::function::{or_computed, unknown_arithmetic};
-pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
+pub(super) use self::measured::{not_a_group, not_measured, of_many, unknown_measure};
 pub(super) use self::operator::unknown_operator;
 pub(super) use self::returned::in_json_shown;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
 use super::grammar::COMPUTE_FORM;
 use super::{Arithmetic, Hop, Scope};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator, Part, RelationKind};
 use crate::value;
@@ -41,7 +44,8 @@ impl<'v> Scope<'v> {
 
     /// The error for a sort key, group or measure whose column belongs to a related row, or does not exist.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
-        if table.is_write_only(name) {
+        // A column that is closed here is no more open in another row.
+        if table.is_write_only(name) || error.code() == Code::Forbidden {
             return error;
         }
         if is_arithmetic(name) {
@@ -126,12 +130,20 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
 /// The error for a list of values that are not of the type: a text with commas, elements for lists.
 pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
     match value {
+        Value::Object(query) if query.contains_key("table") => error.hint(
+            "rows are found by those related to them in place: {\"orders\": {\"some\": {…}}}",
+        ),
         Value::String(text) if text.contains(',') && data_type.is_text() => {
             let items = Value::from_iter(text.split(',').map(str::trim));
             error.hint(format!("a list: {items}, or [{text:?}] for this text as it is"))
         }
         Value::String(text) if text.contains(',') => {
-            error.hint(format!("a list: [{}]", text.trim_matches(['(', ')'])))
+            let items = text.trim_matches(['(', ')']).split(',').map(str::trim);
+            let item = |text: &str| match serde_json::from_str::<Value>(text) {
+                Ok(number @ Value::Number(_)) => number,
+                _ => text.trim_matches('\'').into(),
+            };
+            error.hint(format!("a list: {}", Value::from_iter(items.map(item))))
         }
         Value::Array(items) if data_type.family() == Family::Array => {
             match items.iter().any(|item| item.is_array() || item.is_object()) {

@@ -6,7 +6,7 @@ use crate::error::{Code, Error};
 use crate::plan::grammar::QUANTIFIERS;
 use crate::plan::{Hop, Reached, Scope, Total};
 use crate::policy::TableView;
-use crate::schema::{Column, RelationKind};
+use crate::schema::{Column, Operator, RelationKind};
 
 impl<'v> Scope<'v> {
     /// The error for a relation whose value is not a condition object.
@@ -34,20 +34,34 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// The error for a to-one relation that is asked whether it is null, as a column is.
+    /// The error for a to-one relation that is compared, or asked whether it is null, as a column is.
     pub(in crate::plan) fn not_nullable(
         &self,
         subject: &TableView,
         hop: &Hop<'_>,
-        key: &str,
+        (key, value): (&str, &Value),
     ) -> Option<Error> {
-        let asked = matches!(key, "is_null" | "is_not_null") && hop.table.column(key).is_none();
+        let other = hop.table;
+        if other.column(key).is_some() || other.relations_named(key).next().is_some() {
+            return None;
+        }
         let name = subject.relation_name(hop.relation);
-        asked.then(|| {
-            Error::new(Code::UnknownOperator, format!("a to-one relation takes no {key:?}")).hint(
-                format!("null means that there is no related row: {{{name:?}: null}}, {{\"not\": {{{name:?}: null}}}}"),
-            )
-        })
+        let null = matches!(key, "is_null" | "is_not_null") || value.is_null();
+        let own = match hop.relation.columns.as_slice() {
+            [(own, _)] => subject.table.columns.get(*own).filter(|own| own.can_select),
+            _ => None,
+        };
+        let hint = match (Operator::parse(key), own) {
+            _ if null && (Operator::parse(key).is_some() || key == "is_not_null") => format!(
+                "null means that there is no related row: {{{name:?}: null}}, {{\"not\": {{{name:?}: null}}}}"
+            ),
+            (Some(_), Some(own)) => format!("{{{:?}: {{{key:?}: …}}}}", own.name),
+            (Some(_), None) => related(subject, hop, &example(other, "…")),
+            (None, _) => return None,
+        };
+        let error =
+            Error::new(Code::UnknownOperator, format!("a to-one relation takes no {key:?}"));
+        Some(error.hint(hint))
     }
 
     /// The error for a to-many relation without `some`, `none` or `every`.
@@ -76,6 +90,9 @@ impl<'v> Scope<'v> {
             (Err(_), "is_null" | "exists" | "not_exists") if none || key == "not_exists" => {
                 return error
                     .hint(format!("{{{name:?}: {{\"none\": {}}}}}", given.unwrap_or("{}".into())));
+            }
+            (Err(_), "_aggregate" | "_count" | "aggregate") => {
+                return error.hint(format!("{{{name:?}: {{\"count\": {{\"gte\": 3}}}}}}"));
             }
             (Err(_), function) if Total::names().any(|name| name == function) => {
                 return error.hint(format!(
@@ -109,6 +126,29 @@ impl<'v> Scope<'v> {
 }
 
 impl<'v> Scope<'v> {
+    /// The hint for a key that is compared with a text, which may be the name of the row that it refers to.
+    pub(in crate::plan) fn named_by(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        value: &Value,
+    ) -> Option<String> {
+        let is_name = |text: &str| {
+            text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'))
+                && text.chars().any(char::is_alphabetic)
+        };
+        let given = super::repeated(value).filter(|_| value.as_str().is_some_and(is_name))?;
+        let (position, _) = table.table.column(&column.name)?;
+        table.relations.iter().find_map(|relation| {
+            let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
+            let to_one = alone && relation.kind == RelationKind::ToOne;
+            let hop = self.hop(table, relation).ok().filter(|_| to_one)?;
+            let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
+            let named = columns.any(|column| column.data_type.is_text());
+            named.then(|| related(table, &hop, &example(hop.table, &given)))
+        })
+    }
+
     /// The error for a column of related rows that is compared with itself.
     pub(in crate::plan) fn itself(&self, table: &'v TableView, column: &Reached<'_>) -> Error {
         let name = &column.column.name;

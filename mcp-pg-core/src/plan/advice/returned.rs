@@ -70,10 +70,10 @@ fn in_sql(table: &TableView, name: &str, error: Error) -> Error {
     if distinct.eq_ignore_ascii_case("distinct") {
         return error.hint(format!("\"columns\": [{:?}], \"distinct\": true", rest.trim()));
     }
-    if let Some((_, column)) = name.split_once(':')
+    if let Some((label, column)) = name.split_once(':')
         && table.readable(column).is_ok()
     {
-        return error.did_you_mean(column).hint("columns keep their names");
+        return error.hint(format!("{{\"column\": {column:?}, \"as\": {label:?}}}"));
     }
     match name.split_whitespace().next() {
         Some(first) if first != name && table.readable(first).is_ok() => {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::plan::grammar::ASSIGNED;
+use crate::plan::grammar::{ASSIGNED, computation_meant};
 use crate::plan::{Arithmetic, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
@@ -63,7 +63,7 @@ pub(in crate::plan) fn not_computed(
     error: Error,
 ) -> Error {
     let number = column.data_type.is_amount();
-    let moves = column.data_type.is_moment() && !is_present(value);
+    let moves = column.data_type.is_moment() && !is_present(value) && !has_offset(value);
     let computed = match value {
         Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
         Value::Object(_) => true,
@@ -92,6 +92,14 @@ fn is_present(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("now"))
 }
 
+/// Whether it ends in a time zone's offset, as `+02:00`.
+fn has_offset(value: &Value) -> bool {
+    let ending = value.as_str().and_then(|text| text.rsplit_once('+'));
+    ending.is_some_and(|(_, digits)| {
+        !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == ':')
+    })
+}
+
 /// The arithmetic in a text, if it is short enough to be repeated.
 fn arithmetic(value: &Value) -> Option<String> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
@@ -102,18 +110,15 @@ fn arithmetic(value: &Value) -> Option<String> {
 /// The error for an unknown computation.
 pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
     let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(ASSIGNED);
-    match key {
-        "$inc" | "$add" | "$plus" => error.did_you_mean("$increment"),
-        "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
-            error.did_you_mean("$increment").hint("{\"$increment\": -1}")
+    match (key, computation_meant(key)) {
+        ("$dec" | "$decrement" | "$sub" | "$subtract" | "$minus", Some(meant)) => {
+            error.did_you_mean(meant).hint("{\"$increment\": -1}")
         }
-        "$push" | "$addToSet" | "$concat" => error.did_you_mean("$append"),
-        "$currentDate" => error.did_you_mean("$now"),
-        "$pull" | "$pullAll" | "$unset" | "$delete" | "$without" => error.did_you_mean("$remove"),
-        "$value" => error.hint("give the value itself"),
-        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => {
-            error.did_you_mean("$compute").hint("{\"$compute\": {\"multiply\": [\"price\", 1.1]}}")
+        (_, Some(meant @ "$compute")) => {
+            error.did_you_mean(meant).hint("{\"$compute\": {\"multiply\": [\"price\", 1.1]}}")
         }
+        (_, Some(meant)) => error.did_you_mean(meant),
+        ("$value", None) => error.hint("give the value itself"),
         _ => error.nearest(key, ASSIGNED).hint("{\"$literal\": …} writes an object as it is"),
     }
 }

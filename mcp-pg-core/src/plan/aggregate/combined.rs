@@ -5,13 +5,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Scope};
+use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Function, Grouping, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
 
 /// How one is written, and how what is measured of computed values.
 const FORM: &str = "{\"share\": {\"divide\": [\"paid\", \"n\"]}} computes with other measures, {\"sum\": {\"multiply\": […]}} with columns";
+
+/// The greatest length of measures that a hint repeats.
+const FORM_MOST: usize = 600;
 
 /// The measures of a request that are computed from others.
 pub(super) struct Combined<'r> {
@@ -101,7 +104,11 @@ impl<'r> Combined<'r> {
         let mut all: Vec<Computed<'v>> = Vec::with_capacity(self.measures.len());
         for measure in &self.measures {
             let at = below("/measures", measure.name);
-            let of = scope.arithmetic(derived, measure.asked, &at)?;
+            let of = scope.arithmetic(derived, measure.asked, &at);
+            let of = of.map_err(|error| match measure.named_first() {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })?;
             if !of.data_type().is_exact() {
                 let message = "what is computed from measures is a number";
                 return Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM));
@@ -130,6 +137,19 @@ impl<'r> One<'r> {
         operands.into_iter().map(|(_, name)| name)
     }
 
+    /// The hint for measures within it, which have to be measures of the request.
+    fn named_first(&self) -> Option<String> {
+        let mut measures = Map::new();
+        let combined = with_names(&Value::Object(self.asked.clone()), &mut measures);
+        if measures.is_empty() {
+            return None;
+        }
+        measures.insert(self.name.to_owned(), combined);
+        let measures = Value::Object(measures).to_string();
+        let form = if measures.len() > FORM_MOST { "{…}" } else { &measures };
+        Some(format!("what is computed with has a name of its own: \"measures\": {form}"))
+    }
+
     /// Refuses names that are no measures, and what stands beside the arithmetic.
     fn check(&self, table: &TableView, known: &[&str]) -> Result<()> {
         let at = below("/measures", self.name);
@@ -155,6 +175,23 @@ impl<'r> One<'r> {
             true => error.hint(FORM),
             false => error.nearest(name, known.iter().copied()).hint(FORM),
         })
+    }
+}
+
+/// An item with names in the place of its measures, which are put into `measures`.
+fn with_names(item: &Value, measures: &mut Map<String, Value>) -> Value {
+    match item {
+        Value::Object(object) if Function::names().any(|name| object.contains_key(name)) => {
+            let name = format!("m{}", measures.len() + 1);
+            measures.insert(name.clone(), item.clone());
+            name.into()
+        }
+        Value::Object(object) => {
+            let members = object.iter();
+            members.map(|(key, item)| (key.clone(), with_names(item, measures))).collect()
+        }
+        Value::Array(items) => items.iter().map(|item| with_names(item, measures)).collect(),
+        other => other.clone(),
     }
 }
 
@@ -187,7 +224,10 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().map(|operand| operand.parts_with(put)).sum::<usize>() + 1
             }
-            Expression::Number(_) | Expression::Now(_) | Expression::Period(_) => 1,
+            Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Now(_)
+            | Expression::Period(_) => 1,
             Expression::Part { of, .. } => of.parts_with(put) + 1,
             Expression::Moved(_) => 2,
             Expression::Elapsed(ends, _) => {

@@ -140,11 +140,16 @@ impl<'v> Grouping<'v> {
         }
         let groups = shown.into_iter().map(|shown| {
             let position = match shown {
-                Shown::Computed(computed) => return Ok(Group::whole(computed.name, computed.of)),
+                Shown::Computed(computed) => {
+                    if let Some(of) = computed.of.column().filter(|of| of.member.is_none()) {
+                        told_apart(&of.column)?;
+                    }
+                    return Ok(Group::whole(computed.name, computed.of));
+                }
                 Shown::Column(position) => position,
-                Shown::Related { name, .. } => {
+                Shown::Related { name, of } => {
                     // Masked and encrypted ones, which can be shown, cannot be told apart.
-                    let of = scope.reach(table, &name)?;
+                    let of = scope.reach(table, &of.path(table))?;
                     told_apart(&of.column)?;
                     return Ok(Group::whole(name, Expression::Column(of)));
                 }

@@ -80,7 +80,7 @@ impl Function {
         !matches!(self, Function::Count | Function::CountDistinct)
     }
 
-    fn names() -> impl Iterator<Item = &'static str> {
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 
@@ -111,7 +111,9 @@ impl Function {
             return Err(wrong(format!("{spelling} takes one column"))
                 .hint("{\"count\": \"*\"} counts rows"));
         }
-        let of = scope.expression(table, of, at)?;
+        let of = scope
+            .expression(table, of, at)
+            .map_err(|error| advice::of_many(scope, table, (spelling, of), error))?;
         if let Some(data_type) = self.of(&of) {
             return Ok((of, data_type));
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::area::{area, require_near};
+use super::document::require_operator;
 use super::filter::{Parser, one_or, wrong};
 use super::fraction;
 use crate::error::{Error, Result, below};
@@ -70,6 +71,7 @@ impl<'v> Parser<'_, 'v> {
         let comparison = match value {
             Value::Null => Ok(Comparison::Null(true)),
             Value::Object(object) if is_operand(data_type, object) => {
+                require_operator(column, value, at)?;
                 self.operator(column, Operator::Eq, value, at)
             }
             Value::Object(object) => {
@@ -108,9 +110,11 @@ impl<'v> Parser<'_, 'v> {
             {
                 self.operator(column, Operator::In, value, at)
             }
-            _ => self
-                .operator(column, Operator::Eq, value, at)
-                .map_err(|error| advice::not_a_value(data_type, value, error)),
+            _ => {
+                require_operator(column, value, at)?;
+                self.operator(column, Operator::Eq, value, at)
+                    .map_err(|error| advice::not_a_value(data_type, value, error))
+            }
         };
         comparison.map(|comparison| (comparison, None))
     }
@@ -145,7 +149,17 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
                 if data_type.is_text() =>
             {
-                scope.part_of_text(operator, value, at)?
+                let part = scope.part_of_text(operator, value, at)?;
+                let blank = value.as_str().is_some_and(|text| text.ends_with(' '));
+                match part {
+                    // PostgreSQL matches patterns with the blanks; without them no index serves what texts begin with.
+                    Comparison::Binary(_, pattern)
+                        if data_type.is_padded() && (operator != Operator::StartsWith || blank) =>
+                    {
+                        Comparison::Binary(Operator::EndsWith, pattern)
+                    }
+                    part => part,
+                }
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, scope.pattern(operator, value, at)?)
@@ -281,7 +295,7 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
     }
     let holds_objects = match &data_type.base().kind {
         Kind::Range(_) | Kind::Composite(_) => true,
-        _ => data_type.family() == Family::Json,
+        _ => data_type.is_json(),
     };
     holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")
 }

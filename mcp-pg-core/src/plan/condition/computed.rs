@@ -1,5 +1,5 @@
 //! Conditions on computed values: `{"compute": {"subtract": ["quantity", "reserved"], "lt": 5}}`, or on fields of
-//! points in time: `{"born": {"part": "month", "eq": 5}}`.
+//! points in time: `{"born": {"part": "month", "eq": 5}}`; on the number of related rows.
 
 use serde_json::{Map, Value};
 
@@ -8,8 +8,8 @@ use super::comparison::Test;
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::operation;
-use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, PART, TIME_ZONE};
-use crate::plan::{Cut, Expression, Predicate, Reached};
+use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, COUNT, PART, TIME_ZONE, WHERE};
+use crate::plan::{Cut, Expression, Hop, Predicate, Reached, Total};
 use crate::policy::TableView;
 
 /// Whether a member of a condition is this one: a column may have the same name.
@@ -65,6 +65,27 @@ impl<'v> Parser<'_, 'v> {
         };
         let value = Expression::Part { of: Box::new(Expression::Column(of)), cut };
         self.tested(table, &Left::new(value), &Value::Object(tests), at)
+    }
+
+    /// `{"count": {"gte": 3}, "where": {…}}`.
+    pub(super) fn counted(
+        &mut self,
+        subject: &'v TableView,
+        hop: &Hop<'v>,
+        test: &Value,
+        condition: Option<&Value>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let filter = match condition {
+            None | Some(Value::Null) => Predicate::always(),
+            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, WHERE))?,
+            Some(_) => {
+                return Err(wrong("expected a condition object", &below(at, WHERE)));
+            }
+        };
+        let at = below(at, COUNT);
+        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter)));
+        self.tested(subject, &Left::new(value), test, &at)
     }
 
     /// The condition that a value passes tests, of which some may compare it with other values of the row.

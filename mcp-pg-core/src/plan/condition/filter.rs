@@ -7,7 +7,7 @@ use super::computed::is_computed;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::grammar::{COUNT, PART, QUANTIFIERS, WHERE};
 use crate::plan::hop::ambiguous;
-use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot, Total};
+use crate::plan::{Expression, Hop, Predicate, Quantifier, Reached, Scope, Slot};
 use crate::policy::TableView;
 use crate::schema::{Found, Operator, Relation};
 
@@ -71,6 +71,15 @@ impl<'v> Parser<'_, 'v> {
         object: &Map<String, Value>,
         at: &str,
     ) -> Result<Predicate<'v>> {
+        self.deeper(at, |parser| parser.members(table, object, at))
+    }
+
+    /// A condition within another one.
+    pub(super) fn deeper(
+        &mut self,
+        at: &str,
+        parse: impl FnOnce(&mut Self) -> Result<Predicate<'v>>,
+    ) -> Result<Predicate<'v>> {
         let most = self.scope.view.limits.max_depth;
         if self.depth > most {
             let message = format!("a condition may be nested at most {most} levels deep");
@@ -78,13 +87,13 @@ impl<'v> Parser<'_, 'v> {
         }
         self.count(at)?;
         self.depth += 1;
-        let condition = self.members(table, object, at);
+        let condition = parse(self);
         self.depth -= 1;
         condition
     }
 
     /// A condition on related rows.
-    fn of_related(
+    pub(super) fn of_related(
         &mut self,
         hop: &Hop<'v>,
         object: &Map<String, Value>,
@@ -209,13 +218,16 @@ impl<'v> Parser<'_, 'v> {
     }
 
     /// A condition on a column of the table, which may be compared with other values of its row.
-    fn of_column(
+    pub(super) fn of_column(
         &mut self,
         table: &'v TableView,
         position: usize,
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
+        if let Some(joined) = self.joined(table, position, value, at)? {
+            return Ok(joined);
+        }
         let column = Slot::Whole(&table.table.columns[position]);
         let (column, value) = match (value, value.get("path")) {
             (Value::Object(members), Some(path)) if column.has_parts() => {
@@ -239,9 +251,16 @@ impl<'v> Parser<'_, 'v> {
             let test = self.test(&column, &rest, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
-                match key.and_then(|key| self.scope.refers(table, &column, key)) {
-                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
-                    _ => error,
+                let hint = match error.code() {
+                    Code::UnknownOperator => {
+                        key.and_then(|key| self.scope.refers(table, &column, key))
+                    }
+                    Code::InvalidValue => self.scope.named_by(table, &column, &rest),
+                    _ => None,
+                };
+                match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
                 }
             })?;
             let test = left.tested(test);
@@ -271,9 +290,9 @@ impl<'v> Parser<'_, 'v> {
             }
         };
         if hop.is_to_one() {
-            let asked = object
-                .keys()
-                .find_map(|key| Some((key, self.scope.not_nullable(subject, &hop, key)?)));
+            let asked = object.iter().find_map(|(key, value)| {
+                Some((key, self.scope.not_nullable(subject, &hop, (key, value))?))
+            });
             if let Some((key, error)) = asked {
                 return Err(error.at(below(at, key)));
             }
@@ -318,27 +337,6 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = Box::new(self.of_related(&hop, object, at)?);
         Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
-    }
-
-    /// `{"count": {"gte": 3}, "where": {…}}`.
-    fn counted(
-        &mut self,
-        subject: &'v TableView,
-        hop: &Hop<'v>,
-        test: &Value,
-        condition: Option<&Value>,
-        at: &str,
-    ) -> Result<Predicate<'v>> {
-        let filter = match condition {
-            None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, WHERE))?,
-            Some(_) => {
-                return Err(wrong("expected a condition object", &below(at, WHERE)));
-            }
-        };
-        let at = below(at, COUNT);
-        let value = Expression::Total(Box::new(Total::count(hop.clone(), filter)));
-        self.tested(subject, &Left::new(value), test, &at)
     }
 
     /// Refuses more parts than a condition may have.

@@ -4,6 +4,7 @@ pub(super) mod area;
 mod compared;
 mod comparison;
 pub(super) mod computed;
+mod document;
 pub(super) mod filter;
 mod fraction;
 mod listed;

@@ -3,6 +3,8 @@
 //! Computations cannot fail, whatever the values: numbers of any type become `numeric`, those with more than 500
 //! digits become null, and division by zero gives null. So no error reveals a row that the caller does not see.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::elapsed::elapsed;
@@ -12,7 +14,7 @@ use super::operation::{self, Operation};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice::unknown_arithmetic;
 use crate::plan::grammar::{UNIT, has};
-use crate::plan::{Expression, Reached, Scope, Unit};
+use crate::plan::{Earlier, Expression, Reached, Scope, Source, Unit};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -210,6 +212,10 @@ impl<'v> Parser<'_, 'v> {
                 let number = self.scope.operand_of(DataType::numeric(), "numeric", item, at)?;
                 Ok(Expression::Number(number))
             }
+            Value::Object(object) if object.len() == 1 && has(object, "$ref") => {
+                self.count(at, depth)?;
+                self.given(item, at)
+            }
             Value::Object(object) if !object.contains_key("column") => {
                 check_one(object, at)?;
                 self.computed(object, at, depth)
@@ -225,8 +231,31 @@ impl<'v> Parser<'_, 'v> {
         }
     }
 
+    /// The value of an earlier operation's row: a point in time if that is what its column holds, else a number.
+    fn given(&self, item: &Value, at: &str) -> Result<Expression<'v>> {
+        let operand = self.scope.operand_of(DataType::numeric(), "numeric", item, at)?;
+        let Source::Reference { reference, .. } = &operand.source else {
+            return Ok(Expression::Number(operand));
+        };
+        let earlier = self.scope.earlier.get(reference.operation).map(Earlier::rows);
+        let column = earlier.and_then(|rows| rows.table.column(&reference.column));
+        match column.map(|(_, column)| column.data_type.shared_base()) {
+            Some(moment) if moment.has_day() => {
+                let operand = self.scope.operand_of(&moment, &moment.name, item, at)?;
+                Ok(Expression::Given(operand, moment))
+            }
+            _ => Ok(Expression::Given(operand, Arc::clone(DataType::numeric()))),
+        }
+    }
+
     /// Refuses a column without numbers.
     pub(super) fn number(&self, operand: &Expression<'v>) -> Result<()> {
+        if let Expression::Given(_, moment) = operand
+            && moment.has_day()
+        {
+            let message = format!("the value referred to is {}, not a number", moment.name);
+            return Err(Error::new(Code::InvalidValue, message));
+        }
         let Some(reached) = operand.like() else { return Ok(()) };
         let column = &reached.column;
         if reached.member.is_some() || column.data_type.is_amount() {

@@ -6,14 +6,15 @@ use super::arithmetic::{Parser, no_columns};
 use super::now::{self, Now};
 use crate::error::{Code, Error, Result};
 use crate::plan::grammar::SINCE;
-use crate::plan::{Expression, Unit};
+use crate::plan::{Expression, Reached, Unit};
 
 impl<'v> Expression<'v> {
     /// Whether it is a point in time.
     fn is_moment(&self) -> bool {
         match self {
             Expression::Column(reached) => reached.is_day(),
-            Expression::Total(total) => total.like().is_some(),
+            Expression::Total(total) => total.like().is_some_and(Reached::is_day),
+            Expression::Given(_, data_type) => data_type.has_day(),
             Expression::Now(_) | Expression::Moved(_) => true,
             _ => false,
         }
@@ -61,10 +62,13 @@ pub(super) fn elapsed<'v>(
     ends: [&Expression<'v>; 2],
     unit: Unit,
 ) -> Option<Result<Expression<'v>>> {
+    let moments = ends.map(Expression::is_moment);
+    if moments == [true, true] {
+        return Some(Ok(Expression::Elapsed(Box::new(ends.map(Clone::clone)), unit)));
+    }
     let [later, earlier] = ends.map(Expression::like);
     let of = [later?, earlier?];
-    match ends.map(Expression::is_moment) {
-        [true, true] => Some(Ok(Expression::Elapsed(Box::new(ends.map(Clone::clone)), unit))),
+    match moments {
         [false, false] => None,
         _ => {
             let types = of.map(|of| format!("{} is {}", of.column.name, of.column.type_name));

@@ -138,8 +138,11 @@ impl<'v> Scope<'v> {
                         _ => error,
                     }
                 })?;
-            let hop = self.hop(table, found)?;
-            if is_itself(&hop, relation) {
+            let mut hop = self.hop(table, found)?;
+            if to_many > 0 && is_itself(&hop, relation) {
+                // The rows that refer to this one have that name, too.
+                hop = self.hop(table, self.relation_to_many(table, relation)?)?;
+            } else if is_itself(&hop, relation) {
                 return Err(ambiguous(relation, &[&found.unambiguous]).hint(format!(
                     "{rest:?} is a column of the row itself, \"{}.{rest}\" of the row that it refers to",
                     table.relation_name(found)

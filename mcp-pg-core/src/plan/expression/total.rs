@@ -86,13 +86,14 @@ impl<'v> Total<'v> {
         1 + self.conditions + self.of.as_ref().map_or(0, Expression::parts)
     }
 
-    /// The column whose type it has: a point in time is the first or the last of several. All else is a number.
+    /// The column whose type it has: a point in time or a text is the first or the last of several. All else is a
+    /// number.
     pub(super) fn like(&self) -> Option<&Reached<'v>> {
-        self.of.as_ref()?.like().filter(|of| of.is_day())?;
+        self.of.as_ref()?.like().filter(|of| of.data_type().has_ends())?;
         self.columns.first()
     }
 
-    pub(super) fn data_type(&self) -> Arc<DataType> {
+    pub(crate) fn data_type(&self) -> Arc<DataType> {
         match self.like() {
             Some(of) => of.data_type().shared_base(),
             None if self.bare => Arc::clone(DataType::bigint()),
@@ -116,7 +117,8 @@ impl<'v> Parser<'_, 'v> {
             return Err(not_related(self.scope, self.table, name, argument).at(at));
         };
         let scope = self.scope;
-        let hop = to_many(scope, self.table, name, relation).map_err(|error| error.at(&at))?;
+        let hop = to_many(scope, self.table, (name, argument), relation);
+        let hop = hop.map_err(|error| error.at(&at))?;
         let (filter, size) = match object.get(WHERE) {
             None | Some(Value::Null) => (Predicate::always(), Default::default()),
             Some(Value::Object(inner)) => {
@@ -180,8 +182,8 @@ impl<'v> Parser<'_, 'v> {
 
     /// Refuses a value that a function does not apply to.
     fn measured(&self, of: &Expression<'v>, function: Function) -> Result<()> {
-        let days = matches!(function, Function::Min | Function::Max);
-        match of.data_type().has_day() && days {
+        let one_of_them = matches!(function, Function::Min | Function::Max);
+        match of.data_type().has_ends() && one_of_them {
             true => Ok(()),
             false => self.number(of),
         }
@@ -201,13 +203,26 @@ fn relation<'n>(table: &TableView, function: Function, argument: &'n Value) -> O
 fn to_many<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
-    function: &str,
+    (function, argument): (&str, &Value),
     relation: &str,
 ) -> Result<Hop<'v>> {
     let found = scope.relation_to_many(table, relation);
     let hop = found.and_then(|found| scope.hop(table, found))?;
     if !hop.is_to_one() {
         return Ok(hop);
+    }
+    let rest = first_name(argument).and_then(|name| name.strip_prefix(relation)?.strip_prefix('.'));
+    let rest = rest.unwrap_or_default();
+    let next = first_step(hop.table, rest).map_or(rest, |(next, _)| next);
+    if hop.table.column(rest).is_none() && scope.relation_to_many(hop.table, next).is_ok() {
+        let message = format!(
+            "a total begins with a to-many relation of {}, and {relation:?} is a to-one relation",
+            table.name()
+        );
+        return Err(Error::new(Code::InvalidValue, message).hint(format!(
+            "a select from {} has {{{function:?}: {rest:?}}} for each of its rows",
+            hop.table.name()
+        )));
     }
     let message = format!("{relation:?} is a to-one relation, whose columns need no {function}");
     let error = Error::new(Code::InvalidValue, message);

@@ -10,7 +10,7 @@ use super::period::Period;
 use super::reached::Reached;
 use super::total::Total;
 use super::unit::Unit;
-use crate::plan::Operand;
+use crate::plan::{Function, Operand};
 use crate::policy::{Marks, TableView};
 use crate::schema::DataType;
 
@@ -21,6 +21,8 @@ pub enum Expression<'v> {
     Column(Reached<'v>),
     /// A number of the request.
     Number(Operand),
+    /// A number or a point in time of an earlier operation's row, and its type.
+    Given(Operand, Arc<DataType>),
     /// The current time.
     Now(Now),
     /// An operation on two or more numbers, from left to right.
@@ -51,6 +53,7 @@ impl<'v> Expression<'v> {
             Expression::Total(total) => total.data_type(),
             Expression::Now(now) => Arc::clone(now.clock.data_type()),
             Expression::Period(period) => Arc::clone(&period.data_type),
+            Expression::Given(_, data_type) => Arc::clone(data_type),
             Expression::Number(_)
             | Expression::Computed(..)
             | Expression::Elapsed(..)
@@ -88,11 +91,21 @@ impl<'v> Expression<'v> {
         self.total().filter(|total| total.bare)
     }
 
+    /// The total, if it is nothing but that and a condition on it is one on the table of its rows: a count, or a sum
+    /// where no index finds the rows. Both are never null.
+    pub(crate) fn tested_once(&self) -> Option<&Total<'v>> {
+        let slow = |total: &&Total<'v>| total.function == Function::Sum && total.hop.is_slow();
+        self.counted().or_else(|| self.total().filter(slow))
+    }
+
     /// All columns in it, from left to right.
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
             Expression::Column(reached) => vec![reached],
-            Expression::Number(_) | Expression::Now(_) | Expression::Period(_) => Vec::new(),
+            Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Now(_)
+            | Expression::Period(_) => Vec::new(),
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
@@ -114,6 +127,7 @@ impl<'v> Expression<'v> {
             Expression::Part { of, .. } => of.totals(),
             Expression::Column(_)
             | Expression::Number(_)
+            | Expression::Given(..)
             | Expression::Now(_)
             | Expression::Period(_)
             | Expression::Moved(_) => Vec::new(),
@@ -131,7 +145,7 @@ impl<'v> Expression<'v> {
     /// Whether it is the same for all rows.
     pub(crate) fn is_constant(&self) -> bool {
         match self {
-            Expression::Number(_) => true,
+            Expression::Number(_) | Expression::Given(..) => true,
             Expression::Computed(_, operands) => operands.iter().all(Expression::is_constant),
             _ => false,
         }
@@ -140,7 +154,10 @@ impl<'v> Expression<'v> {
     /// Whether it depends on the current time.
     pub fn moves(&self) -> bool {
         match self {
-            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
+            Expression::Column(_)
+            | Expression::Number(_)
+            | Expression::Given(..)
+            | Expression::Moved(_) => false,
             Expression::Now(_) | Expression::Period(_) => true,
             Expression::Part { of, .. } => of.moves(),
             Expression::Computed(_, operands) => operands.iter().any(Expression::moves),

@@ -77,7 +77,7 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-/// The data to which a cursor is bound: the query, the role and the schema. The order of an object's members makes no
+/// The data to which a cursor is bound: the query, the role and the tables that it sees. The order of an object's members makes no
 /// difference.
 ///
 /// # Errors
@@ -115,7 +115,8 @@ impl Serialize for SortedMembers<'_> {
 }
 
 pub(super) fn invalid() -> Error {
-    Error::new(Code::InvalidCursor, "the cursor does not belong to this query").at("/cursor").hint(
+    let message = "the cursor does not belong to this query, or the tables have changed since";
+    Error::new(Code::InvalidCursor, message).at("/cursor").hint(
         "pass next_cursor of the previous reply with the same table, where, order_by and archived, or start again without it",
     )
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::room::Room;
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::hop::ambiguous;
 use crate::plan::order::sort::make_total;
@@ -33,8 +34,8 @@ pub struct Include<'v> {
     pub counted: bool,
     /// Further rows related to them.
     pub includes: Vec<Include<'v>>,
-    /// The most bytes of each of their values, if there may be several: PostgreSQL gathers all of these rows in its memory.
-    pub widest: Option<usize>,
+    /// How long they may be.
+    pub room: Room,
 }
 
 /// The number of rows to which the relations on the path may lead from one row.
@@ -63,7 +64,10 @@ impl<'v> Scope<'v> {
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
         let reach = Reach { rows: 1, again: false };
-        self.includes_within(table, names, include, "/include", reach, &mut left)
+        let mut includes =
+            self.includes_within(table, names, include, "/include", reach, &mut left)?;
+        Room::share(&mut includes, &self.view.limits);
+        Ok(includes)
     }
 
     /// The related rows returned with written rows.
@@ -176,7 +180,7 @@ impl<'v> Scope<'v> {
             counted,
             includes,
             hop,
-            widest: widest(reach, limits.max_reply_bytes),
+            room: Room::Each(limits.max_reply_bytes),
         })
     }
 
@@ -193,13 +197,6 @@ impl<'v> Scope<'v> {
         Err(Error::exceeded("max_related", message)
             .hint("give those above and below smaller limits, or ask for fewer levels"))
     }
-}
-
-/// The most bytes of a value, so that all rows together take at most some hundred times what a reply may have. Of few rows
-/// it may be as long as a reply, and of very many it need not be short.
-fn widest(reach: Reach, most: usize) -> Option<usize> {
-    let rows = usize::try_from(reach.rows).unwrap_or(usize::MAX);
-    (rows > 1).then(|| (most.saturating_mul(256) / rows).clamp(most / 16, most))
 }
 
 /// A member that is a condition or contains further includes. It is borrowed: copied at each level, it would be

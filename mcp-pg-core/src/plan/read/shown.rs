@@ -14,16 +14,16 @@ use crate::request::check_members;
 use crate::schema::RelationKind;
 
 /// The forms of a returned value, for messages.
-const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
+const FORM: &str = "\"name\", \"customer.name\", {\"column\": \"name\", \"as\": \"title\"}, or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
 
 /// A returned value of a row.
 #[derive(Debug, Clone)]
 pub enum Shown<'v> {
     /// The column at a position.
     Column(usize),
-    /// A member of a column's JSON, or a computed value.
+    /// A member of a column's JSON, a computed value, or a column under another name.
     Computed(Box<Computed<'v>>),
-    /// A column of a to-one related row.
+    /// A column of a to-one related row; or one of the row itself under another name, if it is masked or encrypted.
     Related {
         /// Its name, as in the request.
         name: String,
@@ -66,6 +66,16 @@ impl Shown<'_> {
             Shown::Column(position) => &table.table.columns[*position].name,
             Shown::Computed(computed) => &computed.name,
             Shown::Related { name, .. } => name,
+        }
+    }
+
+    /// Whether it is a masked value of a row of the table.
+    pub(crate) fn is_masked(&self, table: &TableView) -> bool {
+        match self {
+            Shown::Column(position) => table.mask(*position).is_some(),
+            Shown::Related { of, .. } => of.owner(table).mask(of.position).is_some(),
+            // Parts of masked columns are not returned.
+            Shown::Computed(_) => false,
         }
     }
 
@@ -121,7 +131,7 @@ impl<'v> Scope<'v> {
                         format!("two columns of the reply are called {:?}", shown.name(table));
                     return Err(Error::new(Code::InvalidValue, message)
                         .at(place)
-                        .hint("as renames only what is not a whole column"));
+                        .hint("{\"column\": \"customer.name\", \"as\": \"customer_name\"} gives a column another name"));
                 }
                 all.push(shown);
             }
@@ -145,14 +155,12 @@ impl<'v> Scope<'v> {
                 Ok(columns.into_iter().map(Shown::Column).collect())
             }
             Value::Object(object) => {
-                let computed = match operation::members(object) {
-                    Some(_) => Computed {
-                        of: self.arithmetic(table, object, at)?,
-                        name: label(object, at)?,
-                    },
-                    None => self.member(table, object, at)?,
-                };
-                Ok(vec![Shown::Computed(Box::new(computed))])
+                if operation::members(object).is_none() {
+                    return self.member(table, object, at);
+                }
+                let of = self.arithmetic(table, object, at)?;
+                let name = label(object, at)?;
+                Ok(vec![Shown::Computed(Box::new(Computed { name, of }))])
             }
             _ => {
                 let message = "expected a column's name, or an object for a part of a column";
@@ -175,33 +183,41 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// `{"column": "details", "path": ["address", "zip"], "as": "zip"}`.
+    /// `{"column": "details", "path": ["address", "zip"], "as": "zip"}`, or `{"column": "customer.name", "as": "name"}`.
     fn member(
         &self,
         table: &'v TableView,
         object: &Map<String, Value>,
         at: &str,
-    ) -> Result<Computed<'v>> {
+    ) -> Result<Vec<Shown<'v>>> {
         const MEMBERS: [&str; 3] = ["column", "path", "as"];
         let wrong = |code, message: &str, member: &str| {
             Error::new(code, message).at(below(at, member)).hint(FORM)
         };
         check_members(object, MEMBERS.into_iter(), "a column to return has no member")
             .map_err(|error| advice::or_computed(object, &MEMBERS, error.inside(at).hint(FORM)))?;
-        let Some(column) = object.get("column").and_then(Value::as_str) else {
+        let Some(item @ Value::String(column)) = object.get("column") else {
             return Err(wrong(Code::MissingValue, "expected a column's name", "column"));
         };
-        let Some(path) = object.get("path").filter(|path| !path.is_null()) else {
-            let message = "expected a path into the column's JSON; whole columns keep their names";
-            return Err(wrong(Code::MissingValue, message, "path"));
-        };
-        let whole = self.reach(table, column).map_err(|error| {
-            self.not_returned(table, column, error.inside(&below(at, "column")))
-        })?;
-        let of = whole.at_path(self, path, &below(at, "path"))?;
         let name = given_name(object).filter(|name| !name.contains('\0'));
         let name = name.ok_or_else(|| wrong(Code::InvalidValue, "as is a text", "as"))?;
-        Ok(Computed { name, of: Expression::Column(of) })
+        let path = object.get("path").filter(|path| !path.is_null());
+        let at_column = below(at, "column");
+        if path.is_none() && name == *column {
+            return self.item(table, item, &at_column);
+        }
+        let unknown = |error: Error| self.not_returned(table, column, error.inside(&at_column));
+        let of = match (self.reach(table, column), path) {
+            (Ok(whole), Some(path)) => whole.at_path(self, path, &below(at, "path"))?,
+            (Ok(whole), None) => whole,
+            // What is masked or encrypted can be shown, and nothing else.
+            (Err(error), None) if error.code() == Code::Forbidden => {
+                let of = Box::new(self.reach_shown(table, column).map_err(unknown)?);
+                return Ok(vec![Shown::Related { name, of }]);
+            }
+            (Err(error), _) => return Err(unknown(error)),
+        };
+        Ok(vec![Shown::Computed(Box::new(Computed { name, of: Expression::Column(of) }))])
     }
 
     /// Refuses too many columns.

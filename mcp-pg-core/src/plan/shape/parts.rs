@@ -4,7 +4,7 @@ use super::{Shape, Shaped};
 use crate::plan::{
     After, Arithmetic, Clock, Comparison, Computed, Cut, End, Expression, Function, Group,
     Grouping, Hop, Include, Measure, Moved, Now, Operand, Period, Predicate, Quantifier, Reached,
-    RowFilter, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
+    Room, RowFilter, SelectPlan, Shown, Slot, Sort, SortKey, Start, Total, Unit, Unnested, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Junction, Language, Operator, Part, Relation};
@@ -69,7 +69,7 @@ structs! {
     Junction { columns; table, repeats }
     // Names and marks are those of the reply.
     Include<'_> {
-        hop, columns, filter, order, limit, counted, includes, widest;
+        hop, columns, filter, order, limit, counted, includes, room;
         name, unambiguous, mark
     }
     Computed<'_> { of; name }
@@ -130,6 +130,7 @@ enums! {
     Expression<'_> {
         Column(reached),
         Number(number),
+        Given(operand, data_type),
         Now(now),
         Computed(arithmetic, operands),
         Elapsed(ends, unit),
@@ -138,6 +139,7 @@ enums! {
         Part { of, cut },
         Period(period),
     }
+    Room { Each(bytes), All(bytes) }
     End { Open, Now(now), Value(operand) }
     Part {
         Lower,

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, is_operand, not_shown};
-use super::change::{counted, touchable};
+use super::change::{assignments, counted, touchable};
 use super::insert::Given;
 use super::whole::require_whole;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Predicate, Scope};
+use crate::plan::{Expression, Predicate, Scope};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
-use crate::schema::{Column, Index, Key};
+use crate::schema::{Column, Family, Index, Key};
 
 /// A unique key, and what happens to existing rows with the same key values.
 #[derive(Debug, Clone)]
@@ -74,8 +74,10 @@ impl<'v> Arbiter<'v> {
                 check: Predicate::always(),
             });
         }
-        let indexes =
-            |(column, _): &(&'v Column, Overwrite<'v>)| table.sealed(&column.name)?.index();
+        let indexes = |(column, set): &(&'v Column, Overwrite<'v>)| match set {
+            Overwrite::Given => table.sealed(&column.name)?.index(),
+            Overwrite::Added | Overwrite::Assign(_) => None,
+        };
         let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
         set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
         let presets = scope.presets(table, Action::Update)?;
@@ -126,9 +128,13 @@ impl Arbiter<'_> {
             !self.set.is_empty() && !fixed && !table.is_preset(&column.name, Action::Insert)
         };
         for (index, row) in rows.iter().enumerate() {
-            let mut made = self.columns.iter().filter(made).map(|column| &column.name);
-            let left = |value: &Value| value.get("$default").is_some();
-            if let Some(name) = made.find(|name| row.get(*name).is_none_or(left)) {
+            let mut made = self.columns.iter().filter(made);
+            let left = |column: &&&Column| {
+                row.get(&column.name).is_none_or(|value| {
+                    value.get("$default").is_some() || value.is_null() && !column.nullable
+                })
+            };
+            if let Some(Column { name, .. }) = made.find(left) {
                 let message = format!(
                     "the row has no {name}, which the database generates, so it does not say which row to update"
                 );
@@ -261,14 +267,41 @@ fn overwritten<'v>(
     key: &[&'v Column],
 ) -> Result<Vec<(&'v Column, Overwrite<'v>)>> {
     table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
-    let Some(names) = &request.update else {
+    let Some(update) = &request.update else {
         let own =
             |column: &&&Column| column.can_update && !key.iter().any(|key| key.name == column.name);
         return Ok(given.iter().filter(own).map(|column| (*column, Overwrite::Given)).collect());
     };
+    let read = match update {
+        // JSON sent as a string.
+        Value::String(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    };
+    match read.as_ref().unwrap_or(update) {
+        Value::Array(names) => copied(scope, table, names, given),
+        Value::Object(values) => computed(scope, table, values, key),
+        _ => Err(Error::new(
+            Code::InvalidValue,
+            "on_conflict.update is a list of columns, or an object of columns and values",
+        )
+        .at(UPDATE)
+        .hint("[\"name\"], or {\"quantity\": {\"$increment\": 1}}")),
+    }
+}
+
+/// The argument that says what becomes of existing rows.
+const UPDATE: &str = "/on_conflict/update";
+
+/// The columns that existing rows get as the new row gives them.
+fn copied<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    names: &[Value],
+    given: &[&'v Column],
+) -> Result<Vec<(&'v Column, Overwrite<'v>)>> {
     if names.is_empty() {
         return Err(Error::new(Code::MissingValue, "there is no column to update")
-            .at("/on_conflict/update")
+            .at(UPDATE)
             .hint("leave it out for all that the rows give, or do \"nothing\""));
     }
     let mut set = Vec::with_capacity(names.len());
@@ -276,7 +309,11 @@ fn overwritten<'v>(
         if names[..index].contains(name) {
             continue;
         }
-        let at = format!("/on_conflict/update/{index}");
+        let at = format!("{UPDATE}/{index}");
+        let Value::String(name) = name else {
+            let message = "a column to update is given by its name";
+            return Err(Error::new(Code::InvalidValue, message).at(at));
+        };
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         if !given.iter().any(|known| known.name == *name) {
             return Err(Error::new(Code::MissingValue, format!("no row gives {name:?}"))
@@ -286,4 +323,38 @@ fn overwritten<'v>(
         set.push((column, Overwrite::Given));
     }
     Ok(set)
+}
+
+/// What existing rows are set to, as an update would.
+fn computed<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    values: &Map<String, Value>,
+    key: &[&'v Column],
+) -> Result<Vec<(&'v Column, Overwrite<'v>)>> {
+    let set = assignments(scope, table, values, UPDATE)?;
+    for (column, assign) in &set {
+        let related = |computed: &Expression<'_>| {
+            computed.columns().iter().any(|reached| !reached.hops.is_empty())
+        };
+        let within = matches!(
+            assign,
+            Assign::Append(_) | Assign::Remove(_) | Assign::Merge(_) | Assign::Set(_)
+        );
+        let why = if key.iter().any(|key| key.name == column.name) {
+            "is of the key by which rows conflict"
+        } else if within && column.data_type.family() == Family::Json {
+            "can be set as a whole here, because the existing row is not read before"
+        } else if assign.computed().is_some_and(related) {
+            "takes a value of a related row, which is for updates"
+        } else {
+            continue;
+        };
+        return Err(Error::new(Code::InvalidValue, format!("{} {why}", column.name))
+            .at(below(UPDATE, &column.name))
+            .hint(
+                "an insert that does \"nothing\", and an update of the row, in one transaction",
+            ));
+    }
+    Ok(set.into_iter().map(|(column, assign)| (column, Overwrite::Assign(assign))).collect())
 }

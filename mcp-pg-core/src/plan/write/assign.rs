@@ -199,7 +199,12 @@ impl<'v> Scope<'v> {
             true => error,
             false => advice::not_computed(column, value, written, error),
         })?;
-        if operand.is_null() && !column.nullable {
+        // A trigger may fill the column, so PostgreSQL decides.
+        let filled = match written {
+            Written::New => table.table.fills_rows,
+            Written::Old => table.table.fills_updates,
+        };
+        if operand.is_null() && !column.nullable && !filled {
             return Err(no_null(column, written).at(at));
         }
         fits(column, &operand, at)?;
@@ -285,18 +290,32 @@ pub(super) fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
         };
     }
     let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
-    match bounds {
-        Some(("character varying" | "character", length)) => {
+    let Some((name, Ok(most))) = bounds.map(|(name, most)| (name, most.parse::<usize>())) else {
+        return Ok(());
+    };
+    let bits = || text.bytes().all(|digit| matches!(digit, b'0' | b'1'));
+    match name {
+        "character varying" | "character" => {
             // Excess spaces are removed silently.
             let given = text.trim_end_matches(' ').chars().count();
-            match length.parse::<usize>() {
-                Ok(most) if given > most => refuse(format!(
+            match given > most {
+                true => refuse(format!(
                     "the value is too long: {} takes {most} characters, not {given}",
                     column.name
                 )),
-                _ => Ok(()),
+                false => Ok(()),
             }
         }
+        "bit" if bits() && text.len() != most => refuse(format!(
+            "the value has the wrong length: {} takes {most} bits, not {}",
+            column.name,
+            text.len()
+        )),
+        "bit varying" if bits() && text.len() > most => refuse(format!(
+            "the value is too long: {} takes {most} bits, not {}",
+            column.name,
+            text.len()
+        )),
         _ => Ok(()),
     }
 }

@@ -8,8 +8,8 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, RowFilter,
-    Scope, Source, filter,
+    Comparison, Dotted, Each, Expression, Include, Operand, Predicate, Quantifier, Returned,
+    RowFilter, Scope, Source, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -30,10 +30,14 @@ pub struct ChangePlan<'v> {
     pub check: Predicate<'v>,
     /// The maximum number of rows it may affect.
     pub max_rows: u64,
+    /// The number of rows that it must meet.
+    pub min_rows: u64,
     /// The version that the rows must still have.
     pub if_version: Option<String>,
     /// The columns to return of each row.
     pub returning: Vec<Returned>,
+    /// Columns of related rows to return, whose relations are among `includes`.
+    pub dotted: Vec<Dotted>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// Whether to roll back in the end.
@@ -81,6 +85,7 @@ struct Common<'r> {
     filter: &'r Map<String, Value>,
     archived: Archived,
     max_rows: Option<u64>,
+    min_rows: Option<u64>,
     if_version: Option<&'r Value>,
     returning: Option<&'r [Value]>,
     include: Option<&'r Map<String, Value>>,
@@ -132,6 +137,7 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: request.archived.unwrap_or_default(),
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: request.include.as_ref(),
@@ -155,7 +161,7 @@ impl<'v> ChangePlan<'v> {
             }
         };
         plan.check = scope.visible(plan.table, Action::Update)?;
-        Ok(plan)
+        plan.few_joins(scope)
     }
 
     /// The plan of an archive or restore.
@@ -173,6 +179,7 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: if restore { Archived::Only } else { Archived::Exclude },
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: request.include.as_ref(),
@@ -186,7 +193,7 @@ impl<'v> ChangePlan<'v> {
         let value = if restore { Assign::Value(Operand::own(None)) } else { Assign::Now };
         let presets = scope.presets(plan.table, action)?;
         plan.effect = Effect::Set(completed(plan.table, vec![(column, value)], &presets));
-        Ok(plan)
+        plan.few_joins(scope)
     }
 
     /// The plan of a delete.
@@ -195,7 +202,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Errors in the request, with their place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
-        Self::common(
+        let plan = Self::common(
             &scope.among(request.archived),
             &Common {
                 action: Action::Delete,
@@ -203,13 +210,15 @@ impl<'v> ChangePlan<'v> {
                 filter: &request.filter,
                 archived: request.archived.unwrap_or_default(),
                 max_rows: request.max_rows,
+                min_rows: request.min_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
                 include: None,
                 dry_run: request.dry_run,
                 named: None,
             },
-        )
+        )?;
+        plan.few_joins(scope)
     }
 
     fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {
@@ -228,7 +237,21 @@ impl<'v> ChangePlan<'v> {
             Some(named) => named as u64,
             None => scope.view.limits.max_write_rows,
         };
-        let returning = scope.returned(table, request.returning)?;
+        let max_rows = request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST);
+        let min_rows = request.min_rows.unwrap_or_default();
+        if min_rows > max_rows {
+            let message = format!("min_rows is {min_rows}, and max_rows is {max_rows}");
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/min_rows")
+                .hint(format!("give \"max_rows\": {min_rows}, or more")));
+        }
+        let (returning, mut dotted) = scope.returned(table, request.returning)?;
+        if action == Action::Delete && !dotted.is_empty() {
+            let message = "nothing is read of rows that are related to deleted ones";
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/returning")
+                .hint("a select before it, in one transaction"));
+        }
         let [archive, readable, writable] = touchable(scope, table, action, request.archived)?;
         Ok(Self {
             table,
@@ -236,10 +259,12 @@ impl<'v> ChangePlan<'v> {
             filter: RowFilter { caller, archive, role: vec![readable, writable] },
             effect: Effect::Remove,
             check: Predicate::always(),
-            max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
+            max_rows,
+            min_rows,
             if_version: if_version.transpose()?,
-            includes: scope.written_includes(table, &returning, request.include)?,
+            includes: scope.returned_related(table, &returning, &mut dotted, request.include)?,
             returning,
+            dotted,
             dry_run: request.dry_run.unwrap_or_default(),
         })
     }

@@ -1,6 +1,6 @@
 //! Lists of updates: rows identified by key, each with its own values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem::{Discriminant, discriminant};
 
 use serde_json::{Map, Value};
@@ -89,6 +89,17 @@ impl<'v> Each<'v> {
         self.key.iter().any(|key| key.name == column.name)
     }
 
+    /// The key's columns, unless it is the primary key.
+    pub(crate) fn other_key(&self, table: &TableView) -> Option<String> {
+        let columns = &table.table.columns;
+        let primary = table.table.primary_key.as_ref().is_some_and(|primary| {
+            primary.columns.iter().all(|column| self.is_named_by(&columns[*column]))
+                && primary.columns.len() == self.key.len()
+        });
+        let names: Vec<&str> = self.key.iter().map(|column| column.name.as_str()).collect();
+        (!primary).then(|| names.join(", "))
+    }
+
     /// Whether any row must have a given version.
     pub fn versioned(&self) -> bool {
         self.rows().any(|row| row.version.is_some())
@@ -148,37 +159,95 @@ fn named<'v>(
     Ok(NamedRow { index, key: values, set, version })
 }
 
-/// The key that every item gives: the primary key, otherwise the first unique key.
+/// The key that names the rows: the primary key, otherwise the only unique key that every item gives.
 fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
-    let columns = &table.table.columns;
-    let name = |column: &usize| columns[*column].name.as_str();
-    let keys = || table.table.row_keys();
-    let given = |key: &&Key| {
-        let names: Vec<&str> = key.columns.iter().map(name).collect();
-        updates.iter().all(|update| names.iter().all(|name| update.contains_key(*name)))
+    let primary = table.table.primary_key.as_ref().filter(|_| !table.table.has_heirs);
+    let holds = |update: &Given<'_>, columns: &[usize]| {
+        columns.iter().all(|column| update.contains_key(name(table, *column)))
     };
-    if let Some(key) = keys().find(given) {
-        return Ok(key);
-    }
-    let Some(first) = keys().next() else {
-        let message = match table.table.has_heirs {
-            true => format!(
-                "{} has no key to name its rows by: rows of tables that inherit from it may have the same",
-                table.name()
-            ),
-            false => format!("{} has no key to name its rows by", table.name()),
+    // One that only some items give is a slip: to those, another key would give a new primary key.
+    if let Some(key) = primary
+        && updates.iter().any(|update| holds(update, &key.columns))
+    {
+        return match updates.iter().all(|update| holds(update, &key.columns)) {
+            true => Ok(key),
+            false => Err(lacking(table, key, updates)),
         };
-        return Err(Error::new(Code::InvalidValue, message)
-            .at("/updates")
-            .hint("give an object, and name the rows in where"));
+    }
+    let given = |columns: &[usize]| {
+        !columns.is_empty() && updates.iter().all(|update| holds(update, columns))
     };
+    let keys: Vec<&Key> = table.table.row_keys().filter(|key| given(&key.columns)).collect();
+    let indexes = table.table.indexes.iter().filter(|index| index.unique).map(|index| {
+        let plain = index.parts.len() == index.columns.len();
+        if plain { &index.columns } else { &index.mentions }
+    });
+    let unique = keys.iter().map(|key| &key.columns).chain(indexes.filter(|index| given(index)));
+    let unique: BTreeSet<BTreeSet<usize>> =
+        unique.map(|columns| columns.iter().copied().collect()).collect();
+    match (keys.first(), table.table.row_keys().next()) {
+        (Some(key), _) if unique.len() == 1 => Ok(key),
+        (Some(_), _) => Err(several(table, primary, &unique)),
+        (None, Some(first)) => Err(lacking(table, first, updates)),
+        (None, None) => Err(keyless(table)),
+    }
+}
+
+fn name(table: &TableView, column: usize) -> &str {
+    &table.table.columns[column].name
+}
+
+/// The names of a key's columns, as text.
+fn names(table: &TableView, columns: impl IntoIterator<Item = usize>) -> String {
+    let names: Vec<&str> = columns.into_iter().map(|column| name(table, column)).collect();
+    names.join(", ")
+}
+
+/// The error about an item without a column of the key.
+fn lacking(table: &TableView, key: &Key, updates: &[Given<'_>]) -> Error {
     let lacking = updates.iter().enumerate().find_map(|(index, update)| {
-        let column = first.columns.iter().find(|column| !update.contains_key(name(column)))?;
-        Some((index, name(column)))
+        let mut columns = key.columns.iter().map(|column| name(table, *column));
+        Some((index, columns.find(|column| !update.contains_key(*column))?))
     });
     let (index, column) = lacking.unwrap_or_default();
-    Err(Error::new(Code::MissingValue, format!("{column} is missing, which names the row"))
+    Error::new(Code::MissingValue, format!("{column} is missing, which names the row"))
         .at(format!("/updates/{index}{}", step(column)))
         .hint("each of a list of updates holds the columns of a key")
-        .allowed(keys().map(|key| key.columns.iter().map(name).collect::<Vec<_>>().join(", "))))
+        .allowed(table.table.row_keys().map(|key| names(table, key.columns.iter().copied())))
+}
+
+/// The error about items that hold several keys, one of which may be meant to be set.
+fn several(table: &TableView, primary: Option<&Key>, held: &BTreeSet<BTreeSet<usize>>) -> Error {
+    let held: Vec<String> =
+        held.iter().map(|key| format!("({})", names(table, key.iter().copied()))).collect();
+    let message = format!(
+        "the updates hold several keys, {}: which one names the row is not given",
+        held.join(" and ")
+    );
+    let alone = "one update for each row, with a where that names it";
+    Error::new(Code::MissingValue, message)
+        .at("/updates")
+        .hint(match primary {
+            Some(key) => {
+                format!(
+                    "give the primary key ({}), or {alone}",
+                    names(table, key.columns.iter().copied())
+                )
+            }
+            None => alone.to_owned(),
+        })
+        .allowed(table.table.row_keys().map(|key| names(table, key.columns.iter().copied())))
+}
+
+fn keyless(table: &TableView) -> Error {
+    let message = match table.table.has_heirs {
+        true => format!(
+            "{} has no key to name its rows by: rows of tables that inherit from it may have the same",
+            table.name()
+        ),
+        false => format!("{} has no key to name its rows by", table.name()),
+    };
+    Error::new(Code::InvalidValue, message)
+        .at("/updates")
+        .hint("give an object, and name the rows in where")
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Arbiter, Include, Predicate, Returned, Scope};
+use crate::plan::{Arbiter, Dotted, Include, Predicate, Returned, Scope};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
 use crate::schema::{Column, TableKind};
@@ -27,6 +27,8 @@ pub struct InsertPlan<'v> {
     pub check: Predicate<'v>,
     /// Positions of the columns to return.
     pub returning: Vec<Returned>,
+    /// Columns of related rows to return, whose relations are among `includes`.
+    pub dotted: Vec<Dotted>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
@@ -47,12 +49,7 @@ impl<'v> InsertPlan<'v> {
     pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
         let table = scope.table(&request.table, Action::Insert)?;
         let (rows, list) = rows(&request.data, "/data", "row")?;
-        let most = scope.view.limits.max_insert_rows;
-        if rows.len() > most {
-            let message = format!("one insert may have at most {most} rows, not {}", rows.len());
-            return Err(Error::exceeded("max_insert_rows", message).at("/data"));
-        }
-
+        few_rows(scope, rows.len())?;
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
         let mut columns = given_columns(scope, table, &rows, &at)?;
         Self::few(rows.len() * columns.len())?;
@@ -91,15 +88,17 @@ impl<'v> InsertPlan<'v> {
             arbiter.require_own(table, &rows, &at)?;
             arbiter.require_whole(&rows, &at)?;
         }
-        let returning = scope.returned(table, request.returning.as_deref())?;
+        let (returning, mut dotted) = scope.returned(table, request.returning.as_deref())?;
+        let include = request.include.as_ref();
         Ok(Self {
             table,
             columns,
             rows: planned,
             arbiter,
             check: scope.visible(table, Action::Insert)?,
-            includes: scope.written_includes(table, &returning, request.include.as_ref())?,
+            includes: scope.returned_related(table, &returning, &mut dotted, include)?,
             returning,
+            dotted,
             dry_run: request.dry_run.unwrap_or_default(),
             list,
         })
@@ -143,6 +142,15 @@ impl InsertPlan<'_> {
         let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
         !checks.into_iter().all(Predicate::is_always)
     }
+}
+
+fn few_rows(scope: &Scope<'_>, rows: usize) -> Result<()> {
+    let most = scope.view.limits.max_insert_rows;
+    if rows <= most {
+        return Ok(());
+    }
+    let message = format!("one insert may have at most {most} rows, not {rows}");
+    Err(Error::exceeded("max_insert_rows", message).at("/data"))
 }
 
 /// A row as the request gives it, or as it was read from text.

@@ -1,11 +1,11 @@
 //! Returned values of written rows: columns, and members of their JSON.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::error::{Code, Error, Result, below};
 use crate::plan::expression::reached::steps;
 use crate::plan::label::given_name;
-use crate::plan::{Scope, Shown};
+use crate::plan::{Include, Scope, Shown};
 use crate::policy::TableView;
 
 /// A returned value of a written row.
@@ -36,6 +36,20 @@ impl Returned {
     }
 }
 
+/// A returned column of a to-one related row, as in `partner.name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dotted {
+    /// Its name in the reply.
+    pub name: String,
+    /// The included relation that has it, which the reply does not show.
+    pub relation: String,
+    /// The column's name in that.
+    pub column: String,
+}
+
+/// The argument.
+const AT: &str = "/returning";
+
 impl<'v> Scope<'v> {
     /// The values that `returning` requests; all readable columns without it.
     ///
@@ -46,43 +60,87 @@ impl<'v> Scope<'v> {
         &self,
         table: &'v TableView,
         items: Option<&[Value]>,
-    ) -> Result<Vec<Returned>> {
-        const AT: &str = "/returning";
+    ) -> Result<(Vec<Returned>, Vec<Dotted>)> {
         let shown = self.shown(table, items, AT)?;
-        let returned = shown.iter().map(|shown| {
+        let items = items.unwrap_or_default();
+        let wrong = |message: &str, place: Option<usize>| {
+            let at = below(AT, &place.unwrap_or_default().to_string());
+            Error::new(Code::InvalidValue, message).at(at)
+        };
+        let (mut returned, mut dotted) = (Vec::with_capacity(shown.len()), Vec::new());
+        for shown in &shown {
             let name = shown.name(table).to_owned();
             let (position, path) = match shown {
                 Shown::Column(position) => (*position, Vec::new()),
                 Shown::Computed(computed) => {
-                    let items = items.unwrap_or_default();
                     let place = items.iter().position(|item| is_named(item, &name));
                     let item = place.and_then(|place| items.get(place));
                     let own = computed.of.column().filter(|reached| reached.hops.is_empty());
                     let Some(reached) = own else {
                         let message = "written rows are returned as they are: nothing is computed";
-                        let at = below(AT, &place.unwrap_or_default().to_string());
-                        return Err(Error::new(Code::InvalidValue, message)
-                            .at(at)
-                            .hint("a select computes with them"));
+                        return Err(wrong(message, place).hint("a select computes with them"));
                     };
                     let path = item.and_then(|item| item.get("path"));
                     (reached.position, path.into_iter().flat_map(steps).collect())
                 }
-                Shown::Related { .. } => {
-                    let items = items.unwrap_or_default();
-                    let place = items.iter().position(|item| *item == name).unwrap_or_default();
-                    let (relation, column) = name.split_once('.').unwrap_or_default();
-                    let message = "columns of related rows come with include";
-                    return Err(Error::new(Code::InvalidValue, message)
-                        .at(below(AT, &place.to_string()))
-                        .hint(format!(
-                            "\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}"
-                        )));
+                Shown::Related { of, .. } if of.hops.is_empty() => (of.position, Vec::new()),
+                Shown::Related { of, .. } => {
+                    let path = if name.contains('.') { name.clone() } else { of.path(table) };
+                    let (relation, column) = path.split_once('.').unwrap_or_default();
+                    if of.hops.len() != 1 || of.member.is_some() {
+                        let asked = |item: &Value| *item == name || is_named(item, &name);
+                        let place = items.iter().position(asked);
+                        let hint =
+                            format!("\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}");
+                        let message = "columns of rows further away come with include";
+                        return Err(wrong(message, place).hint(hint));
+                    }
+                    let (relation, column) = (relation.to_owned(), of.column.name.clone());
+                    dotted.push(Dotted { name, relation, column });
+                    continue;
                 }
             };
-            Ok(Returned { name, position, path })
-        });
-        returned.collect()
+            returned.push(Returned { name, position, path });
+        }
+        Ok((returned, dotted))
+    }
+
+    /// The related rows that come with written ones: those of `include`, and those that have the columns `dotted`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::written_includes`], and `invalid_value` for a relation that is asked for in both ways.
+    pub(super) fn returned_related(
+        &self,
+        table: &'v TableView,
+        returned: &[Returned],
+        dotted: &mut [Dotted],
+        include: Option<&Map<String, Value>>,
+    ) -> Result<Vec<Include<'v>>> {
+        let mut includes = self.written_includes(table, returned, include)?;
+        if dotted.is_empty() {
+            return Ok(includes);
+        }
+        let mut asked: Map<String, Value> = Map::new();
+        for Dotted { relation, column, .. } in &*dotted {
+            let options = asked.entry(relation.clone()).or_insert_with(|| json!({"columns": []}));
+            if let Some(columns) = options["columns"].as_array_mut() {
+                columns.push(column.as_str().into());
+            }
+        }
+        let further = self.written_includes(table, &[], Some(&asked));
+        let further = further.map_err(|error| error.at(AT))?;
+        for (relation, include) in asked.keys().zip(&further) {
+            let same = |known: &&Include<'_>| known.name == include.name;
+            if includes.iter().any(|known| same(&known)) {
+                let message = format!("{relation} is included: its columns are named there");
+                return Err(Error::new(Code::InvalidValue, message).at(AT));
+            }
+            let of = dotted.iter_mut().filter(|dotted| dotted.relation == *relation);
+            of.for_each(|dotted| dotted.relation = include.name.to_owned());
+        }
+        includes.extend(further);
+        self.few_joined(includes)
     }
 }
 

@@ -62,7 +62,9 @@ impl<'v> Scope<'v> {
         };
         match value {
             Value::Object(object) if object.is_empty() => Err(wrong("an operator is missing", at)),
-            Value::Object(object) if !object.contains_key("$literal") => {
+            Value::Object(object)
+                if !["$literal", "$ref"].iter().any(|key| object.contains_key(*key)) =>
+            {
                 let mut tests = Map::new();
                 for (key, operand) in object {
                     let at = below(at, key);

@@ -41,6 +41,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
             .map(|rows| rows.round() as u64),
         of_extension: row.try_get("of_extension")?,
         fills_rows: row.try_get("fills_rows")?,
+        fills_updates: row.try_get("fills_updates")?,
         has_heirs: row.try_get("has_heirs")?,
         ancestors: Vec::new(),
         columns: Vec::new(),

@@ -110,7 +110,7 @@ fn link<'a>(
         named: &key.relation_names,
         from_name: &table.name,
         to_name: &other.name,
-        naming: naming(table, key, &stems),
+        naming: table.naming(key),
         stems,
     })
 }
@@ -121,23 +121,24 @@ fn shows(view: &Table, table: &TableName) -> bool {
     origins.any(|origin| origin.table == *table)
 }
 
-/// The position of the column that names a key: its only one; among several, the only one that is in no other key to another
-/// table, or else the only one that is not in the primary key, if its name has the suffix. Where each key begins with the same
-/// `tenant_id`, that is the other column.
-fn naming(table: &Table, key: &ForeignKey, stems: &[Stem<'_>]) -> Option<usize> {
-    if stems.len() == 1 {
-        return Some(0);
+impl Table {
+    /// The position among a key's columns of the one that names it: its only one; among several, the only one that is in no
+    /// other key to another table, or else the only one that is not in the primary key. Where each key begins with the same
+    /// `tenant_id`, that is the other column.
+    pub(crate) fn naming(&self, key: &ForeignKey) -> Option<usize> {
+        if key.columns.len() == 1 {
+            return Some(0);
+        }
+        let only = |shared: &[usize]| {
+            let mut own = (0..).zip(&key.columns).filter(|(_, column)| !shared.contains(column));
+            own.next().filter(|_| own.next().is_none()).map(|(position, _)| position)
+        };
+        let others = self.foreign_keys.iter().chain(&self.logical_keys);
+        let others = others.filter(|other| other.columns != key.columns);
+        let others: Vec<usize> = others.flat_map(|other| other.columns.iter().copied()).collect();
+        let primary = self.primary_key.as_ref().map_or(&[][..], |primary| &primary.columns);
+        only(&others).or_else(|| only(primary))
     }
-    let only = |shared: &[usize]| {
-        let mut own = (0..).zip(&key.columns).filter(|(_, column)| !shared.contains(column));
-        own.next().filter(|_| own.next().is_none()).map(|(position, _)| position)
-    };
-    let others = table.foreign_keys.iter().chain(&table.logical_keys);
-    let others = others.filter(|other| other.columns != key.columns);
-    let others: Vec<usize> = others.flat_map(|other| other.columns.iter().copied()).collect();
-    let primary = table.primary_key.as_ref().map_or(&[][..], |primary| &primary.columns);
-    let naming = only(&others).or_else(|| only(primary))?;
-    stems.get(naming).is_some_and(|stem| stem.short != stem.whole).then_some(naming)
 }
 
 /// Whether comparing the columns casts a `numeric` to a float, which fails for numbers out of range: a row that the

@@ -17,6 +17,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         kind: TableKind::Table,
         of_extension: false,
         fills_rows: false,
+        fills_updates: false,
         has_heirs: false,
         ancestors: Vec::new(),
         comment: None,

@@ -7,7 +7,7 @@
 -- place. The age is the cheapest number to compute from xmin. Reading nothing else of a row is much cheaper than
 -- reading its columns, so where the number of rows does not matter, only recent ones are read. Filtered out:
 -- temporary tables, which some applications create all the time, and relations in other schemas. Types, functions,
--- policies and comments count in every schema.
+-- policies, comments, defaults, checks and index expressions count in every schema.
 WITH named AS MATERIALIZED (
   SELECT pg_catalog.min(oid) AS first, pg_catalog.array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
 ), beginning AS MATERIALIZED (
@@ -16,22 +16,30 @@ WITH named AS MATERIALIZED (
   FROM coalesce($2::pg_catalog.xid,
                 pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.xid) AS since
 ), young_column AS MATERIALIZED (
-  SELECT attrelid, attnum, pg_catalog.age(xmin) FROM pg_catalog.pg_attribute
+  SELECT attrelid, attnum, atthasdef, pg_catalog.age(xmin) FROM pg_catalog.pg_attribute
+  WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning)
+), young_index AS MATERIALIZED (
+  SELECT indrelid, indexprs IS NOT NULL OR indpred IS NOT NULL AS computes, pg_catalog.age(xmin) FROM pg_catalog.pg_index
   WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning)
 ), few (age) AS (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
   -- A dropped column keeps its row, which is marked as dropped. A changed default also updates the column's row, so
-  -- pg_attrdef is not needed. c: composite types.
+  -- pg_attrdef is not needed. c: composite types. Defaults, checks and index expressions run in other schemas, too: there,
+  -- views, partitions, children and foreign keys have tables written.
   SELECT age FROM young_column
   WHERE attnum > 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_class
     WHERE oid = attrelid
       AND (relkind = 'c'
-           OR relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])))
+           OR relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+           OR atthasdef AND relpersistence <> 't'))
   UNION ALL
   -- An index is in pg_class before it is valid, and no other row shows when it becomes so.
   SELECT NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
+  UNION ALL
+  SELECT age FROM young_index
+  WHERE computes AND EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = indrelid AND relpersistence <> 't')
   UNION ALL
   -- tgconstraint is indexed, so the four triggers of each foreign key need not be read.
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_trigger WHERE tgconstraint = 0 AND NOT tgisinternal
@@ -78,6 +86,7 @@ WITH named AS MATERIALIZED (
   FROM pg_catalog.pg_constraint
   WHERE connamespace = (SELECT first FROM named) OR connamespace = ANY ((SELECT schemas FROM named)::oid[])
     OR contypid <> 0
+    OR contype = 'c' AND connamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname LIKE 'pg\_temp%')
   UNION ALL
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
                      FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))

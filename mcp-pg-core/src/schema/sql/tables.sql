@@ -65,10 +65,13 @@ FROM (
          -- rolbypassrls is never inherited, so only the current role's own counts.
          (SELECT r.rolsuper OR r.rolbypassrls
           FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) AS bypasses_row_security,
-         -- Bits of a trigger: 1 for each row, 2 before, 4 on insert.
+         -- Bits of a trigger: 1 for each row, 2 before, 4 on insert, 16 on update.
          EXISTS (SELECT FROM pg_catalog.pg_trigger t
                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
                    AND t.tgtype & 7 = 7) AS fills_rows,
+         EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+                   AND t.tgtype & 19 = 19) AS fills_updates,
          -- Rows of tables that inherit from it are read with its own, and its keys do not know them. Those of a partitioned
          -- table hold among its partitions; the chunks of a TimescaleDB hypertable, which has no rows of its own, share
          -- its keys out. relhassubclass may outlive the last child.

@@ -10,6 +10,7 @@ mod cursor;
 mod estimate;
 mod guess;
 mod hidden;
+mod late_code;
 mod list;
 mod oracle;
 mod place;

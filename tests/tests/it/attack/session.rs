@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::canned::directory;
 
 /// Films that a policy shows by a setting, and code that makes the setting for the whole session.
-const FIXTURE: &str = "
+pub(super) const FIXTURE: &str = "
     CREATE SCHEMA api;
     CREATE TABLE film (id integer PRIMARY KEY, type text);
     INSERT INTO film VALUES (1, 'movie'), (2, 'tv');
@@ -40,7 +40,7 @@ const FIXTURE: &str = "
     GRANT SELECT ON film TO attack_session;
     GRANT SELECT, INSERT, UPDATE ON loan TO attack_session;";
 
-async fn engine(database: &Database) -> Engine {
+pub(super) async fn engine(database: &Database) -> Engine {
     engine_with(database, None).await
 }
 
@@ -64,7 +64,7 @@ async fn engine_with(database: &Database, queries: Option<PathBuf>) -> Engine {
     database.engine_with(settings).await
 }
 
-async fn films(engine: &Engine, role: &str) -> Value {
+pub(super) async fn films(engine: &Engine, role: &str) -> Value {
     let caller = Principal::new("mallory", role);
     let reply = call_as(engine, &caller, "select", json!({"table": "film"})).await.unwrap();
     reply["row_count"].clone()

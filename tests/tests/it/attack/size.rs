@@ -1,6 +1,8 @@
 //! Requests that are too deep, or too much.
 
-use mcp_pg_tests::{Database, call, error};
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Limits, Mask, Role};
+use mcp_pg_tests::{Database, call, error, readable};
 use serde_json::{Value, json};
 
 use super::{FIXTURE, answer, assert_silent, caller, dump, start};
@@ -181,46 +183,59 @@ async fn totals_within_totals_share_the_bounds_of_one_request() {
     }
 }
 
-/// PostgreSQL gathers included rows in its memory, and each level copies them.
+/// PostgreSQL gathers included rows in its memory, and each level copies them. So it leaves out what no reply has room for.
 #[tokio::test]
 async fn many_included_rows_are_not_long_ones() {
     let database = Database::of(
-        "CREATE TABLE client (id integer PRIMARY KEY, seal text);
-         CREATE TABLE file (id integer PRIMARY KEY, client_id integer REFERENCES client, body text, doc jsonb, kind varchar(10));
-         INSERT INTO client VALUES (1, 'short'), (2, repeat('s', 20000));
-         INSERT INTO file SELECT n, 1, repeat('x', 300000), '{}', 'x' FROM generate_series(1, 300) n;
-         INSERT INTO file VALUES (301, 2, 'short', jsonb_build_object('k', repeat('y', 100)), 'y'), (302, 2, repeat('z', 20000), NULL, NULL)",
+        "CREATE TYPE words AS RANGE (subtype = text);
+         CREATE TABLE client (id integer PRIMARY KEY, seal text);
+         CREATE TABLE file (id integer PRIMARY KEY, client_id integer REFERENCES client, body text, doc jsonb, kind varchar(10),
+             span words, place refcursor, bits bit(800000));
+         INSERT INTO client VALUES (1, 'short'), (2, repeat('s', 20000)), (3, ''), (4, ''), (5, '');
+         INSERT INTO file (id, client_id, body) SELECT n, 1, repeat('x', 300000) FROM generate_series(1, 300) n;
+         INSERT INTO file (id, client_id, body, doc, kind) VALUES (301, 2, 'short', jsonb_build_object('k', repeat('y', 100)), 'y'),
+             (302, 2, repeat('z', 20000), NULL, NULL);
+         INSERT INTO file SELECT n, 3, '', jsonb_build_object('k', repeat('x', 200000)), 'z', words(repeat('a', 100000), NULL),
+             repeat('c', 100000)::refcursor, repeat('1', 800000)::bit(800000) FROM generate_series(401, 450) n;
+         INSERT INTO file (id, client_id, body) SELECT n, 4, repeat('x', 10000) FROM generate_series(501, 520) n;
+         INSERT INTO file (id, client_id, body) VALUES (521, 4, NULL);",
     )
     .await;
     let engine = database.engine().await;
-    let files = |id: i32, options: Value| json!({"table": "client", "where": {"id": id}, "include": {"file": options}});
-    for (arguments, at) in [
-        (files(1, json!({})), Some("/include/file")),
+    let only = |column: &str| json!({"columns": [column], "limit": 1000});
+    let paths = |count: usize| {
+        let path = |n| json!({"column": "doc", "path": ["k"], "as": format!("k{n}")});
+        (0..count).map(path).collect::<Vec<_>>()
+    };
+    let files = "/include/file";
+    let deep = json!({"columns": ["id"], "include": {"client": {"columns": ["id"], "include": {"file": {"columns": ["body"]}}}}});
+    for (id, options, at) in [
+        (1, json!({}), Some(files)),
+        (1, json!({"columns": ["id"], "limit": 1000}), None),
+        (2, json!({"limit": 1000}), None),
         (
-            files(
-                1,
-                json!({"columns": ["id", {"column": "doc", "path": ["k"], "as": "k"}, "kind"], "limit": 1000}),
-            ),
+            2,
+            json!({"include": {"client": {"include": {"file": {"limit": 300}}}}, "limit": 300}),
             None,
         ),
-        (files(2, json!({"limit": 1000})), None),
-        // In so many rows at each level, one of 20,000 bytes could stand for all.
+        // Of so many rows each is short: it is their sum that counts.
+        (4, json!({"limit": 1000}), None),
+        (4, json!({}), None),
+        (4, json!({"limit": 20}), None),
+        (3, json!({"columns": paths(16), "limit": 300}), Some(files)),
+        (3, json!({"columns": paths(4)}), Some(files)),
+        (3, only("doc"), Some(files)),
+        (3, only("span"), Some(files)),
+        (3, only("place"), Some(files)),
+        (3, only("bits"), Some(files)),
+        (1, deep, Some(files)),
         (
-            files(
-                2,
-                json!({"include": {"client": {"include": {"file": {"limit": 300}}}}, "limit": 300}),
-            ),
-            Some("/include/file/include/client/include/file"),
-        ),
-        (
-            files(
-                2,
-                json!({"columns": ["id"], "limit": 300, "include": {"client": {"columns": ["id"], "include":
-                    {"file": {"columns": ["id"], "limit": 300, "include": {"client": true}}}}}}),
-            ),
-            Some("/include/file/include/client/include/file/include/client"),
+            4,
+            json!({"columns": ["id"], "limit": 5, "include": {"client": {"columns": ["id"]}}}),
+            None,
         ),
     ] {
+        let arguments = json!({"table": "client", "columns": ["id"], "where": {"id": id}, "include": {"file": options}});
         match call(&engine, "analyst", "select", arguments.clone()).await {
             Ok(_) => assert_eq!(at, None, "{arguments}"),
             Err(error) => {
@@ -228,6 +243,70 @@ async fn many_included_rows_are_not_long_ones() {
                 assert_eq!(error.code().as_str(), "limit_exceeded", "{error:?}");
                 assert!(error.get_hint().unwrap().contains("smaller limit"), "{error:?}");
             }
+        }
+    }
+
+    // A page ends before the row whose related rows are too many bytes.
+    let all = json!({"table": "client", "columns": ["id"], "order_by": ["-id"], "include": {"file": {"columns": ["body"], "limit": 1000}}});
+    let page = call(&engine, "analyst", "select", all.clone()).await.unwrap();
+    assert_eq!((&page["row_count"], &page["truncated"]), (&json!(4), &json!(true)), "{page}");
+    let mut next = all;
+    next["cursor"] = page["next_cursor"].clone();
+    let told = error(&engine, "analyst", "select", next).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!(files)));
+
+    // If replies may be longer, so may what is included.
+    database.sql("UPDATE file SET body = repeat('b', 100000) WHERE client_id = 4").await;
+    let limits = Limits { max_reply_bytes: 4 << 20, ..Limits::default() };
+    let larger = database.engine_with(Settings { limits, ..Settings::default() }).await;
+    for options in [
+        json!({"limit": 20}),
+        json!({}),
+        json!({"include": {"client": {"include": {"file": {"columns": ["id"]}}}}}),
+    ] {
+        let select = json!({"table": "client", "where": {"id": 4}, "include": {"file": options}});
+        assert!(call(&larger, "analyst", "select", select.clone()).await.is_ok(), "{select}");
+        let told = error(&engine, "analyst", "select", select).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!(files)));
+    }
+
+    // A few columns inside JSON for each of many relations are many.
+    let owner = json!({"columns": paths(40), "limit": 1});
+    let twice = json!({"table": "file", "columns": paths(40), "where": {"id": 401}, "include": {"client": {"include": {"file": owner}}}});
+    let told = error(&engine, "analyst", "select", twice).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!("/include")));
+}
+
+/// What is left out depends on no masked value.
+#[tokio::test]
+async fn the_length_of_masked_values_is_not_told_by_what_is_left_out() {
+    let database = Database::of(
+        "CREATE TABLE client (id integer PRIMARY KEY);
+         CREATE TABLE file (id integer PRIMARY KEY, client_id integer REFERENCES client, body text, seal text);
+         CREATE TABLE page (id integer PRIMARY KEY, file_id integer REFERENCES file, seal text);
+         INSERT INTO client VALUES (1), (2), (3);
+         INSERT INTO file VALUES (1, 1, 'x', repeat('s', 3000000)), (2, 2, repeat('x', 3000000), 's'), (3, 3, 'x', 's');
+         INSERT INTO page VALUES (1, 3, repeat('s', 3000000))",
+    )
+    .await;
+    let masked = |table: &str| {
+        let mut grant = readable(table, None);
+        grant.columns.mask.insert("seal".into(), Mask::Full);
+        grant
+    };
+    let grants =
+        vec![masked("public.file"), masked("public.page"), readable("public.client", None)];
+    let role = Role { name: "analyst".into(), grants, ..Role::default() };
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    for (id, at) in [(1, None), (2, Some("/include/file")), (3, None)] {
+        let select = json!({"table": "client", "where": {"id": id}, "include": {"file": {"include": {"page": true}}}});
+        match call(&engine, "analyst", "select", select).await {
+            Ok(reply) => {
+                assert_eq!(at, None, "{id}");
+                assert_eq!(reply["rows"][0]["file"][0]["seal"], "***", "{reply}");
+            }
+            Err(error) => assert_eq!(error.get_at(), at, "{error:?}"),
         }
     }
 }

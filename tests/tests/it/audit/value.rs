@@ -296,6 +296,17 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
     for (tool, arguments) in [
         ("select", place(json!({"compute": {"add": ["total", 0]}, "eq": 4711}))),
         ("select", place(json!({"total__gt": 4711}))),
+        // Columns of other tables: `name` is one of users, and of products.
+        ("select", place(json!({"name": 4711}))),
+        ("select", place(json!({"or": [{"name": {"gt": 4711}}]}))),
+        ("select", place(json!({"user": {"note": 4711}}))),
+        ("select", place(json!({"user.note": 4711}))),
+        ("update", json!({"table": "orders", "where": {"order_id": 1}, "updates": {"name": 4711}})),
+        ("insert", json!({"table": "orders", "data": [{"name": 4711}]})),
+        (
+            "transaction",
+            json!({"operations": [{"operation": "insert", "table": "orders", "data": {"name": 4711}}]}),
+        ),
         ("select", place(json!({"user__orders__total__gt": 4711}))),
         ("select", place(json!({"$expr": {"$eq": ["$total", 4711]}}))),
         ("select", place(json!({"ttal": 4711}))),
@@ -332,6 +343,11 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
             json!({"table": "orders", "data": {"columns": ["order_id", "total"], "rows": [[1, 4711]]}}),
         ),
         ("insert", json!({"table": "orders", "data": [[1, 4711]]})),
+        (
+            "insert",
+            json!({"table": "orders", "data": {"order_id": 1}, "on_conflict":
+                {"columns": ["order_id"], "do": "update", "update": {"ttal": 4711}}}),
+        ),
         (
             "update",
             json!({"table": "orders", "where": {"order_id": 1}, "updates": {"$inc": {"ttal": 4711}}}),

@@ -7,7 +7,7 @@ use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 
 use crate::auth_api_key::tools;
-use crate::issuer::{SIGNERS, claims, ec, jwt};
+use crate::issuer::{SIGNERS, claims, ec, jwt, neutral_pem, rsa_pem};
 use crate::program::{Served, file, run};
 
 async fn start(database: &Database, config: &str) -> Served {
@@ -210,6 +210,7 @@ async fn a_valid_token_without_a_role_here_gets_403() {
 async fn a_wrong_jwt_section_is_told() {
     let pem = file(&SIGNERS[1].pem);
     let secret = file("-----BEGIN PRIVATE KEY-----\nMC4CAQ==\n-----END PRIVATE KEY-----\n");
+    let (short, neutral) = (file(&rsa_pem(1_024)), file(&neutral_pem()));
     let section = |keys: &str| format!("[auth.jwt]\nissuer = \"i\"\naudience = \"a\"\n{keys}");
     let good = format!("public_key_file = {pem:?}");
     for (text, word) in [
@@ -223,6 +224,8 @@ async fn a_wrong_jwt_section_is_told() {
         (section(&format!("{good}\nrole_claim = \"role\"")), "\"/role\""),
         (section("public_key_file = \"/nowhere.pem\""), "/nowhere.pem"),
         (section(&format!("public_key_file = {secret:?}")), "private key"),
+        (section(&format!("public_key_file = {short:?}")), "2,048 bits"),
+        (section(&format!("public_key_file = {neutral:?}")), "too weak"),
         (section(&format!("jwks_file = {pem:?}")), "auth.jwt"),
     ] {
         let config = file(&text);

@@ -21,7 +21,7 @@ async fn every_constraint() {
             (json!({"owner_id": 77}), "foreign_key_violation", "/owner_id"),
             (json!({"id": null}), "not_null_violation", "/id"),
             (json!({"full_name": "unfilled"}), "missing_value", "/filled"),
-            (json!({"filled": null}), "not_null_violation", "/filled"),
+            (json!({"full_name": "unfilled", "filled": null}), "not_null_violation", "/filled"),
             (json!({"low": 0}), "check_violation", "/low"),
             (json!({"low": 5, "high": 4}), "check_violation", ""),
             (json!({"other_share": 101}), "check_violation", "/other_share"),
@@ -30,7 +30,7 @@ async fn every_constraint() {
         ],
     )
     .await;
-    let null = json!({"table": "rules", "where": {"id": 1}, "updates": {"filled": null}});
+    let null = json!({"table": "rules", "where": {"id": 1}, "updates": {"full_name": "unfilled", "filled": null}});
     // A null that never reaches PostgreSQL has the same code as one that it refuses.
     assert_eq!(error(&engine, "admin", "update", null).await["sqlstate"], "23502");
     for (data, constraint) in [
@@ -153,6 +153,64 @@ async fn triggers_fill_refuse_and_skip() {
     );
     let filled = call(&engine, "admin", "insert", insert("kept")).await.unwrap();
     assert_eq!(rows(&filled)[0]["filled"], "by trigger");
+}
+
+/// As an Oracle export has it: the trigger gives the key and keeps a date.
+#[tokio::test]
+async fn a_null_that_a_trigger_may_fill_is_for_postgresql_to_refuse() {
+    let database = Database::of(
+        "CREATE SEQUENCE numbers START 1200;
+         CREATE TABLE job (no numeric(12) PRIMARY KEY, name text NOT NULL, changed date NOT NULL DEFAULT '2020-01-01');
+         CREATE FUNCTION numbered() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+            new.no := coalesce(new.no, nextval('numbers'));
+            new.changed := coalesce(new.changed, '2020-02-02');
+            RETURN new;
+         END $$;
+         CREATE TRIGGER numbered BEFORE INSERT ON job FOR EACH ROW EXECUTE FUNCTION numbered();
+         CREATE TABLE kept (id integer PRIMARY KEY, changed date NOT NULL);
+         INSERT INTO kept VALUES (1, '2020-01-01');
+         CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN new.changed := coalesce(new.changed, '2020-02-02'); RETURN new; END $$;
+         CREATE TRIGGER keep BEFORE UPDATE ON kept FOR EACH ROW EXECUTE FUNCTION keep();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let new = json!({"table": "job", "data": [{"no": null, "name": "a", "changed": null}]});
+    let reply = call(&engine, "admin", "insert", new.clone()).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"no": 1200, "name": "a", "changed": "2020-02-02"})]);
+    let nameless = json!({"table": "job", "data": {"no": null, "name": null}});
+    let told = error(&engine, "admin", "insert", nameless).await;
+    assert_eq!(
+        (&told["code"], &told["at"], &told["sqlstate"]),
+        (&json!("not_null_violation"), &json!("/data/name"), &json!("23502"))
+    );
+    // It does not say which row to update.
+    let mut upsert = new;
+    upsert["on_conflict"] = json!({"columns": ["no"], "do": "update"});
+    let (code, at) = refused(&engine, "insert", upsert).await;
+    assert_eq!((code.as_str(), at.as_str()), ("missing_value", "/data/0/no"));
+
+    let change = |table: &str, row: Value| json!({"table": table, "where": row, "updates": {"changed": null}});
+    let reply = call(&engine, "admin", "update", change("kept", json!({"id": 1}))).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 1, "changed": "2020-02-02"})]);
+    // Its trigger is for new rows alone.
+    let told = refused(&engine, "update", change("job", json!({"no": 1200}))).await;
+    assert_eq!(told, ("not_null_violation".into(), "/updates/changed".into()));
+}
+
+#[tokio::test]
+async fn bit_strings_have_their_length() {
+    let database =
+        Database::of("CREATE TABLE flags (id integer, f bit(8), v bit varying(3))").await;
+    let engine = database.engine().await;
+    for (column, value) in [("f", "101"), ("f", "101010101"), ("v", "1010")] {
+        let arguments = json!({"table": "flags", "data": [{"id": 1}, {"id": 2, column: value}]});
+        let told = refused(&engine, "insert", arguments).await;
+        assert_eq!(told, ("invalid_value".into(), format!("/data/1/{column}")));
+    }
+    let fitting = json!({"table": "flags", "data": {"f": "10101010", "v": "10"}});
+    assert_eq!(call(&engine, "admin", "insert", fitting).await.unwrap()["row_count"], 1);
 }
 
 #[tokio::test]

@@ -84,3 +84,31 @@ async fn check(database: &Database, engine: &Engine, cases: &[(Value, &str, &str
     let good = json!({"table": "rules", "data": {"id": 2}});
     call(engine, "admin", "insert", good).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_place_within_a_single_value_is_in_the_arguments() {
+    let engine = Database::shop().await.engine().await;
+    for (tool, request) in [
+        ("select", json!({"table": "orders", "columns": {"$column": "total"}})),
+        (
+            "select",
+            json!({"table": "orders", "include": {"user": {"columns": {"$column": "name"}}}}),
+        ),
+        (
+            "select",
+            json!({"table": "users", "include": {"orders": {"include": {"order_items": {"order_by": {"multiply": ["quantity", "nothing"]}}}}}}),
+        ),
+        (
+            "transaction",
+            json!({"operations": {"operation": "select", "table": "users", "include": {"orders": {"columns": {"some": {}}}}}}),
+        ),
+        (
+            "transaction",
+            json!({"operations": [{"operation": "select", "table": "users", "columns": {"some": {}}}]}),
+        ),
+    ] {
+        let refused = error(&engine, "admin", tool, request.clone()).await;
+        let at = refused["at"].as_str().unwrap_or_else(|| panic!("{request}: {refused}"));
+        assert!(at.len() > 10 && request.pointer(at).is_some(), "{request}: {refused}");
+    }
+}

@@ -385,3 +385,28 @@ async fn errors_about_the_use_of_a_value_quote_no_other_value() {
         assert!(!told.to_string().contains("secret"), "{told}");
     }
 }
+
+/// A cast to such a type would cut the value, or fill it up.
+#[tokio::test]
+async fn a_value_of_another_length_than_the_type_says_is_refused() {
+    let engine = engine(
+        &Database::empty().await,
+        [(
+            "lengths.sql",
+            "-- @param b bit(3) = '101'\n-- @param v bit varying(3) = '1'\n-- @param c char(3) = 'abc'\n-- @param t varchar(3) = 'a'\n\
+             SELECT :b b, :v v, :c c, :t t",
+        )],
+    )
+    .await;
+    for (member, value) in [("b", "11"), ("b", "1010"), ("v", "1010"), ("c", "abcd"), ("t", "abcd")]
+    {
+        let told = error(&engine, "admin", "lengths", json!({member: value})).await;
+        assert_eq!(
+            (&told["code"], &told["at"]),
+            (&json!("invalid_value"), &json!(format!("/{member}")))
+        );
+    }
+    let fit = json!({"b": "110", "v": "10", "c": "a  ", "t": "äöü"});
+    let reply = call(&engine, "admin", "lengths", fit).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"b": "110", "v": "10", "c": "a  ", "t": "äöü"})]);
+}

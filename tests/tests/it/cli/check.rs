@@ -220,6 +220,35 @@ async fn check_finds_each_database_role_that_is_missing_among_the_rest() {
 }
 
 #[tokio::test]
+async fn a_missing_database_role_keeps_only_its_own_role_from_commands() {
+    let database = Database::shop().await;
+    let roles = ["kept", "lost"]
+        .map(|name| format!("[[roles.{name}.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n"));
+    let config = file(&format!(
+        "default_role = \"kept\"\n{}[roles.lost]\ndatabase_role = \"missing_lost\"\n",
+        roles.concat()
+    ));
+    let base = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let ran = async |command: &[&str]| {
+        let mut arguments = command.to_vec();
+        arguments.extend(base);
+        run(&arguments).await
+    };
+    let call = ["call", "list_tables"];
+    for command in [&call[..], &["describe"], &["diagram"]] {
+        let ended = ran(command).await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(!ended.out.contains("missing_lost"), "{ended:?}");
+        let ended = ran(&[command, &["--role", "lost"]].concat()).await;
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.err.contains("roles.lost.database_role: the login cannot"), "{ended:?}");
+    }
+    let ended = ran(&["check"]).await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.out.contains("finding: roles.lost.database_role: "), "{ended:?}");
+}
+
+#[tokio::test]
 async fn setup_sql_makes_a_login_that_check_approves() {
     let database = Database::shop().await;
     let printed = run(&["setup-sql"]).await;

@@ -64,6 +64,8 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
             "[roles.a]\nsession = { TimeZone = \"claim:zone\" }",
             ["roles.a.session.TimeZone", "replies have one form"],
         ),
+        ("[roles.a]\ndatabase_role = \"\"", ["roles.a.database_role", "is no role"]),
+        ("[roles.a]\ndatabase_role = \"none\"", ["roles.a.database_role", "is no role"]),
         ("[roles.a]\nsession = { role = \"x\" }", ["roles.a.session.role", "database_role"]),
     ] {
         let path = file(text);

@@ -1,7 +1,7 @@
 //! Existing rows to which a value leads that the same transaction makes.
 
 use mcp_pg_tests::Database;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::same_rows::{FIXTURE, asked, engine};
 
@@ -89,4 +89,112 @@ async fn an_existing_row_is_not_known_by_a_value_that_another_operation_was_give
             assert!(again.is_some(), "{operations}: done to another row");
         }
     }
+}
+
+/// The question shows what the request has, and no more.
+#[tokio::test]
+async fn an_upsert_is_shown_as_it_was_sent() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let upsert = |update: Value| {
+        let mut on_conflict = json!({"columns": ["id"], "do": "update"});
+        if !update.is_null() {
+            on_conflict["update"] = update;
+        }
+        json!({"table": "tag", "data": {"id": 1, "name": "over"}, "on_conflict": on_conflict})
+    };
+    let arguments = upsert(Value::Null);
+    let (text, _) = asked(&engine, "insert", &arguments, None).await.expect("a question");
+    assert!(text.contains(r#""on_conflict":{"columns":["id"],"do":"update"}"#), "{text}");
+    let arguments = upsert(json!({"name": "other"}));
+    let (text, agreed) = asked(&engine, "insert", &arguments, None).await.expect("a question");
+    assert!(text.contains(r#""update":{"name":"other"}"#), "{text}");
+    let other = upsert(json!({"name": "third"}));
+    assert!(asked(&engine, "insert", &other, Some(&agreed)).await.is_some(), "another value");
+    assert!(asked(&engine, "insert", &arguments, Some(&agreed)).await.is_none());
+}
+
+/// Keys that rows take from each other lead to other rows at each attempt, because a sequence goes on.
+#[tokio::test]
+async fn an_existing_row_is_not_known_by_a_key_that_another_row_had() {
+    let update = |code: &str, id: Value| json!({"operation": "update", "table": "acct", "where": {"code": code}, "updates": {"id": id}});
+    let through = |table: &str, code: &str, id: Value| {
+        let mut change = update(code, id);
+        change["table"] = json!(table);
+        change
+    };
+    let key = json!({"$ref": "t.n"});
+    let new = json!({"operation": "insert", "as": "t", "table": "tick", "data": {}});
+    let add = json!({"operation": "insert", "table": "acct", "data": {"id": key, "code": "dummy", "v": 21}});
+    let over = json!({"operation": "insert", "table": "acct", "data": {"id": 22, "code": "c1002"},
+        "on_conflict": {"columns": ["code"], "do": "update", "update": ["id"]}});
+    let both = json!({"operation": "update", "table": "acct", "where": {"code": {"in": ["dummy", "c1002"]}},
+        "updates": {"id": {"$compute": {"subtract": ["v", 0]}}}, "max_rows": 2});
+    let back = |table: &str, code: &str| {
+        vec![through(table, code, json!(5000)), through(table, code, json!(21))]
+    };
+    let added = [vec![add.clone()], back("acct", "dummy")].concat();
+    let child = json!({"operation": "insert", "table": "part", "data": {"acct_id": key}});
+    let mut others = Vec::new();
+    let exchanged = [back("acct", "dummy"), vec![update("c1002", json!(22))]].concat();
+    for (steps, table, column) in [
+        ([added.clone(), vec![update("c1002", json!(22))]].concat(), "acct", "id"),
+        ([added, vec![over]].concat(), "acct", "id"),
+        (
+            [
+                vec![update("c1001", key.clone())],
+                back("acct", "c1001"),
+                vec![update("c1002", json!(22))],
+            ]
+            .concat(),
+            "acct",
+            "id",
+        ),
+        (vec![add.clone(), update("dummy", json!(5000)), both], "acct", "id"),
+        // The same rows under another name, and others that get the keys of those to which they refer.
+        (
+            [vec![add.clone()], back("shown", "dummy"), vec![through("shown", "c1002", json!(22))]]
+                .concat(),
+            "acct",
+            "id",
+        ),
+        ([vec![add, child], exchanged].concat(), "part", "acct_id"),
+    ] {
+        for last in [
+            json!({"operation": "delete", "table": table, "where": {column: key}}),
+            json!({"operation": "update", "table": table, "where": {column: key}, "updates": {"v": 1}}),
+        ] {
+            let database = Database::of(FIXTURE).await;
+            let more = "CREATE TABLE tick (id serial PRIMARY KEY, n serial); ALTER SEQUENCE tick_n_seq RESTART 21;
+                 CREATE TABLE acct (id integer PRIMARY KEY, code text UNIQUE, v integer);
+                 CREATE TABLE part (acct_id integer PRIMARY KEY REFERENCES acct ON UPDATE CASCADE ON DELETE CASCADE, v integer);
+                 CREATE VIEW shown AS SELECT * FROM acct;
+                 INSERT INTO acct SELECT n, 'c' || n, 22 FROM generate_series(1000, 1010) n; INSERT INTO part VALUES (1002);";
+            database.sql(more).await;
+            let engine = engine(&database).await;
+            let operations = [vec![new.clone()], steps.clone(), vec![last]].concat();
+            let operations = json!({"operations": operations});
+            let (_, agreed) =
+                asked(&engine, "transaction", &operations, None).await.expect("a question");
+            let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+            others.extend(again.is_none().then(|| operations.to_string()));
+        }
+    }
+    assert!(others.is_empty(), "done to another row: {others:#?}");
+}
+
+/// A row that got another key is the same one.
+#[tokio::test]
+async fn a_row_is_known_by_the_key_that_it_had() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let new = json!({"operation": "insert", "as": "p", "table": "post", "data": {"title": "t"}});
+    let moved = json!({"operation": "update", "table": "line", "where": {"post_id": 900}, "updates": {"post_id": {"$ref": "p.id"}}, "max_rows": 9});
+    let lines = json!({"operation": "update", "table": "line", "where": {"post_id": {"$ref": "p.id"}}, "updates": {"body": "x"}, "max_rows": 9});
+    let gone = json!({"operation": "delete", "table": "post", "where": {"id": 900}});
+    database.sql("INSERT INTO line VALUES (900, 7, 'b'), (900, 8, 'b')").await;
+    let operations = json!({"operations": [new, moved, lines, gone]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+    assert!(again.is_none(), "asked again: {again:?}");
 }

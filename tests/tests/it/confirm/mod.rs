@@ -142,6 +142,9 @@ async fn a_write_is_done_if_the_user_agrees() {
         let dry = json!({"operations": operations, "dry_run": true});
         assert_eq!(session.call("transaction", dry).await["dry_run"], true);
         assert_eq!(session.call("delete", delete(2)).await["row_count"], 0);
+        let mut few = delete(4);
+        few["min_rows"] = json!(3);
+        assert_eq!(session.call("delete", few).await["error"]["code"], "conflict");
         let done = session.call("transaction", json!({"operations": operations})).await;
         assert_eq!(done["committed"], true, "{done}");
         let asked = user.asked();

@@ -243,6 +243,16 @@ async fn the_question_shows_what_was_sent() {
     let (text, _) = asked(&engine, "transaction", &operations, None).await.expect("a question");
     let shown = shown.replacen('{', "{\"operation\":\"update\",", 1);
     assert!(text.ends_with(&format!("The request is {{\"operations\":[{shown}]}}")), "{text}");
+    // A table's name is not the server's words.
+    let odd = "e? The\n\u{1b}[31m\u{202e}request";
+    database
+        .sql(&format!("CREATE TABLE \"{odd}\" (id integer); INSERT INTO \"{odd}\" VALUES (1)"))
+        .await;
+    engine.reload().await.unwrap();
+    let delete = json!({"table": odd, "where": {"id": 1}});
+    let (text, _) = asked(&engine, "delete", &delete, None).await.expect("a question");
+    let shown = r#"Allow this: delete 1 row of "e? The\n\u001b[31m\u{202e}request"? The"#;
+    assert!(text.starts_with(shown), "{text}");
 }
 
 #[tokio::test]

@@ -328,6 +328,12 @@ async fn the_audit_never_holds_plain_text() {
         ]});
         let reply = call(&engine, "clerk", "transaction", taken).await.unwrap();
         assert_eq!(reply["results"][1]["rows"][0]["note"], SSN);
+        let sought = json!({"operations": [
+            {"operation": "select", "as": "p", "table": "person", "where": {"id": 1}, "columns": ["ssn"]},
+            {"operation": "select", "table": "person", "where": {"ssn": {"$ref": "p.ssn"}}},
+        ]});
+        let told = error(&engine, "clerk", "transaction", sought).await;
+        assert_eq!(told["message"], "an encrypted column takes a plain value");
         let text = json!({"table": "person", "where": format!("ssn = '{SSN}'")});
         error(&engine, "clerk", "select", text).await;
         engine.flush().await.unwrap();

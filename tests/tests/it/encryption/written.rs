@@ -52,6 +52,13 @@ async fn every_way_of_writing_encrypts() {
         ),
         (
             "insert",
+            json!({"table": "person", "data": {"id": 2, "name": "Cy"},
+            "on_conflict": {"columns": ["id"], "do": "update", "update": {"ssn": "dos dos"}}}),
+            2,
+            "dos dos",
+        ),
+        (
+            "insert",
             json!({"table": "person", "data": [{"id": 5, "ssn": "cinque cinque"}, {"id": 6}]}),
             5,
             "cinque cinque",

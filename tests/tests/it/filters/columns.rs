@@ -54,7 +54,10 @@ async fn columns_of_one_type_and_numbers_compare() {
                 "number = id OR mood = mood AND id = 4",
             ),
             // JSON may hold such an object.
-            (json!({"doc": {"eq": {"$column": "plain"}}}), "doc = '{\"$column\": \"plain\"}'"),
+            (
+                json!({"doc": {"eq": {"$literal": {"$column": "plain"}}}}),
+                "doc = '{\"$column\": \"plain\"}'",
+            ),
         ],
     )
     .await;

@@ -103,7 +103,6 @@ async fn documents() {
             (json!({"doc": {"has_key": "n"}}), "doc ? 'n'"),
             (json!({"doc": {"has_key": ["a", "b"]}}), "doc ?& '{a,b}'"),
             (json!({"doc": {"eq": {"a": "text", "b": {"c": "z"}}}}), "id = 2"),
-            (json!({"doc": {"a": "text", "b": {"c": "z"}}}), "id = 2"),
             (json!({"doc": [1, "a", {"k": true}]}), "id = 4"),
             (json!({"doc": {"$literal": {"eq": 1}}}), "false"),
             (json!({"plain": {"path": ["a", "b"], "eq": 2}}), "plain #>> '{a,b}' = '2'"),

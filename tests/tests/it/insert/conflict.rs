@@ -192,3 +192,16 @@ async fn a_sequence_that_is_behind_leads_nobody_to_overwrite_a_row() {
     assert_eq!(call(&engine, "operator", "insert", named).await.unwrap()["row_count"], 1);
     assert_eq!(database.value(labels).await.unwrap(), "first other");
 }
+
+#[tokio::test]
+async fn an_exclusion_constraint_is_not_called_a_key() {
+    let database = Database::of(
+        "CREATE TABLE booked (id integer PRIMARY KEY, p daterange, EXCLUDE USING gist (p WITH &&));
+         INSERT INTO booked VALUES (1, '[2025-01-01,2025-02-01)');",
+    )
+    .await;
+    let engine = database.engine().await;
+    let new = json!({"table": "booked", "data": [{"id": 2, "p": "[2025-01-15,2025-01-20)"}], "on_conflict": {"do": "nothing"}});
+    let reply = call(&engine, "operator", "insert", new).await.unwrap();
+    assert!(reply["notes"][0].as_str().unwrap().contains("an exclusion constraint"), "{reply}");
+}

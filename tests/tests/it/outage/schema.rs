@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_pg_core::policy::Role;
+use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
@@ -141,6 +141,92 @@ async fn a_database_role_that_is_dropped_is_no_fault_of_the_callers_values() {
     database.sql("DROP OWNED BY outage_gone; DROP ROLE outage_gone").await;
     let reply = error(&engine, "analyst", "select", select).await;
     assert_eq!((&reply["code"], reply.get("at")), (&json!("forbidden"), None), "{reply}");
+}
+
+/// Two roles, of which `lost` has this database role, and the other none.
+fn two_roles(database_role: &str) -> Settings {
+    let roles = ["kept", "lost"].map(|name| Role::everywhere(name, [Action::Select]));
+    let mut settings = Settings { roles: roles.into(), ..Settings::default() };
+    settings.roles[1].database_role = Some(database_role.to_owned());
+    settings
+}
+
+#[tokio::test]
+async fn a_database_role_that_is_gone_is_no_fault_of_other_roles() {
+    let database = Database::of(ITEMS).await;
+    let role = format!("outage_lost_{}", database.config.get_dbname().unwrap());
+    let make = format!("CREATE ROLE {role}; GRANT SELECT ON items TO {role}");
+    database.sql(&make).await;
+    let engine = std::sync::Arc::new(database.engine_with(two_roles(&role)).await);
+    let mut changes = engine.changes();
+    let follower = engine.clone();
+    let following = tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
+    let select = json!({"table": "items", "limit": 1});
+    call(&engine, "lost", "select", select.clone()).await.unwrap();
+    database
+        .sql(&format!(
+            "DROP OWNED BY {role}; DROP ROLE {role}; ALTER TABLE items DROP n, ADD m int"
+        ))
+        .await;
+    super::changed(&mut changes).await;
+    let reply = call(&engine, "kept", "select", select.clone()).await.unwrap();
+    assert_eq!(rows(&reply)[0], json!({"id": 1, "m": null}));
+    for tool in ["select", "list_tables"] {
+        let arguments = if tool == "select" { select.clone() } else { json!({}) };
+        let reply = error(&engine, "lost", tool, arguments).await;
+        assert_eq!(reply["code"], "forbidden", "{reply}");
+        assert!(!reply.to_string().contains(&role), "{reply}");
+    }
+    let finding = format!("roles.lost.database_role: the login cannot become {role:?}: ");
+    assert!(engine.findings().iter().any(|found| found.starts_with(&finding)));
+
+    database.sql(&make).await;
+    super::changed(&mut changes).await;
+    assert!(!engine.findings().iter().any(|found| found.starts_with(&finding)));
+    call(&engine, "lost", "select", select).await.unwrap();
+    following.abort();
+    database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn a_database_role_that_is_taken_away_is_no_fault_of_other_roles() {
+    let database = Database::of(ITEMS).await;
+    let name = database.config.get_dbname().unwrap();
+    let [login, role] = ["login", "role"].map(|of| format!("outage_{of}_{name}"));
+    let make = format!(
+        "CREATE ROLE {role}; CREATE ROLE {login} LOGIN; GRANT SELECT ON items TO {role}, {login}; GRANT {role} TO {login}"
+    );
+    database.sql(&make).await;
+    let mut config = database.config.clone();
+    config.user(&login);
+    let engine = Engine::connect(config, two_roles(&role)).await.unwrap();
+    let select = json!({"table": "items", "columns": ["id", "n"], "limit": 1});
+    call(&engine, "lost", "select", select.clone()).await.unwrap();
+    database.sql(&format!("REVOKE {role} FROM {login}; ALTER TABLE items DROP n")).await;
+    let reply = error(&engine, "kept", "select", select.clone()).await;
+    assert_eq!(reply["code"], "unknown_column", "{reply}");
+    assert_eq!(error(&engine, "lost", "select", select).await["code"], "forbidden");
+    drop(engine);
+    database.sql(&format!("DROP OWNED BY {role}, {login}; DROP ROLE {role}")).await;
+}
+
+#[tokio::test]
+async fn busy_connections_do_not_keep_the_schema_from_being_read() {
+    let slow = "CREATE VIEW slow AS SELECT id, pg_sleep(3)::text AS nap FROM items";
+    let database = Database::of(&format!("{ITEMS} {slow}")).await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    let engine = std::sync::Arc::new(database.engine_with(settings).await);
+    let caller = engine.clone();
+    let calling = tokio::spawn(async move {
+        call(&caller, "operator", "select", json!({"table": "slow", "limit": 1})).await
+    });
+    database.until("SELECT count(*)::text FROM pg_stat_activity WHERE query LIKE '%nap%' AND wait_event = 'PgSleep'", "1").await;
+    database.sql("CREATE TABLE added ()").await;
+    assert!(engine.reload().await.unwrap());
+    engine.posture().await.unwrap();
+    assert!(!calling.is_finished());
+    calling.await.unwrap().unwrap();
 }
 
 /// What a pooler does: connections that the login has are shared by who waits, where it gets no more.

@@ -128,3 +128,53 @@ async fn a_long_sort_key_makes_no_long_cursor_and_loses_no_row() {
         }
     }
 }
+
+/// What a role does not see changes nothing for it; what it sees ends its cursors, and the message says so.
+#[tokio::test]
+async fn a_cursor_holds_as_long_as_the_role_sees_the_same() {
+    let database = Database::of("CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE b (id integer PRIMARY KEY); INSERT INTO b VALUES (1), (2);").await;
+    let role = Role {
+        name: "reader".to_owned(),
+        grants: vec![mcp_pg_tests::readable("public.b", None)],
+        ..Role::default()
+    };
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let page = json!({"table": "b", "limit": 1});
+    let reply = call(&engine, "reader", "select", page.clone()).await.unwrap();
+    let mut next = page;
+    next["cursor"] = reply["next_cursor"].clone();
+    database
+        .sql("ALTER TABLE a ADD COLUMN hidden integer; CREATE TABLE c (id integer PRIMARY KEY)")
+        .await;
+    engine.reload().await.unwrap();
+    let reply = call(&engine, "reader", "select", next.clone()).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 2})]);
+    database.sql("ALTER TABLE b ADD COLUMN seen integer").await;
+    engine.reload().await.unwrap();
+    let told = mcp_pg_tests::error(&engine, "reader", "select", next).await;
+    assert_eq!(told["code"], "invalid_cursor");
+    assert!(
+        told["message"].as_str().unwrap().ends_with("or the tables have changed since"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_is_noted() {
+    let database = Database::of(
+        "CREATE TABLE b (id integer PRIMARY KEY); INSERT INTO b SELECT generate_series(1, 1001);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let note = json!(["a reply has at most 1000 rows: the next page begins at next_cursor"]);
+    for (arguments, expected) in [
+        (json!({"limit": 2000}), note),
+        (json!({"limit": 1000}), Value::Null),
+        (json!({"limit": 2000, "where": {"id": {"lt": 9}}}), Value::Null),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("b");
+        let reply = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+        assert_eq!(reply.get("notes").cloned().unwrap_or_default(), expected, "{arguments}");
+    }
+}

@@ -207,3 +207,51 @@ async fn a_condition_in_sql_is_told_as_json() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_relation_is_no_column() {
+    let of = |table: &str, condition: Value| json!({"table": table, "where": condition});
+    check(
+        "select",
+        &[
+            (
+                of("orders", json!({"customer": {"in": [1, 2]}})),
+                "/where/customer/in",
+                "{\"customer_id\": {\"in\": …}}",
+            ),
+            (
+                of("orders", json!({"customer_id": "Ada"})),
+                "/where/customer_id",
+                "{\"customer\": {\"name\": \"Ada\"}}",
+            ),
+            (
+                of("customer", json!({"customer_id": {"in": {"table": "orders"}}})),
+                "/where/customer_id/in",
+                "{\"orders\": {\"some\": {…}}}",
+            ),
+            (
+                of("orders", json!({"customer": {"ne": null}})),
+                "/where/customer/ne",
+                "{\"not\": {\"customer\": null}}",
+            ),
+            (
+                of("customer", json!({"orders": {"_aggregate": {"count": {"gt": 1}}}})),
+                "/where/orders/_aggregate",
+                "{\"orders\": {\"count\": {\"gte\": 3}}}",
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_as_a_text() {
+    let fixture = "CREATE TYPE kind AS ENUM ('asset', 'debt'); CREATE TABLE orders (id integer PRIMARY KEY, kind kind);";
+    let condition = json!({"where": {"kind": {"in": "asset, debt"}}});
+    super::check_on(
+        fixture,
+        "select",
+        &[(condition, "/where/kind/in", "a list: [\"asset\",\"debt\"]")],
+    )
+    .await;
+}

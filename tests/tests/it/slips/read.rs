@@ -96,6 +96,12 @@ async fn a_total() {
             ),
             (json!({"measures": {"n": {"mean": "total"}}}), "/measures/n/mean", "avg"),
             (
+                json!({"measures": {"n": {"mode": "total"}}}),
+                "/measures/n/mode",
+                "order by the count",
+            ),
+            (json!({"measures": {"n": {"last": "total"}}}), "/measures/n/last", "min and max"),
+            (
                 by(json!({"group_by": ["date_trunc('month', placed)"]})),
                 "/group_by/0",
                 "{\"column\": \"placed\", \"bucket\": \"month\"}",
@@ -125,7 +131,7 @@ async fn a_total() {
             (
                 by(json!({"table": "customer", "measures": {"n": {"sum": "orders.total"}}})),
                 "/measures/n/sum",
-                "{\"sum\": \"orders.total\"}",
+                "{\"sum\": {\"sum\":\"orders.total\"}}",
             ),
         ],
     )

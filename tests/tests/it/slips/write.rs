@@ -1,5 +1,6 @@
 //! Writes, alone and in transactions, written as elsewhere.
 
+use mcp_pg_tests::{Database, error};
 use serde_json::{Value, json};
 
 use super::check;
@@ -86,4 +87,33 @@ async fn an_operation() {
         cases.push((referring(json!({"$ref": given})), &within, meant));
     }
     check("transaction", &cases).await;
+}
+
+/// What an insert could do is no advice for an update.
+#[tokio::test]
+async fn a_key_that_exists() {
+    let engine = Database::of(
+        "CREATE TABLE shelf (id integer PRIMARY KEY, code text UNIQUE, place text, gone boolean NOT NULL DEFAULT false);
+         CREATE UNIQUE INDEX one_place ON shelf (place) WHERE NOT gone; INSERT INTO shelf VALUES (1, 'a', 'x'), (2, 'b', 'y');",
+    )
+    .await
+    .engine()
+    .await;
+    for (tool, arguments, hint) in [
+        ("update", json!({"where": {"id": 2}, "updates": {"code": "a"}}), "change the value"),
+        ("insert", json!({"data": {"id": 3, "code": "a"}}), "insert with on_conflict on this key"),
+        (
+            "insert",
+            json!({"data": {"id": 3, "place": "x"}}),
+            "\"on_conflict\": {\"do\": \"nothing\"}",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("shelf");
+        let told = error(&engine, "admin", tool, arguments.clone()).await;
+        assert_eq!(told["code"], "unique_violation", "{told}");
+        let told = told["hint"].as_str().unwrap();
+        let of_insert = told.contains("on_conflict");
+        assert!(told.contains(hint) && of_insert == (tool == "insert"), "{arguments}: {told}");
+    }
 }

@@ -271,7 +271,7 @@ async fn an_operation_without_rows_fails_only_if_another_depends_on_it() {
         |id: Value| json!({"operation": "insert", "table": "sales", "data": {"stock_id": id}});
     let done = transact(&engine, json!([take, sale(json!(1))])).await;
     let note = done["results"][0]["notes"][1].as_str().unwrap();
-    assert!(note.contains("{\"$ref\": \"0.column\"}"), "{note}");
+    assert!(note.contains("\"min_rows\": 1"), "{note}");
     let depends = json!({"operations": [take, sale(json!({"$ref": "taken.id"}))]});
     let told = error(&engine, "admin", "transaction", depends).await;
     assert_eq!(told["at"], "/operations/1/data/stock_id/$ref", "{told}");
@@ -319,4 +319,81 @@ async fn reads_alone_run_at_the_isolation_that_was_asked_for() {
     // No transaction of the caller's.
     let reply = call(&engine, "admin", "select", json!({"table": "isolation"})).await.unwrap();
     assert_ne!(rows(&reply)[0]["level"], "serializable", "{reply}");
+}
+
+#[tokio::test]
+async fn a_change_that_meets_fewer_rows_than_min_rows_undoes_all() {
+    let database = Database::of(
+        "CREATE TABLE account (code text PRIMARY KEY, balance numeric NOT NULL, archived_at timestamptz);
+         INSERT INTO account VALUES ('a', 5), ('b', 5), ('c', 5); UPDATE account SET archived_at = now() WHERE code = 'c';",
+    )
+    .await;
+    let engine = database.engine().await;
+    let moved = |min_rows: Value| {
+        json!({"operations": [
+            {"operation": "update", "table": "account", "where": {"code": "b"}, "updates": {"balance": {"$increment": 9}}},
+            {"operation": "update", "table": "account", "where": {"code": "a", "balance": {"gte": 9}},
+             "updates": {"balance": {"$increment": -9}}, "min_rows": min_rows}]})
+    };
+    let told = error(&engine, "admin", "transaction", moved(json!(1))).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("conflict"), &json!("/operations/1/where")));
+    assert_eq!(told["message"], "met 0 rows, fewer than min_rows 1");
+    let balances = "SELECT string_agg(balance::text, ',' ORDER BY code) FROM account";
+    assert_eq!(database.value(balances).await.unwrap(), "5,5,5");
+    let mut dry = moved(json!(1));
+    dry["dry_run"] = json!(true);
+    assert_eq!(error(&engine, "admin", "transaction", dry).await["code"], "conflict");
+
+    let reply = call(&engine, "admin", "transaction", moved(json!(0))).await.unwrap();
+    let notes = reply["results"][1]["notes"].as_array().unwrap();
+    let goes_on = "the other operations are done all the same: \"min_rows\": 1 stops them";
+    assert_eq!(notes.last(), Some(&json!(goes_on)));
+    assert_eq!(database.value(balances).await.unwrap(), "5,14,5");
+}
+
+#[tokio::test]
+async fn each_change_takes_min_rows() {
+    let database = Database::of(
+        "CREATE TABLE account (code text PRIMARY KEY, balance numeric NOT NULL, archived_at timestamptz);
+         INSERT INTO account VALUES ('a', 5), ('b', 5), ('c', 5); UPDATE account SET archived_at = now() WHERE code = 'c';",
+    )
+    .await;
+    let engine = database.engine().await;
+    let of = |arguments: Value| {
+        let mut all = object(json!({"table": "account", "max_rows": 5}));
+        all.extend(object(arguments));
+        Value::Object(all)
+    };
+    let conflict = |at: &str| ("conflict".to_owned(), at.to_owned());
+    for (tool, arguments, at) in [
+        (
+            "update",
+            json!({"where": {"balance": 5}, "updates": {"balance": 6}, "min_rows": 3}),
+            "/where",
+        ),
+        ("archive", json!({"where": {"balance": 5}, "min_rows": 3}), "/where"),
+        ("restore", json!({"where": {"code": "a"}, "min_rows": 1}), "/where"),
+        ("delete", json!({"where": {"code": "z"}, "min_rows": 1}), "/where"),
+        // All rows of a list together.
+        (
+            "update",
+            json!({"updates": [{"code": "a", "balance": 1}, {"code": "z", "balance": 1}], "min_rows": 2}),
+            "/updates",
+        ),
+    ] {
+        assert_eq!(refused(&engine, tool, of(arguments)).await, conflict(at), "{tool}");
+    }
+    let told = of(json!({"where": {"code": "c"}, "updates": {"balance": 6}, "min_rows": 1}));
+    let told = error(&engine, "admin", "update", told).await;
+    assert_eq!(
+        told["hint"],
+        "no row matches where; archived rows were left out; nothing was changed: read the rows as they are now"
+    );
+    let more = of(json!({"where": {"code": "a"}, "updates": {"balance": 6}, "min_rows": 6}));
+    let (code, at) = refused(&engine, "update", more).await;
+    assert_eq!((code.as_str(), at.as_str()), ("invalid_value", "/min_rows"));
+    let untouched = "SELECT count(*)::text FROM account WHERE balance = 5";
+    assert_eq!(database.value(untouched).await.unwrap(), "3");
+    let enough = of(json!({"where": {"balance": 5}, "updates": {"balance": 6}, "min_rows": 2}));
+    assert_eq!(call(&engine, "admin", "update", enough).await.unwrap()["row_count"], 2);
 }

@@ -253,3 +253,75 @@ async fn rows_that_later_operations_may_refer_to_have_a_bound() {
     let reply = transact(&engine, json!([select, select, select, select, update(json!(1))])).await;
     assert_eq!(reply["results"][4]["row_count"], 1);
 }
+
+/// What was read can be taken away as well as added.
+#[tokio::test]
+async fn arithmetic_takes_numbers_and_dates_of_earlier_rows() {
+    let database = Database::of(
+        "CREATE TABLE account (code text PRIMARY KEY, balance numeric(12,2), opened date, days integer, note text);
+         INSERT INTO account VALUES ('a', 100, '2024-01-31', NULL, 'x'), ('b', 7.5, '2024-01-01', NULL, 'y'), ('c', 200, NULL, NULL, NULL);
+         CREATE TABLE huge (n numeric);
+         INSERT INTO huge VALUES (repeat('9', 600)::numeric);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let run = async |updates: Value| {
+        let operations = json!({"operations": [
+            {"operation": "select", "as": "b", "table": "account", "where": {"code": "b"}},
+            {"operation": "select", "as": "all", "table": "account", "order_by": ["code"]},
+            {"operation": "select", "as": "h", "table": "huge"},
+            {"operation": "update", "table": "account", "where": {"code": "a"}, "updates": updates, "returning": ["balance", "days"]}]});
+        call(&engine, "admin", "transaction", operations)
+            .await
+            .map(|reply| reply["results"][3]["rows"][0].clone())
+    };
+    let reference = |of: &str| json!({"$ref": of});
+    for (updates, expected) in [
+        (
+            json!({"balance": {"$compute": {"subtract": ["balance", reference("b.balance")]}}}),
+            json!({"balance": 92.5, "days": null}),
+        ),
+        (
+            json!({"balance": {"$compute": {"add": ["balance", {"multiply": [reference("all.1.balance"), 2]}]}}}),
+            json!({"balance": 107.5, "days": null}),
+        ),
+        (
+            json!({"days": {"$compute": {"subtract": ["opened", reference("b.opened")]}}}),
+            json!({"balance": 107.5, "days": 30}),
+        ),
+        (
+            json!({"days": {"$compute": {"divide": ["balance", reference("all.2.days")]}}}),
+            json!({"balance": 107.5, "days": null}),
+        ),
+        // Too many digits to compute with.
+        (
+            json!({"days": {"$compute": {"multiply": ["balance", reference("h.n")]}}}),
+            json!({"balance": 107.5, "days": null}),
+        ),
+    ] {
+        assert_eq!(run(updates.clone()).await.unwrap(), expected, "{updates}");
+    }
+    for (compute, at) in [
+        (json!({"subtract": ["balance", reference("b.note")]}), "subtract/1/$ref"),
+        (json!({"subtract": ["balance", reference("b.opened")]}), "subtract/1"),
+        (json!({"subtract": ["balance", reference("b.nothing")]}), "subtract/1/$ref"),
+        (json!({"subtract": ["balance", reference("z.balance")]}), "subtract/1/$ref"),
+        (json!({"multiply": [reference("b.balance"), 2]}), ""),
+    ] {
+        let at = format!("/operations/3/updates/balance/$compute/{at}");
+        let told = run(json!({"balance": {"$compute": compute}})).await.unwrap_err();
+        assert_eq!(told.get_at(), Some(at.trim_end_matches('/')), "{told}");
+    }
+    // So do conditions, and lists of updates.
+    let operations = json!({"operations": [
+        {"operation": "select", "as": "b", "table": "account", "where": {"code": "b"}},
+        {"operation": "select", "table": "account", "columns": ["code"],
+         "where": {"compute": {"subtract": ["balance", reference("b.balance")], "gt": 150}}},
+        {"operation": "update", "table": "account", "returning": ["code", "balance"], "updates": [
+            {"code": "a", "balance": {"$compute": {"subtract": ["balance", reference("b.balance")]}}},
+            {"code": "c", "balance": {"$compute": {"subtract": ["balance", reference("b.balance")]}}}]}]});
+    let reply = call(&engine, "admin", "transaction", operations).await.unwrap();
+    assert_eq!(reply["results"][1]["rows"], json!([{"code": "c"}]));
+    let rows = json!([{"code": "a", "balance": 100}, {"code": "c", "balance": 192.5}]);
+    assert_eq!(reply["results"][2]["rows"], rows);
+}

@@ -106,7 +106,7 @@ async fn a_preset_whose_column_is_gone_stops_the_writes() {
     engine.reload().await.unwrap();
     for tool in [("insert", &insert), ("update", &update)] {
         let error = call_as(&engine, &ada(), tool.0, tool.1.clone()).await.unwrap_err();
-        assert_eq!(error.code().as_str(), "internal", "{error}");
+        assert_eq!(error.code().as_str(), "forbidden", "{error}");
     }
     // A pattern speaks of the tables that have such a column.
     let caller = Principal::new("ada", "pattern").claim("tenant", 1).claim("sub", "ada");

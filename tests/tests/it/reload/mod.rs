@@ -1,5 +1,7 @@
 //! A configuration that changes while the server runs.
 
+mod credentials;
+
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -88,75 +90,24 @@ async fn a_hang_up_reads_it_again() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_from_then_on() {
-    let database = Database::shop().await;
-    let made = run(&["hash-key"]).await.out;
-    let part = |name: &str| {
-        let line = made.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("{made}")).trim().to_owned()
-    };
-    let (key, hash) = (part("key:"), part("hash:"));
-    let other = run(&["hash-key"]).await.out;
-    let other = other.lines().find_map(|line| line.strip_prefix("hash:")).unwrap().trim();
-    let keys = |hash: &str| {
-        format!("[[auth.api_keys]]\nname = \"bot\"\nhash = \"{hash}\"\nrole = \"analyst\"\n")
-    };
-    let config = file(&keys(&hash));
-    let config_path = config.to_str().unwrap();
-    let server = Served::start(&["--database-url", &database.url, "--config", config_path]).await;
-    let bearer = format!("Bearer {key}");
-    let list = async || -> u16 {
-        let header = [("Authorization", bearer.as_str())];
-        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
-    };
-    assert_eq!(list().await, 200);
-    std::fs::write(&config, keys(other)).unwrap();
-    for attempt in 0.. {
-        if list().await == 401 {
-            break;
-        }
-        assert!(attempt < 500, "the key is still taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+async fn an_encrypted_table_that_is_gone_is_told() {
+    let database = Database::of("CREATE TABLE person (id serial PRIMARY KEY, ssn text)").await;
+    let keys = file(&format!("one:{}\n", STANDARD.encode([1; 32])));
+    let encryption = format!("columns = [\"public.person.ssn\"]\nkey_file = {keys:?}\n");
+    let config = file(&format!("{}[encryption]\n{encryption}", grants("\"select\"")));
+    let (session, mut log) = session(&database.url, &config).await;
+    assert_eq!(tools(&session).await.len(), 5);
+    database.sql("ALTER TABLE person RENAME TO people").await;
+    let told = "encryption.columns: there is no table of public.person.ssn";
+    logged(&mut log, told).await;
+    let checked =
+        run(&["check", "--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    assert!(checked.out.contains(told), "{checked:?}");
 }
 
 #[tokio::test]
-async fn a_key_that_is_revoked_during_an_outage_is_gone_at_once() {
-    let database = Database::shop().await;
-    let ((key, hash), (new, other)) = (key().await, key().await);
-    let keys = |hash: &str| {
-        format!("[[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"analyst\"\n")
-    };
-    let config = file(&keys(&hash));
-    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
-    let mut server = Served::start(&arguments).await;
-    let list = async |server: &Served, key: &str| -> u16 {
-        let bearer = format!("Bearer {key}");
-        let header = [("Authorization", bearer.as_str())];
-        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
-    };
-    let name = database.config.get_dbname().unwrap();
-    let mut admin = database.config.clone();
-    admin.dbname("postgres");
-    let admin = Database { config: admin, url: String::new() };
-    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
-    let away = format!(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
-    );
-    admin.sql(&away).await;
-    std::fs::write(&config, keys(&other)).unwrap();
-    server.logged("the configuration cannot be used; the previous one stays in use").await;
-    // To refuse a key needs no database; to accept another does.
-    assert_eq!(list(&server, &key).await, 401);
-    assert_eq!(list(&server, &new).await, 401);
-    // Nobody touches the file again.
-    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
-    until("the new key is accepted", async || list(&server, &new).await == 200).await;
-    assert_eq!(list(&server, &key).await, 401);
-}
-
-#[tokio::test]
-async fn a_configuration_that_does_not_fit_the_database_is_tried_until_it_does() {
+async fn a_database_role_that_is_missing_is_taken_once_it_is_there() {
     let database = Database::shop().await;
     let [old, new] = [issuer::ec(), issuer::ec()];
     let ((kept, kept_hash), (gone, gone_hash)) = (key().await, key().await);
@@ -195,91 +146,25 @@ async fn a_configuration_that_does_not_fit_the_database_is_tried_until_it_does()
     std::fs::write(&signing, &new.pem).unwrap();
     let database_role = format!("database_role = {role:?}\n");
     std::fs::write(&config, text(&[&kept_hash], &database_role, "\"select\"")).unwrap();
-    server.logged("the configuration cannot be used; the previous one stays in use").await;
+    server.logged("roles.clerk.database_role: the login cannot become").await;
     assert_eq!(list(&server, &gone).await.0, 401);
     assert_eq!(list(&server, &bearer(&old)).await.0, 401, "the issuer's key is gone, too");
-    assert_eq!(list(&server, &kept).await, (200, all));
-    assert_eq!(list(&server, &bearer(&new)).await, (200, all));
+    for known in [&kept, &bearer(&new)] {
+        assert_eq!(list(&server, known).await.1, 0);
+        let select = json!({"name": "select", "arguments": {"table": "users"}});
+        let header = [("Authorization", known.as_str())];
+        let (status, reply) = server.request(Era::Discover, "tools/call", select, &header).await;
+        let error = &reply["result"]["structuredContent"]["error"];
+        assert_eq!((status, &error["code"]), (200, &json!("forbidden")), "{reply}");
+        assert!(!reply.to_string().contains(&role), "{reply}");
+    }
     // Nobody touches the file again.
     database
         .sql(&format!("CREATE ROLE {role}; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
         .await;
-    until("the role is the new one", async || list(&server, &kept).await.1 < all).await;
+    until("the role is the new one", async || (1..all).contains(&list(&server, &kept).await.1))
+        .await;
     database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
-}
-
-#[tokio::test]
-async fn keys_of_tokens_and_limits_are_taken() {
-    let database = Database::shop().await;
-    let [old, new] = [issuer::ec(), issuer::ec()];
-    let key = file(&old.pem);
-    let text = |calls: u32| {
-        let jwt = issuer::jwt(&format!("public_key_file = {key:?}"));
-        format!("[limits]\nrequests_per_minute = {calls}\n{jwt}")
-    };
-    let config = file(&text(1));
-    let server =
-        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
-            .await;
-    let bearer = |signer: &issuer::Signer| {
-        format!("Bearer {}", signer.sign(None, &issuer::claims(json!({}))))
-    };
-    let (old, new) = (bearer(&old), (bearer(&new), new));
-    let call = async |bearer: &str| {
-        let select = json!({"name": "select", "arguments": {"table": "users", "limit": 1}});
-        let header = [("Authorization", bearer)];
-        let (status, answer) = server.request(Era::Discover, "tools/call", select, &header).await;
-        (status, answer["result"]["structuredContent"]["row_count"] == 1)
-    };
-    assert_eq!(call(&old).await, (200, true));
-    assert_eq!(call(&old).await, (200, false), "the minute's call is spent");
-
-    std::fs::write(&key, &new.1.pem).unwrap();
-    for attempt in 0.. {
-        if call(&new.0).await.0 == 200 {
-            break;
-        }
-        assert!(attempt < 500, "the new key is not taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(call(&old).await.0, 401);
-    assert_eq!(call(&new.0).await, (200, false), "counting went on");
-
-    std::fs::write(&config, text(1000)).unwrap();
-    for attempt in 0.. {
-        if call(&new.0).await.1 {
-            break;
-        }
-        assert!(attempt < 500, "the new limit is not taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test]
-async fn a_faulty_file_of_token_keys_is_not_taken() {
-    let database = Database::shop().await;
-    let [old, new] = [issuer::ec(), issuer::ec()];
-    let key = file(&old.pem);
-    let config = file(&issuer::jwt(&format!("public_key_file = {key:?}")));
-    let config = config.to_str().unwrap();
-    let mut server = Served::start(&["--database-url", &database.url, "--config", config]).await;
-    let list = async |server: &Served, signer: &issuer::Signer| {
-        let bearer = format!("Bearer {}", signer.sign(None, &issuer::claims(json!({}))));
-        let header = [("Authorization", bearer.as_str())];
-        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
-    };
-    std::fs::write(&key, "no PEM").unwrap();
-    server.logged("the previous one stays in use").await;
-    assert_eq!(list(&server, &old).await, 200);
-    std::fs::write(&key, &new.pem).unwrap();
-    for attempt in 0.. {
-        if list(&server, &new).await == 200 {
-            break;
-        }
-        assert!(attempt < 500, "the new key is not taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(list(&server, &old).await, 401);
 }
 
 #[tokio::test]
