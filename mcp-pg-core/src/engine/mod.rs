@@ -32,7 +32,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
@@ -79,6 +79,8 @@ pub struct Engine {
     /// Whether the last attempt to reload the schema failed.
     unread: AtomicBool,
     changes: broadcast::Sender<Change>,
+    /// Whether [`Engine::follow`] has tried to listen.
+    attentive: watch::Sender<bool>,
 }
 
 /// How many changes a slow receiver may be behind.
@@ -124,6 +126,7 @@ impl Engine {
             looking: tokio::sync::Mutex::new(()),
             unread: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES_MOST),
+            attentive: watch::Sender::new(false),
         })
     }
 

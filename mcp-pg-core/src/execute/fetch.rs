@@ -106,6 +106,20 @@ const PREPARED_MOST: usize = 256;
 /// The maximum size of the text of a prepared statement, in bytes. Longer ones take longer to run than to plan.
 const PREPARED_LONGEST: usize = 4096;
 
+/// The maximum number of tables in a prepared statement. Each join takes far more of PostgreSQL's memory than its text.
+const PREPARED_TABLES: usize = 12;
+
+/// Whether a statement is worth keeping prepared.
+fn is_kept(statement: &Statement<'_>) -> bool {
+    /// The size of a text that may have too many tables.
+    const SHORT: usize = 512;
+    let sql = &*statement.sql;
+    let tables = || sql.matches(" FROM ").count() + sql.matches(" JOIN ").count();
+    statement.recurring
+        && sql.len() <= PREPARED_LONGEST
+        && (sql.len() <= SHORT || tables() <= PREPARED_TABLES)
+}
+
 /// Prepares a statement. It is kept prepared if its text is likely to recur.
 ///
 /// All are prepared, also those that are used once: a statement that is sent unprepared hangs if a column has a type that the driver
@@ -115,7 +129,7 @@ pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
 ) -> Result<tokio_postgres::Statement, Failure> {
-    if !statement.recurring || statement.sql.len() > PREPARED_LONGEST {
+    if !is_kept(statement) {
         return client.prepare(&statement.sql).await.map_err(Failure::Database);
     }
     if client.statement_cache.size() >= PREPARED_MOST {

@@ -67,7 +67,17 @@ impl Hop<'_> {
             let name = table.columns.get(*theirs).map(|column| &column.name);
             table.indexes.iter().any(|index| index.parts.first() == name)
         };
+        // Where types differ, what is equal to a value need not be equal to each other.
+        let alike = |(ours, theirs): &(usize, usize)| {
+            let [ours, theirs] = [(&self.subject.table, ours), (table, theirs)]
+                .map(|(table, position)| table.columns.get(*position).map(|it| &it.data_type));
+            ours.zip(theirs).is_some_and(|(ours, theirs)| {
+                let [ours, theirs] = [ours.base(), theirs.base()];
+                ours.oid == theirs.oid && ours.collation == theirs.collation
+            })
+        };
         stored
+            && self.relation.columns.iter().all(alike)
             && self.junction.is_none()
             && table.estimated_rows.is_some_and(|rows| rows >= LARGE)
             && !self.relation.columns.iter().any(finds)

@@ -59,7 +59,7 @@ pub(super) async fn serve(
         source.with_bound_login()
     };
     let stop = stop_on_signal();
-    let _following = session.follow();
+    let _following = session.follow().await;
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     let replaced = Replaced {
         certificate: certificate.clone(),

@@ -7,6 +7,7 @@ use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Engine, Principal};
 use serde_json::Value;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::{Exit, Failure};
 use crate::cli::{Caller, Common};
@@ -70,10 +71,15 @@ impl Session {
         self.engine.refused_role(&caller.role).map_or(Ok(()), |reason| Err(Failure::usage(reason)))
     }
 
-    /// Follows the database's changes until the handle is dropped.
-    pub(super) fn follow(&self) -> AbortOnDrop {
+    /// Follows the database's changes until the handle is dropped. Callers that come afterwards miss none, unless listening
+    /// takes long to begin.
+    pub(super) async fn follow(&self) -> AbortOnDrop {
+        const PATIENCE: Duration = Duration::from_secs(2);
         let (engine, poll) = (self.engine.clone(), self.schema_poll);
-        AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
+        let following = tokio::spawn(async move { match engine.follow(poll).await {} });
+        let following = AbortOnDrop(following);
+        let _ = timeout(PATIENCE, self.engine.attends()).await;
+        following
     }
 
     /// Waits until the statements of abandoned calls have ended and all audit records are written.

@@ -26,7 +26,7 @@ pub(super) async fn serve(
     let engine = session.engine.clone();
     tokio::spawn(async move { posture::warn(&engine).await });
     let stop = stop_on_signal();
-    let _following = session.follow();
+    let _following = session.follow().await;
     let serving = stdio::serve(session.engine.clone(), caller, limiter.clone(), stop);
     let prepare = |config: &Config| {
         let (limiter, limits) = (&limiter, config.request_limits.clone());

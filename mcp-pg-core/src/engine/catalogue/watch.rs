@@ -44,6 +44,13 @@ impl Engine {
         self.changes.subscribe()
     }
 
+    /// Waits until [`Engine::follow`], which another task runs, listens for notifications or has failed to: from then on no
+    /// change is missed.
+    pub async fn attends(&self) {
+        // The sender is in the engine, so this cannot fail.
+        let _ = self.attentive.subscribe().wait_for(|attentive| *attentive).await;
+    }
+
     /// Watches the database for changes; never returns. To be spawned, and dropped at the end.
     ///
     /// Listens on its own connection for notifications of the triggers that `mcp-pg-server setup-sql` prints. Without the trigger
@@ -55,7 +62,9 @@ impl Engine {
         let mut pause = PAUSE_LEAST;
         let (mut missed, mut warned) = (false, false);
         loop {
-            let error = match self.database.listen().await {
+            let listener = self.database.listen().await;
+            self.attentive.send_replace(true);
+            let error = match listener {
                 Ok(listener) => {
                     let since = Instant::now();
                     if missed {

@@ -152,9 +152,10 @@ impl<'v> Parser<'_, 'v> {
                 let part = scope.part_of_text(operator, value, at)?;
                 let blank = value.as_str().is_some_and(|text| text.ends_with(' '));
                 match part {
-                    // PostgreSQL matches patterns with the blanks; without them no index serves what texts begin with.
+                    // PostgreSQL matches patterns with the blanks, as replies show them. Without them, no index serves
+                    // what texts begin with.
                     Comparison::Binary(_, pattern)
-                        if data_type.is_padded() && (operator != Operator::StartsWith || blank) =>
+                        if data_type.is_padded() && operator != Operator::StartsWith && !blank =>
                     {
                         Comparison::Binary(Operator::EndsWith, pattern)
                     }

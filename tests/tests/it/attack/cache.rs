@@ -168,7 +168,7 @@ async fn roles_that_exchange_their_grants_exchange_all() {
 #[tokio::test]
 async fn long_or_rare_statements_are_not_kept_prepared() {
     let database = Database::of(
-        "CREATE TABLE item (id integer PRIMARY KEY, a numeric, b numeric, c numeric);
+        "CREATE TABLE item (id integer PRIMARY KEY, a numeric, b numeric, c numeric, up_id integer REFERENCES item);
          INSERT INTO item SELECT n, n, n, n FROM generate_series(1, 20) n;
          CREATE VIEW kept AS SELECT statement FROM pg_prepared_statements WHERE NOT from_sql;",
     )
@@ -191,6 +191,12 @@ async fn long_or_rare_statements_are_not_kept_prepared() {
         let select = json!({"table": "item", "columns": ["id", sum(parts)]});
         call_as(&engine, &caller, "select", select).await.unwrap();
     }
+    // Joins take more than their text.
+    for hops in [3, 14] {
+        let path = ["up"].repeat(hops).join(".") + ".a";
+        let select = json!({"table": "item", "columns": ["id", path]});
+        call_as(&engine, &caller, "select", select).await.unwrap();
+    }
     let updates = (1..=20).map(|id| {
         let parts: Vec<Value> = (0..=id).map(|part| json!(["a", "b"][part % 2])).collect();
         json!({"id": id, "c": {"$compute": {"add": parts}}})
@@ -211,6 +217,8 @@ async fn long_or_rare_statements_are_not_kept_prepared() {
     let of = |verb: &str| kept.iter().filter(|text| text.starts_with(verb)).count();
     assert_eq!(of("UPDATE"), 1, "{kept:#?}");
     assert!(kept.iter().all(|text| text.len() <= 4096), "{kept:#?}");
+    let joins: Vec<usize> = kept.iter().map(|text| text.matches(" JOIN ").count()).collect();
+    assert!(joins.contains(&3) && joins.iter().all(|joins| *joins < 14), "{joins:?}");
     assert!(
         kept.iter().any(
             |text| text.starts_with("SELECT") && text.contains("numeric") || text.contains("+")
