@@ -14,6 +14,7 @@ mod principal;
 mod reduce;
 mod rights;
 mod role;
+mod row_key;
 mod sealed;
 mod settings;
 mod table_view;
