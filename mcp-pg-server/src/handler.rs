@@ -49,7 +49,7 @@ const FIXED: u64 = 3_600_000;
 
 /// Answers MCP requests for one transport. Cheap to clone.
 #[derive(Clone)]
-pub struct Handler(Arc<Parts>);
+pub(crate) struct Handler(Arc<Parts>);
 
 /// The parts of a [`Handler`].
 pub(crate) struct Parts {

@@ -11,6 +11,7 @@ use crate::value::in_quotes;
 
 /// A session setting of a role that PostgreSQL refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RefusedSetting {
     /// The role's name.
     pub role: String,

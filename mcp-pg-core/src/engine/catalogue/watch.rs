@@ -29,6 +29,7 @@ const PAUSE_MOST: Duration = Duration::from_secs(30);
 
 /// A change of something that callers may have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The schema or the settings. Whether what a role sees has changed shows [`View::digest`](crate::policy::View).
     Catalogue,
