@@ -141,7 +141,7 @@ fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
             Code::InvalidValue,
             "a key of the table is deferrable, so on_conflict cannot detect existing rows",
         )
-        .at("/on_conflict/columns")
+        .at("/on_conflict")
         .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
         Some("ExecOpenScanRelation") => Error::new(
             code,

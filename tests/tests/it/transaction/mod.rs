@@ -337,7 +337,7 @@ async fn a_change_that_meets_fewer_rows_than_min_rows_undoes_all() {
     };
     let told = error(&engine, "admin", "transaction", moved(json!(1))).await;
     assert_eq!((&told["code"], &told["at"]), (&json!("conflict"), &json!("/operations/1/where")));
-    assert_eq!(told["message"], "met 0 rows, fewer than min_rows 1");
+    assert_eq!(told["message"], "update reached 0 rows, fewer than min_rows 1");
     let balances = "SELECT string_agg(balance::text, ',' ORDER BY code) FROM account";
     assert_eq!(database.value(balances).await.unwrap(), "5,5,5");
     let mut dry = moved(json!(1));
@@ -349,6 +349,33 @@ async fn a_change_that_meets_fewer_rows_than_min_rows_undoes_all() {
     let goes_on = "the other operations are done all the same: \"min_rows\": 1 stops them";
     assert_eq!(notes.last(), Some(&json!(goes_on)));
     assert_eq!(database.value(balances).await.unwrap(), "5,14,5");
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_leaves_unchanged_do_not_count_for_min_rows() {
+    let database = Database::of(
+        "CREATE TABLE account (code text PRIMARY KEY, balance numeric NOT NULL);
+         INSERT INTO account VALUES ('a', 100), ('b', 0);
+         CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN IF TG_OP = 'DELETE' OR NEW.balance < OLD.balance THEN RETURN NULL; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER frozen BEFORE UPDATE OR DELETE ON account FOR EACH ROW EXECUTE FUNCTION frozen();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let moved = |code: &str, by: i64| {
+        json!({"operation": "update", "table": "account", "where": {"code": code},
+               "updates": {"balance": {"$increment": by}}, "min_rows": 1})
+    };
+    let moves = json!({"operations": [moved("b", 50), moved("a", -50)]});
+    let told = error(&engine, "admin", "transaction", moves).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("conflict"), &json!("/operations/1/where")));
+    assert_eq!(told["message"], "update reached 0 rows, fewer than min_rows 1");
+    let hint = told["hint"].as_str().unwrap();
+    assert!(hint.starts_with("rows that match where, but that a database trigger left"), "{hint}");
+    let delete = json!({"table": "account", "where": {"code": "a"}, "min_rows": 1});
+    assert_eq!(refused(&engine, "delete", delete).await, ("conflict".into(), "/where".into()));
+    let balances = "SELECT string_agg(balance::text, ',' ORDER BY code) FROM account";
+    assert_eq!(database.value(balances).await.unwrap(), "100,0");
 }
 
 #[tokio::test]
