@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::Error as PgError;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::policy::Timeouts;
+use crate::policy::{Timeouts, milliseconds};
 
 /// Makes the settings; transactions that write override the first. The first row also returns the previous values:
 /// whether the login or the database is read-only, and whether the session has begun before.
@@ -40,7 +40,6 @@ pub(in crate::execute) struct SessionSettings {
 
 impl SessionSettings {
     pub(in crate::execute) fn new(timeouts: &Timeouts) -> Self {
-        let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let (names, values) = [
             ("statement_timeout", milliseconds(timeouts.statement)),
             ("lock_timeout", milliseconds(timeouts.lock)),
