@@ -19,7 +19,7 @@ mod verify;
 use async_trait::async_trait;
 
 pub(crate) use encode::{Encoded, PART_MOST, name};
-pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
+pub use event::{Actor, Client, Event, Outcome, Phase, Written, milliseconds};
 pub use file::FileSink;
 pub(crate) use ledger::{Entry, Ledger, Letters};
 pub(crate) use queue::{Queue, Waiting, queue};
@@ -73,7 +73,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 ///
-/// All methods return `audit_unavailable` if a record cannot be written.
+/// All methods return `audit_unavailable` if a record cannot be written. A panic counts as that.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes the record, and returns once it would survive a crash of the machine.
