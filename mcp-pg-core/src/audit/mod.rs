@@ -77,6 +77,9 @@ use crate::error::{Code, Error, Result};
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes the record, and returns once it would survive a crash of the machine.
+    ///
+    /// Nothing else bounds how long this takes, and a write's transaction is open meanwhile: give up before PostgreSQL ends it
+    /// ([`Timeouts::idle_in_transaction`](crate::policy::Timeouts::idle_in_transaction)).
     async fn write(&self, event: Event) -> Result<()>;
 
     /// Queues the record, and returns at once.

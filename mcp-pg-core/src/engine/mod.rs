@@ -55,7 +55,8 @@ use crate::schema::Schema;
 /// Answers requests on one database.
 ///
 /// It has a pool of connections, the schema, and the settings. Put it into an [`Arc`] to share it: all methods after
-/// [`connect`](Self::connect) and [`audited`](Self::audited) take `&self`.
+/// [`connect`](Self::connect) and [`audited`](Self::audited) take `&self`. Use it from one runtime: a connection that was made in
+/// another works only while that one runs.
 ///
 /// | method | for |
 /// |---|---|
