@@ -111,7 +111,7 @@ pub struct Actor {
     /// The role whose grants applied.
     pub role: String,
     /// How the caller was authenticated: `command_line`, `loopback`, `api_key`, `jwt`, `library`, or what an embedding
-    /// application says. For a caller who was not: `bearer` if there were credentials, else `none`.
+    /// application says. For a caller who was not: `bearer` if there was a token, else `none`.
     pub method: String,
 }
 

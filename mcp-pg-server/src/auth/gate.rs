@@ -116,7 +116,7 @@ impl Gate {
                 {
                     return Err(self.put_off(request, wait, began).await);
                 }
-                (Principal::unknown("bearer"), error)
+                (unknown(request), error)
             }
         };
         Err(self.refuse(request, &caller, &error, began).await)
@@ -132,7 +132,7 @@ impl Gate {
         let message = "credentials from this address were refused too often";
         let error = Error::new(Code::RateLimited, message)
             .hint(format!("call again in {} s", seconds(wait)));
-        self.record(request, &Principal::unknown("bearer"), &error, began).await;
+        self.record(request, &unknown(request), &error, began).await;
         self.answer_after(request, &error, wait)
     }
 
@@ -233,6 +233,11 @@ impl Gate {
         }
         format!("Bearer {}", parameters.join(", ")).trim_end().to_owned()
     }
+}
+
+/// A caller who was not authenticated.
+fn unknown(request: &Parts) -> Principal {
+    Principal::unknown(bearer(request).map_or("none", |_| "bearer"))
 }
 
 /// The origin of a request.

@@ -27,16 +27,6 @@ const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
 const UNREADABLE: &str = "request";
 
-/// Other methods. They show only names that the role was given.
-pub(super) const UNRECORDED: [&str; 6] = [
-    "initialize",
-    "ping",
-    "tools/list",
-    "resources/list",
-    "resources/templates/list",
-    "prompts/list",
-];
-
 /// The method that stands for a message that cannot be read; its parameters say why. No client knows it.
 pub(crate) static UNREADABLE_METHOD: LazyLock<String> =
     LazyLock::new(|| format!("{UNREADABLE}/{:016x}", RandomState::new().build_hasher().finish()));

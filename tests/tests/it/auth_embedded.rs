@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 use http_body_util::BodyExt as _;
+use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Error, Principal};
 use mcp_pg_server::auth::{
     ApiKey, Authenticator, Credentials, KeyHash, ProtectedResource, bearer, generate_key,
@@ -120,6 +121,30 @@ async fn failures_are_limited_where_the_address_is_known() {
             assert_eq!(answer.status(), status, "{known}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_record_tells_whether_there_was_a_token() {
+    let database = Database::shop().await;
+    let file = crate::program::file("");
+    let sink = Arc::new(FileSink::open(&file).unwrap());
+    let engine = Arc::new(database.engine().await.audited(sink));
+    let refuse = |_: &Parts| Err(Error::new(Code::Unauthenticated, "no such token"));
+    let options =
+        ServiceOptions { authenticator: Some(Arc::new(refuse)), ..ServiceOptions::default() };
+    let mcp = service(engine.clone(), options);
+    let mut basic = request("x");
+    basic.headers_mut().insert("Authorization", "Basic eDp5".parse().unwrap());
+    let mut without = request("x");
+    without.headers_mut().remove("Authorization");
+    for request in [request("x"), basic, without] {
+        assert_eq!(mcp.clone().oneshot(request).await.unwrap().status(), 401);
+    }
+    engine.flush().await.unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let record = |line| serde_json::from_str::<Value>(line).unwrap();
+    let methods = Vec::from_iter(kept.lines().map(|line| record(line)["actor"]["method"].clone()));
+    assert_eq!(methods, ["bearer", "none", "none"]);
 }
 
 #[tokio::test]
