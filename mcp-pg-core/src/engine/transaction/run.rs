@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::operation::{Operation, Part};
-use crate::audit::PART_MOST;
+use crate::audit::{PART_MOST, Written};
 use crate::engine::confirm::Affected;
 use crate::engine::record::Record;
 use crate::engine::{Engine, rows};
@@ -63,11 +63,28 @@ impl Engine {
         if !operation.removes() {
             record.after(&done.after, done.after_cut);
         }
+        if !operation.at.is_empty() {
+            let images = record.keeps_images();
+            record.wrote(|| written(operation, &done, images));
+        }
         record.rows(done.count);
         record.sensitive(|| operation.sensitive());
         done.notes.extend(operation.plan.doubt().filter(|_| done.count > 0));
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)
+    }
+}
+
+/// What the operation of a transaction wrote, for its record, which has `images` of the rows or not.
+fn written(operation: &Operation<'_>, done: &Done, images: bool) -> Written {
+    let shown = |rows: &[_], shows: bool| if shows { rows.len() } else { 0 };
+    Written {
+        at: operation.at.clone(),
+        operation: operation.action().to_string(),
+        table: operation.table().name().to_string(),
+        rows: done.count,
+        before: shown(&done.before, images),
+        after: shown(&done.after, images && !operation.removes()),
     }
 }
 

@@ -133,7 +133,7 @@ impl Schema {
     /// # Errors
     ///
     /// `database_unavailable` or `database_error`.
-    pub async fn coded(transaction: &Transaction<'_>, statements: &[String]) -> Result<Vec<bool>> {
+    pub async fn coded(transaction: &Transaction<'_>, statements: &[&str]) -> Result<Vec<bool>> {
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[(&statements, Type::TEXT_ARRAY)];
         let rows = transaction.query_typed(include_str!("../sql/coded.sql"), parameters).await;
         let rows = rows.map_err(unreadable)?;

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
+use crate::name::TableName;
 use crate::schema::{Argument, ArgumentMode, Routine};
 
 pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
@@ -34,6 +35,9 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
     }
     let inputs = arguments.iter_mut().rev().filter(|a| a.mode != ArgumentMode::Out);
     inputs.take(usize::try_from(defaults).unwrap_or_default()).for_each(|a| a.default = true);
+    let table = row.try_get::<_, Option<String>>("row_schema")?;
+    let table = table.zip(row.try_get::<_, Option<String>>("row_table")?);
+    let columns = row.try_get::<_, Option<Vec<String>>>("row_columns")?;
     let executable_by: Vec<String> = row.try_get("executable_by")?;
     Ok(Routine {
         schema: row.try_get("schema")?,
@@ -43,6 +47,8 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
         volatile: row.try_get::<_, bool>("volatile")? || row.try_get::<_, bool>("procedure")?,
         strict: row.try_get("strict")?,
         untyped: row.try_get("untyped")?,
+        uncallable: row.try_get("uncallable")?,
+        rows: table.map(|(schema, name)| TableName { schema, name }).zip(columns),
         arguments,
         comment: row.try_get("comment")?,
         owner: row.try_get("owner")?,
