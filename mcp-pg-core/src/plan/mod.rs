@@ -32,7 +32,7 @@ pub use expression::{
 pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, Test};
 pub use operand::{Operand, Source};
 pub use order::{Sort, SortKey};
 pub(crate) use read::WIRE_MOST;

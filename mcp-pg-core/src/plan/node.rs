@@ -2,8 +2,8 @@
 //! names every member, so that the compiler reports one that is new.
 
 use super::{
-    Computed, Expression, Group, Grouping, Hop, Include, Measure, Moved, Predicate, Reached,
-    RowFilter, SelectPlan, Shown, Sort, SortKey, Total,
+    Comparison, Computed, Expression, Group, Grouping, Hop, Include, Measure, Moved, Operand,
+    Predicate, Reached, RowFilter, SelectPlan, Shown, Slot, Sort, SortKey, Total,
 };
 use crate::policy::TableView;
 
@@ -14,6 +14,8 @@ pub(crate) enum Node<'p, 'v> {
     Select(&'p SelectPlan<'v>),
     /// The groups and measures of an aggregate.
     Grouping(&'p Grouping<'v>),
+    /// A measure of rows of a table.
+    Measure(&'p TableView, &'p Measure<'v>),
     /// Related rows that are returned.
     Include(&'p Include<'v>),
     /// A returned value.
@@ -32,6 +34,18 @@ pub(crate) enum Node<'p, 'v> {
     Total(&'p Total<'v>),
     /// A step to related rows, with the conditions on them that are not the caller's.
     Hop(&'p Hop<'v>),
+}
+
+/// A test of a column.
+pub(crate) struct Test<'p, 'v> {
+    /// The table.
+    pub(crate) table: &'p TableView,
+    /// The column, or a part of it.
+    pub(crate) column: &'p Slot<'v>,
+    /// The path to a part of its JSON.
+    pub(crate) path: Option<&'p Operand>,
+    /// The test.
+    pub(crate) comparison: &'p Comparison,
 }
 
 impl<'p, 'v> Node<'p, 'v> {
@@ -54,11 +68,36 @@ impl<'p, 'v> Node<'p, 'v> {
         self.any(&|node| matches!(node, Node::Hop(hop) if hop.leads_to_view()))
     }
 
+    /// Calls `look` for each test of a column in the caller's conditions.
+    pub(super) fn each_test(self, look: &mut dyn FnMut(Test<'p, 'v>)) {
+        match self {
+            Node::Condition(table, Predicate::Test { column, path, comparison }) => {
+                look(Test { table, column, path: path.as_ref(), comparison });
+            }
+            _ => self.each_of_caller(&mut |node| node.each_test(look)),
+        }
+    }
+
+    /// [`Node::each`] without conditions that are not the caller's.
+    pub(super) fn each_of_caller(self, look: &mut dyn FnMut(Self)) {
+        match self {
+            Node::Hop(_) => {}
+            Node::Filter(table, filter) => look(Node::Condition(table, &filter.caller)),
+            _ => self.each(look),
+        }
+    }
+
     /// Calls `look` for each node directly below this one.
     pub(crate) fn each(self, look: &mut dyn FnMut(Self)) {
         match self {
             Node::Select(plan) => of_select(plan, look),
             Node::Grouping(grouping) => of_grouping(grouping, look),
+            Node::Measure(table, measure) => {
+                let Measure { name: _, function: _, fraction: _, of, data_type: _, filter } =
+                    measure;
+                of.iter().for_each(|of| look(Node::Value(of)));
+                look(Node::Condition(table, filter));
+            }
             Node::Include(include) => of_include(include, look),
             Node::Shown(Shown::Column(_)) => {}
             Node::Shown(Shown::Computed(computed)) => of_computed(computed, look),
@@ -103,10 +142,7 @@ fn of_grouping<'p, 'v>(grouping: &'p Grouping<'v>, look: Look<'_, 'p, 'v>) {
     for Group { name: _, of, cut: _, each: _ } in groups {
         look(Node::Value(of));
     }
-    for Measure { name: _, function: _, fraction: _, of, data_type: _, filter } in measures {
-        of.iter().for_each(|of| look(Node::Value(of)));
-        look(Node::Condition(table, filter));
-    }
+    measures.iter().for_each(|measure| look(Node::Measure(table, measure)));
     computed.iter().for_each(|computed| of_computed(computed, look));
 }
 
