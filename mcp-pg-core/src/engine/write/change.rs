@@ -125,7 +125,7 @@ impl Run<'_, '_> {
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
-        notes.extend(plan.filter.midnight());
+        notes.extend(plan.filter.midnight(plan.table));
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (plan.effect.each(), &plan.if_version) {

@@ -42,7 +42,7 @@ impl Run<'_, '_> {
             versions.unchanged(&rows, version)?;
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
-        notes.extend(plan.filter.midnight());
+        notes.extend(plan.filter.midnight(plan.table));
         enough(plan, count, || of_few(plan, count, &notes))?;
         if count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });

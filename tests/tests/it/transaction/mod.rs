@@ -4,7 +4,8 @@ mod commit;
 mod reference;
 
 use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
-use mcp_pg_core::{Engine, Settings};
+use mcp_pg_core::request::{Insert, Step, Transaction, Update};
+use mcp_pg_core::{Engine, Principal, Request, Settings};
 use mcp_pg_tests::{Database, call, error, object, refused, rows};
 use serde_json::{Value, json};
 
@@ -246,6 +247,42 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
     assert_eq!(reply["results"][3]["before"], json!([{"name": "L"}]));
     assert_eq!(reply["results"][3]["after"], json!([]));
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn requests_built_in_rust_are_operations_and_their_nulls_are_absent() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let user = Insert {
+        table: "users".into(),
+        data: json!({"email": "a@x.de", "name": "N", "country": "DE"}),
+        ..Insert::default()
+    };
+    let update = Update {
+        table: "users".into(),
+        filter: object(json!({"user_id": {"$ref": "user.user_id"}})),
+        updates: json!({"name": "M"}),
+        ..Update::default()
+    };
+    let operations = vec![
+        Step { name: Some("user".into()), ..Step::of(Request::Insert(user)) },
+        Step::of(Request::Update(update.clone())),
+    ];
+    let request = Request::Transaction(Transaction { operations, ..Transaction::default() });
+    let reply = engine.handle(&Principal::new("a", "admin"), request).await.unwrap();
+    let reply = reply.into_value().unwrap();
+    assert_eq!(reply["results"][1]["rows"][0]["name"], "M", "{reply}");
+
+    let mut written = serde_json::to_value(&update).unwrap();
+    written["where"] = json!({"email": "a@x.de"});
+    written["operation"] = json!("update");
+    assert_eq!(written["dry_run"], Value::Null);
+    assert_eq!(transact(&engine, json!([written])).await["results"][0]["row_count"], 1);
+    written["dry_run"] = json!(false);
+    assert_eq!(transact(&engine, json!([written])).await["results"][0]["row_count"], 1);
+    written["dry_run"] = json!(true);
+    let found = refused(&engine, "transaction", json!({"operations": [written]})).await;
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("unknown_argument", "/operations/0/dry_run"));
 }
 
 #[tokio::test]
