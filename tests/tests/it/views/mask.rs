@@ -173,6 +173,46 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
 }
 
+/// The hash of a value that the caller chose would tell whose value it is.
+#[tokio::test]
+async fn values_are_not_tried_out_by_writing_what_a_hash_masks() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, pin text, mail text,
+             low text GENERATED ALWAYS AS (lower(mail)) STORED);
+         INSERT INTO person VALUES (1, '1234', 'a')",
+    )
+    .await;
+    let role = |name: &str, actions: &[Action]| {
+        let mut grant = super::grant(&["public.person"], actions);
+        grant.columns.mask = ["pin", "low"].map(|name| (name.to_owned(), Mask::Hash)).into();
+        grant.columns.writable = Some(super::names(&["id", "pin", "mail"]));
+        Role { name: name.to_owned(), grants: vec![grant], ..Role::default() }
+    };
+    let roles = vec![
+        role("clerk", &[Action::Select, Action::Insert, Action::Update]),
+        role("reader", &[Action::Select]),
+    ];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (tool, arguments) in [
+        ("insert", json!({"data": {"id": 2, "pin": "1234"}})),
+        ("update", json!({"where": {"id": 1}, "updates": {"pin": "1234"}})),
+    ] {
+        let mut call = json!({"table": "person", "dry_run": true});
+        call.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let told = mcp_pg_tests::error(&engine, "clerk", tool, call).await;
+        assert_eq!(told["code"], "read_only_column", "{told}");
+    }
+    let shown = async |role: &str, column: &str| {
+        let reply = call(&engine, role, "select", json!({"table": "person"})).await.unwrap();
+        rows(&reply)[0][column].as_str().unwrap().len()
+    };
+    assert_eq!((shown("clerk", "pin").await, shown("clerk", "low").await), (64, 3));
+    assert_eq!(shown("reader", "low").await, 64);
+    let findings = engine.findings();
+    let finding = findings.iter().find(|finding| finding.to_string().contains("pin"));
+    assert!(finding.unwrap().to_string().contains("the hash of any value"), "{findings:?}");
+}
+
 /// Null, read through the mask and sent back, does not take the value away.
 #[tokio::test]
 async fn a_null_that_is_a_mask_is_not_written() {
