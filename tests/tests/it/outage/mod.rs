@@ -1,5 +1,6 @@
 //! A database that is unavailable, comes back, or changes while the engine runs.
 
+mod pooler;
 mod schema;
 
 use std::time::Duration;
