@@ -265,7 +265,10 @@ impl Database {
                     Ok(prepared) => fetch(client, prepared, statement, parameters, keep).await,
                     Err(failure) => Err(failure),
                 };
-                lease.done();
+                // A statement whose rows nobody takes still runs; the lease has it cancelled.
+                if !matches!(fetched, Err(Failure::Own(_))) {
+                    lease.done();
+                }
                 let fetched = fetched.map_err(none)?;
                 lease.received(fetched.received);
                 Ok(vec![fetched])

@@ -135,7 +135,10 @@ impl Transaction {
         let fetched = timeout(left, inside(client, begin, Box::pin(work))).await;
         // An abandoned statement still runs; the lease has it cancelled.
         let fetched = fetched.map_err(|_| out_of_time())?;
-        lease.open();
+        // So does one whose rows nobody takes.
+        if !matches!(fetched, Err(Failure::Own(_))) {
+            lease.open();
+        }
         let fetched = fetched?;
         lease.received(fetched.received);
         *room = room.saturating_sub(fetched.bytes);
@@ -166,24 +169,32 @@ impl Transaction {
         let Self { mut lease, identity, mode, .. } = self;
         let client: &Object = lease.client()?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
-        let mut ended = false;
+        let (mut ended, mut abandoned) = (false, false);
         let work = async {
             // Prepared as the caller's role, which may see what the login may not. COMMIT must not be sent before.
             let prepared = prepare(client, statement).await?;
             ended = true;
-            let (fetched, committed) = tokio::join!(
-                biased;
-                fetch(client, prepared, statement, parameters, keep),
-                client.execute(&commit, &[]),
-            );
+            let fetch = async {
+                match fetch(client, prepared, statement, parameters, keep).await {
+                    // Nobody takes its rows.
+                    Err(Failure::Own(error)) => Err(Failure::Own(error)),
+                    fetched => Ok(fetched),
+                }
+            };
+            let commit = async { Ok(client.execute(&commit, &[]).await) };
+            let both = tokio::try_join!(biased; fetch, commit);
+            abandoned = both.is_err();
+            let (fetched, committed) = both?;
             let fetched = fetched?;
             committed.map_err(Failure::Database)?;
             Ok(fetched)
         };
         let fetched = inside(client, Some((&identity, mode)), Box::pin(work)).await;
-        match ended {
-            true => lease.done(),
-            false => lease.open(),
+        match (abandoned, ended) {
+            // The lease has the statement cancelled.
+            (true, _) => {}
+            (_, true) => lease.done(),
+            (_, false) => lease.open(),
         }
         lease.received(fetched.as_ref().map_or(0, |fetched| fetched.received));
         fetched
