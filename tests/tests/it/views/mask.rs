@@ -287,6 +287,58 @@ async fn a_mask_shows_nothing_of_what_it_is_not_made_for() {
     );
 }
 
+/// PostgreSQL need not gather and send what is not shown: a byte that it cannot send is not noticed there.
+#[tokio::test]
+async fn no_more_of_a_masked_value_is_sent_than_the_mask_needs() {
+    let database = Database::encoded(
+        "SQL_ASCII",
+        "CREATE TYPE pair AS (a integer, b text);
+         CREATE TABLE owner (id integer PRIMARY KEY);
+         CREATE TABLE doc (id integer PRIMARY KEY, owner_id integer REFERENCES owner, f text, n pair, l varchar, e text,
+             h text);
+         INSERT INTO owner VALUES (1);
+         INSERT INTO doc SELECT i, 1, t, ROW(NULL, NULL)::pair, t, t, t
+             FROM generate_series(1, 2) i, concat(repeat(convert_from('\\xe9', 'SQL_ASCII'), 2000), 'x@y.org') t;
+         INSERT INTO doc VALUES (3, 1, NULL, NULL, NULL, NULL, NULL), (4, 1, 'f', (1, 'b'), '12345678', 'a@b.org', 'h')",
+    )
+    .await;
+    let masks = [
+        ("f", Mask::Full),
+        ("n", Mask::Full),
+        ("l", Mask::Last4),
+        ("e", Mask::Email),
+        ("h", Mask::Hash),
+    ];
+    let mut role = Role::everywhere("clerk", [Action::Select]);
+    role.grants[0].columns.mask =
+        masks.into_iter().map(|(name, mask)| (name.to_owned(), mask)).collect();
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let select = json!({"table": "doc", "order_by": ["id"]});
+    let reply = call(&engine, "clerk", "select", select).await.unwrap();
+    let rows = rows(&reply);
+    let hash = |row: usize| rows[row]["h"].as_str().unwrap();
+    assert_eq!((hash(0), hash(0).len()), (hash(1), 64));
+    assert_ne!(hash(0), hash(3));
+    assert_eq!(
+        rows[0],
+        json!({"id": 1, "owner_id": 1, "f": "***", "n": "***", "l": "***.org", "e": "***", "h": hash(0)})
+    );
+    assert_eq!(
+        rows[2],
+        json!({"id": 3, "owner_id": 1, "f": null, "n": null, "l": null, "e": null, "h": null})
+    );
+    assert_eq!(
+        rows[3],
+        json!({"id": 4, "owner_id": 1, "f": "***", "n": "***", "l": "***5678", "e": "a***@b.org", "h": hash(3)})
+    );
+    let included = json!({"table": "owner", "include": {"doc": {"order_by": ["id"]}}});
+    let included = call(&engine, "clerk", "select", included).await.unwrap();
+    assert_eq!(included["rows"][0]["doc"], json!(rows));
+    let related = json!({"table": "doc", "columns": ["id"], "where": {"id": 1}, "include": {"owner": {"include": {"doc": true}}}});
+    let related = call(&engine, "clerk", "select", related).await.unwrap();
+    assert_eq!(related["rows"][0]["owner"]["doc"].as_array().unwrap().len(), 4);
+}
+
 /// Nor does a refusal, or the end of a page, tell how long the values are.
 #[tokio::test]
 async fn the_length_of_a_masked_value_is_not_told() {
