@@ -383,3 +383,28 @@ async fn a_statement_whose_rows_nobody_takes_is_cancelled() {
     call(&engine, "admin", "select", json!({"table": "item", "limit": 1})).await.unwrap();
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
+
+/// As when a process is stopped, or a network that still answers leads nowhere.
+#[tokio::test]
+async fn a_read_that_the_database_never_ends_is_given_up() {
+    let database = Database::of(ITEMS).await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    settings.timeouts.statement = Duration::from_millis(200);
+    settings.timeouts.transaction = Duration::from_millis(200);
+    let engine = database.engine_with(settings).await;
+    let select = || call(&engine, "operator", "select", json!({"table": "items"}));
+    select().await.unwrap();
+    let processes = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name = 'mcp-pg'";
+    let processes = database.value(processes).await.unwrap();
+    let signal = |name: &str| {
+        let told = std::process::Command::new("kill").arg(name).args(processes.split(' ')).status();
+        assert!(told.unwrap().success());
+    };
+    signal("-STOP");
+    let told = select().await;
+    signal("-CONT");
+    assert_eq!(told.unwrap_err().code().as_str(), "timeout");
+    select().await.unwrap();
+}
