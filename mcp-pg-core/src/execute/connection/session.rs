@@ -45,7 +45,10 @@ impl SessionSettings {
             ("statement_timeout", milliseconds(timeouts.statement)),
             ("lock_timeout", milliseconds(timeouts.lock)),
             ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
+            ("idle_session_timeout", "0".into()),
             ("default_transaction_read_only", "on".into()),
+            // Serializable reads would wait for every open write.
+            ("default_transaction_deferrable", "off".into()),
             // PostgreSQL compiles for seconds, in which it notices neither a timeout nor a cancellation.
             ("jit", "off".into()),
             // The formats in which values are read.
@@ -56,6 +59,7 @@ impl SessionSettings {
             ("extra_float_digits", "1".into()),
             // The format of type names.
             ("quote_all_identifiers", "off".into()),
+            ("standard_conforming_strings", "on".into()),
             // The formats in which values are written.
             ("array_nulls", "on".into()),
             ("xmloption", "content".into()),
