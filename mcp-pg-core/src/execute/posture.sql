@@ -112,4 +112,5 @@ SELECT r.rolname::text                                    AS login,
           AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog')
         ORDER BY s.place LIMIT 1)                         AS searched_first
 FROM pg_catalog.pg_roles r
-WHERE r.rolname = current_user
+-- Not current_user: a session may begin as another role (ALTER ROLE … SET role), and be the login again.
+WHERE r.rolname = session_user

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, RowStream, Transaction};
 
 use super::connection::unavailable;
 use super::database::Database;
-use super::transaction::{BECOME, is_of_identity};
+use super::identity::{BECOME, is_of_identity};
 use crate::error::Result;
 use crate::value::Text;
 

@@ -164,11 +164,17 @@ impl TableView {
             .allowed(self.actions.iter().map(Action::as_str));
         Err(if action == Action::Delete && self.actions.contains(Action::Archive) {
             error.hint("archive sets rows aside, and restore brings them back")
-        } else if granted && self.table.kind == TableKind::View {
+        } else if granted && self.table.kind == TableKind::View && !self.is_written() {
             error.hint("views that join, group or compute cannot be written: use the table beneath")
         } else {
             error
         })
+    }
+
+    fn is_written(&self) -> bool {
+        [Action::Insert, Action::Update, Action::Delete]
+            .into_iter()
+            .any(|action| self.actions.contains(action))
     }
 
     /// A column that may be read, by its exact name.

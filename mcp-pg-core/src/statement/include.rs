@@ -7,7 +7,7 @@ use sea_query::{
 use super::join::{end, paired, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
-use super::{as_read, column, expression, operand, reader};
+use super::{as_read, column, expression, operand, reader, sent as sent_of};
 use crate::plan::{
     Expression, Hop, Include, Operand, Predicate, Reached, Room, Shown, Sort, SortKey,
 };
@@ -36,7 +36,7 @@ impl Conditions {
             }
             Shown::Related { of, .. } => {
                 let value = self.value(of, alias);
-                as_read(value, of.owner(table).decoder(of.position))
+                sent_of(of.owner(table), of.position, value)
             }
         });
         each.collect()

@@ -13,6 +13,7 @@ mod include;
 mod insert;
 mod join;
 mod local;
+mod masked;
 mod named;
 mod output;
 mod parameters;
@@ -131,7 +132,10 @@ fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v
     let columns = table.apart();
     let output = |position: &usize| Output::value("_apart", table.decoder(*position));
     let outputs = columns.iter().map(output).collect();
-    (expressions(table, alias, columns.into_iter()).collect(), outputs)
+    let whole = |position: &usize| {
+        as_read(column(alias, &table.table.columns[*position]), table.decoder(*position))
+    };
+    (columns.iter().map(whole).collect(), outputs)
 }
 
 fn expressions(
@@ -143,7 +147,13 @@ fn expressions(
 }
 
 fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
-    as_read(column(alias, &table.table.columns[position]), table.decoder(position))
+    sent(table, position, column(alias, &table.table.columns[position]))
+}
+
+/// The value of a column in the form that its reader takes.
+fn sent(table: &TableView, position: usize, value: Expr) -> Expr {
+    masked::expression(table, position, &value)
+        .unwrap_or_else(|| as_read(value, table.decoder(position)))
 }
 
 /// The expression in the form that the decoder reads.
@@ -156,9 +166,10 @@ fn as_read(value: Expr, decoder: &Decoder) -> Expr {
 
 fn reader(table: &TableView, position: usize) -> Output<'_> {
     let name = table.table.columns[position].name.as_str();
+    let part = masked::decoder(table, position);
     let reader = Reader::Value {
-        decoder: table.decoder(position),
-        sealed: table.sealed(name).filter(|sealed| sealed.opened()),
+        decoder: part.unwrap_or_else(|| table.decoder(position)),
+        sealed: table.sealed(name).filter(|sealed| part.is_none() && sealed.opened()),
         mask: table.masking(position),
     };
     Output { name, reader }

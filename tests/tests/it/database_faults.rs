@@ -55,14 +55,16 @@ async fn a_locked_table_keeps_the_catalogue_from_being_read_only_if_its_expressi
     settings.timeouts.lock = Duration::from_millis(200);
     let connect = || Engine::connect(database.config.clone(), settings.clone());
     let other = database.client().await;
-    other.batch_execute("BEGIN; LOCK TABLE plain IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let other = async |text: &str| other.execute(text, &[]).await.unwrap();
+    other("BEGIN").await;
+    other("LOCK TABLE plain IN ACCESS EXCLUSIVE MODE").await;
     let engine = connect().await.unwrap();
     let described = call(&engine, "admin", "describe_table", json!({"table": "plain"})).await;
     assert_eq!(described.unwrap()["columns"][1]["default"], "7");
-    other.batch_execute("LOCK TABLE ruled IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    other("LOCK TABLE ruled IN ACCESS EXCLUSIVE MODE").await;
     let refused = connect().await.unwrap_err();
     assert_eq!((refused.code().as_str(), refused.is_retryable()), ("database_unavailable", true));
     assert!(refused.to_string().contains("another session has locked a table"), "{refused}");
-    other.batch_execute("ROLLBACK").await.unwrap();
+    other("ROLLBACK").await;
     connect().await.unwrap();
 }

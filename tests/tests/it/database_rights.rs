@@ -240,6 +240,45 @@ async fn text_that_is_invalid_in_its_encoding_is_reported() {
     assert_eq!(call(&engine, "admin", "select", rest).await.unwrap()["row_count"], 1);
 }
 
+/// A byte without a meaning in the encoding; a character that the encoding lacks is the caller's fault.
+#[tokio::test]
+async fn text_that_has_no_meaning_in_its_encoding_is_reported() {
+    let database = Database::encoded(
+        "WIN1252",
+        "CREATE TABLE old (id integer PRIMARY KEY, name text);
+         INSERT INTO old VALUES (2, convert_from('\\x81', 'WIN1252'))",
+    )
+    .await;
+    let engine = database.engine().await;
+    let select = json!({"table": "old", "where": {"id": 2}});
+    let told = error(&engine, "admin", "select", select).await;
+    assert_eq!((&told["code"], &told["sqlstate"]), (&json!("database_error"), &json!("22P05")));
+    assert!(told["hint"].as_str().unwrap().contains("leave out the column"), "{told}");
+    for (tool, arguments) in [
+        ("select", json!({"table": "old", "columns": ["id"], "where": {"name": "字"}})),
+        ("insert", json!({"table": "old", "data": {"id": 3, "name": "字"}})),
+    ] {
+        let told = error(&engine, "admin", tool, arguments).await;
+        assert_eq!(told["code"], "invalid_value", "{told}");
+    }
+}
+
+/// Reads would be serializable and deferrable, and wait for every open write.
+#[tokio::test]
+async fn reads_wait_for_no_open_write_whatever_the_database_is_set_to() {
+    let database = Database::of("CREATE TABLE item (id integer PRIMARY KEY)").await;
+    set(&database, "default_transaction_isolation = serializable").await;
+    set(&database, "default_transaction_deferrable = on").await;
+    let (writer, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; INSERT INTO item VALUES (1)";
+    writer.batch_execute(begin).await.unwrap();
+    let mut settings = Settings::default();
+    settings.timeouts.statement = std::time::Duration::from_secs(2);
+    let engine = database.engine_with(settings).await;
+    call(&engine, "admin", "select", json!({"table": "item"})).await.unwrap();
+}
+
 #[tokio::test]
 async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_set_to() {
     let database = Database::of(
@@ -309,4 +348,38 @@ async fn columns_that_are_changed_and_not_read_neither_archive_nor_count() {
     }
     let archive = json!({"table": "aside", "where": {"id": 1}});
     assert_eq!(refused(&engine, "archive", archive).await["code"], "not_archivable");
+}
+
+/// What is missing for a view that can be written is a right.
+#[tokio::test]
+async fn a_view_that_can_be_written_is_not_said_to_be_unwritable() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         CREATE TABLE base (id integer PRIMARY KEY);
+         CREATE VIEW shown AS SELECT id FROM base;
+         GRANT SELECT, INSERT ON shown TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    let told = refused(&engine, "delete", json!({"table": "shown", "where": {"id": 1}})).await;
+    assert_eq!((&told["code"], told.get("hint")), (&json!("forbidden"), None), "{told}");
+}
+
+/// A session may begin as another role than its login, which it can become again at any time.
+#[tokio::test]
+async fn the_login_is_judged_though_its_sessions_begin_as_another_role() {
+    let database =
+        Database::of(&format!("{ROLE} GRANT USAGE ON SCHEMA public TO rights_app")).await;
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database
+        .sql(&format!(
+            "CREATE ROLE rights_boss LOGIN SUPERUSER;
+             ALTER ROLE rights_boss IN DATABASE \"{name}\" SET role = rights_app;"
+        ))
+        .await;
+    let mut config = database.config.clone();
+    config.user("rights_boss");
+    let engine = Engine::connect(config, Settings::default()).await.unwrap();
+    let posture = engine.posture().await.unwrap();
+    assert_eq!((posture.login.as_str(), posture.superuser), ("rights_boss", true));
 }

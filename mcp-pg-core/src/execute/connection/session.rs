@@ -47,6 +47,8 @@ impl SessionSettings {
             // Connections wait in the pool, and the one that listens for changes always does.
             ("idle_session_timeout", "0".into()),
             ("default_transaction_read_only", "on".into()),
+            // Serializable reads would wait for every open write.
+            ("default_transaction_deferrable", "off".into()),
             // PostgreSQL compiles for seconds, in which it notices neither a timeout nor a cancellation.
             ("jit", "off".into()),
             // The formats in which values are read.

@@ -28,7 +28,7 @@ use failure::{CHANGED, Refused};
 use key::{exclusion, foreign, unique};
 use place::shown;
 use rule::{check, not_null};
-use words::{parameter_number, quotes, quotes_nothing};
+use words::{is_towards_utf8, parameter_number, quotes, quotes_nothing};
 
 /// The code for a SQLSTATE.
 pub(in crate::execute) fn code(state: &str) -> Code {
@@ -202,11 +202,16 @@ pub(in crate::execute) fn ended(state: &str) -> Error {
     Error::new(Code::DatabaseUnavailable, message).hint("try again in a moment")
 }
 
-/// Whether stored bytes are invalid in the database's encoding. Bytes from callers never are.
+/// Whether stored bytes are invalid in the database's encoding, or have no meaning there. Bytes from callers are never
+/// invalid, and a character of theirs that the encoding does not have is on the way to it.
 fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
-    answer.code().code() == "22021"
-        && answer.routine().is_some_and(|by| by.starts_with("report_invalid_encoding"))
-        && parameter(answer, place).is_none()
+    let by = |name| answer.routine().is_some_and(|by| by.starts_with(name));
+    let unreadable = match answer.code().code() {
+        "22021" => by("report_invalid_encoding"),
+        "22P05" => by("report_untranslatable_char") && is_towards_utf8(answer.message()),
+        _ => false,
+    };
+    unreadable && parameter(answer, place).is_none()
 }
 
 /// Whether the message was raised by a function, and so is written for users of the table.

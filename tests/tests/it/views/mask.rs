@@ -173,6 +173,46 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
 }
 
+/// The hash of a value that the caller chose would tell whose value it is.
+#[tokio::test]
+async fn values_are_not_tried_out_by_writing_what_a_hash_masks() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, pin text, mail text,
+             low text GENERATED ALWAYS AS (lower(mail)) STORED);
+         INSERT INTO person VALUES (1, '1234', 'a')",
+    )
+    .await;
+    let role = |name: &str, actions: &[Action]| {
+        let mut grant = super::grant(&["public.person"], actions);
+        grant.columns.mask = ["pin", "low"].map(|name| (name.to_owned(), Mask::Hash)).into();
+        grant.columns.writable = Some(super::names(&["id", "pin", "mail"]));
+        Role { name: name.to_owned(), grants: vec![grant], ..Role::default() }
+    };
+    let roles = vec![
+        role("clerk", &[Action::Select, Action::Insert, Action::Update]),
+        role("reader", &[Action::Select]),
+    ];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (tool, arguments) in [
+        ("insert", json!({"data": {"id": 2, "pin": "1234"}})),
+        ("update", json!({"where": {"id": 1}, "updates": {"pin": "1234"}})),
+    ] {
+        let mut call = json!({"table": "person", "dry_run": true});
+        call.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let told = mcp_pg_tests::error(&engine, "clerk", tool, call).await;
+        assert_eq!(told["code"], "read_only_column", "{told}");
+    }
+    let shown = async |role: &str, column: &str| {
+        let reply = call(&engine, role, "select", json!({"table": "person"})).await.unwrap();
+        rows(&reply)[0][column].as_str().unwrap().len()
+    };
+    assert_eq!((shown("clerk", "pin").await, shown("clerk", "low").await), (64, 3));
+    assert_eq!(shown("reader", "low").await, 64);
+    let findings = engine.findings();
+    let finding = findings.iter().find(|finding| finding.to_string().contains("pin"));
+    assert!(finding.unwrap().to_string().contains("the hash of any value"), "{findings:?}");
+}
+
 /// Null, read through the mask and sent back, does not take the value away.
 #[tokio::test]
 async fn a_null_that_is_a_mask_is_not_written() {
@@ -245,6 +285,58 @@ async fn a_mask_shows_nothing_of_what_it_is_not_made_for() {
             json!({"id": 2, "mail": "***", "mails": [], "card": null, "contact": ["a***@x.org"]}),
         ]
     );
+}
+
+/// PostgreSQL need not gather and send what is not shown: a byte that it cannot send is not noticed there.
+#[tokio::test]
+async fn no_more_of_a_masked_value_is_sent_than_the_mask_needs() {
+    let database = Database::encoded(
+        "SQL_ASCII",
+        "CREATE TYPE pair AS (a integer, b text);
+         CREATE TABLE owner (id integer PRIMARY KEY);
+         CREATE TABLE doc (id integer PRIMARY KEY, owner_id integer REFERENCES owner, f text, n pair, l varchar, e text,
+             h text);
+         INSERT INTO owner VALUES (1);
+         INSERT INTO doc SELECT i, 1, t, ROW(NULL, NULL)::pair, t, t, t
+             FROM generate_series(1, 2) i, concat(repeat(convert_from('\\xe9', 'SQL_ASCII'), 2000), 'x@y.org') t;
+         INSERT INTO doc VALUES (3, 1, NULL, NULL, NULL, NULL, NULL), (4, 1, 'f', (1, 'b'), '12345678', 'a@b.org', 'h')",
+    )
+    .await;
+    let masks = [
+        ("f", Mask::Full),
+        ("n", Mask::Full),
+        ("l", Mask::Last4),
+        ("e", Mask::Email),
+        ("h", Mask::Hash),
+    ];
+    let mut role = Role::everywhere("clerk", [Action::Select]);
+    role.grants[0].columns.mask =
+        masks.into_iter().map(|(name, mask)| (name.to_owned(), mask)).collect();
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let select = json!({"table": "doc", "order_by": ["id"]});
+    let reply = call(&engine, "clerk", "select", select).await.unwrap();
+    let rows = rows(&reply);
+    let hash = |row: usize| rows[row]["h"].as_str().unwrap();
+    assert_eq!((hash(0), hash(0).len()), (hash(1), 64));
+    assert_ne!(hash(0), hash(3));
+    assert_eq!(
+        rows[0],
+        json!({"id": 1, "owner_id": 1, "f": "***", "n": "***", "l": "***.org", "e": "***", "h": hash(0)})
+    );
+    assert_eq!(
+        rows[2],
+        json!({"id": 3, "owner_id": 1, "f": null, "n": null, "l": null, "e": null, "h": null})
+    );
+    assert_eq!(
+        rows[3],
+        json!({"id": 4, "owner_id": 1, "f": "***", "n": "***", "l": "***5678", "e": "a***@b.org", "h": hash(3)})
+    );
+    let included = json!({"table": "owner", "include": {"doc": {"order_by": ["id"]}}});
+    let included = call(&engine, "clerk", "select", included).await.unwrap();
+    assert_eq!(included["rows"][0]["doc"], json!(rows));
+    let related = json!({"table": "doc", "columns": ["id"], "where": {"id": 1}, "include": {"owner": {"include": {"doc": true}}}});
+    let related = call(&engine, "clerk", "select", related).await.unwrap();
+    assert_eq!(related["rows"][0]["owner"]["doc"].as_array().unwrap().len(), 4);
 }
 
 /// Nor does a refusal, or the end of a page, tell how long the values are.
