@@ -1,6 +1,6 @@
 //! The run that the user agreed to does the same as the one that led to the question.
 
-use ElicitationAction::Accept;
+use ElicitationAction::{Accept, Decline};
 use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Code, Engine, Origin, Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object};
@@ -362,7 +362,7 @@ async fn what_was_generated_comes_back_with_the_answer() {
              INSERT INTO line SELECT generate_series(1, 9);";
         let database = Database::of(sql).await;
         let (config, _) = config(&database);
-        let user = User::will([Accept]);
+        let user = User::will([Accept, Decline]);
         let session = Asking::open(&config, user.clone(), era).await;
         let new = json!({"operation": "insert", "as": "p", "table": "post", "data": {"v": "new"}});
         let gone =
