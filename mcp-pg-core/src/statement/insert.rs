@@ -43,6 +43,8 @@ pub fn insert<'v>(
     let alike = (!single).then(|| in_columns(plan, given, &mut conditions)).flatten();
     let recurring = single || alike.is_some();
     query.columns(plan.columns.iter().map(|column| column.name.clone()));
+    // As far as the list of columns.
+    let begun = query.clone();
     let filled = match alike {
         _ if plan.columns.is_empty() => Ok(query.or_default_values()),
         Some(rows) => query.select_from(rows),
@@ -72,6 +74,10 @@ pub fn insert<'v>(
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
     let mut text = build(&query);
+    if given.iter().flatten().any(|assign| matches!(assign, Assign::Again(_))) {
+        // Otherwise PostgreSQL accepts no values for columns that are GENERATED ALWAYS AS IDENTITY.
+        text.sql.insert_str(build(&begun).sql.len(), " OVERRIDING SYSTEM VALUE");
+    }
     if plan.columns.is_empty() {
         // sea-query cannot write a row of a table without columns. Written as an identifier, it would be quoted.
         let rows = match single {
@@ -90,7 +96,7 @@ pub fn insert<'v>(
 /// The value of a column of a new row.
 fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
     match assign {
-        Assign::Value(operand) => conditions.parameters.add(operand),
+        Assign::Value(operand) | Assign::Again(operand) => conditions.parameters.add(operand),
         Assign::Now => Expr::current_timestamp(),
         Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
         Assign::Period(period) => conditions.period(period),

@@ -1,12 +1,14 @@
 //! Updates and deletes: reads and locks the rows, checks them, and writes no more of them than is allowed.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::document;
 use super::each::{each_is_one, position};
 use super::lost_members;
 use super::version::Versions;
-use crate::engine::confirm::{Affected, Fact, facts, keys};
+use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
@@ -55,8 +57,11 @@ impl Run<'_, '_> {
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
+        let followed = asked && self.operation.is_followed;
+        let rekeyed = if followed { plan.rekeyed() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
-        let changes = statement::changes(plan, &returned, false);
+        let paired = found.count > 1 && !rekeyed.is_empty();
+        let changes = statement::changes(plan, &returned, paired);
         let kept = self.kept(record);
         let mut changed = self.apply(transaction, plan, &changes, kept, record).await?;
         let count = changed.count;
@@ -76,20 +81,35 @@ impl Run<'_, '_> {
         let mut told = Vec::new();
         if asked {
             let apart = looked_at.len() + usize::from(plan.versioned());
-            told = facts(plan.table, &looked_at, apart, &found.rows);
+            let key = plan.table.steady_order();
+            told = facts(plan.table, &key, &looked_at, apart, &found.rows);
         }
         if !reaching.is_empty() {
             let values = keys(&reaching, &returned, &changed.rows);
             let rows = keys(&plan.table.steady_order(), &returned, &changed.rows).into_iter();
             told.extend(rows.zip(values).map(|(row, values)| Fact::Computed(row, values)));
         }
+        let mut generated = Generated::default();
+        if asked && let ([_], [_]) = (found.rows.as_slice(), changed.rows.as_slice()) {
+            generated.keep(self.operation, &returned, (0..).zip(&changed.rows));
+        }
+        if !rekeyed.is_empty() {
+            let former = former(plan, &looked_at, &found.rows, returned.len(), &changed.rows);
+            let values = keys(&rekeyed, &returned, &changed.rows);
+            let pairs = former.into_iter().zip(values);
+            told.extend(pairs.map(|(key, values)| Fact::Rekeyed(key, values)));
+        }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let affected =
-            Affected { rows: found.count.max(count), facts: told, ..Affected::default() };
+        let affected = Affected {
+            rows: found.count.max(count),
+            facts: told,
+            generated,
+            ..Affected::default()
+        };
         let after_cut = changed.cut;
         Ok(Done { before, after, count, affected, before_cut, after_cut, notes, related: None })
     }
@@ -179,6 +199,32 @@ impl Run<'_, '_> {
         }
         Ok(changed)
     }
+}
+
+/// The keys that changed rows had before, as far as known. They were found with the columns `looked_at`, and returned
+/// with `width` columns.
+fn former(
+    plan: &ChangePlan<'_>,
+    looked_at: &[usize],
+    found: &[Vec<Value>],
+    width: usize,
+    changed: &[Vec<Value>],
+) -> Vec<Option<Values>> {
+    let Some(key) = plan.table.row_key() else { return vec![None; changed.len()] };
+    let before = keys(key, looked_at, found);
+    if plan.effect.each().is_some() {
+        let places = found.iter().map(|row| position(row, 0));
+        let by_place: HashMap<usize, Values> = places.zip(before).collect();
+        return changed.iter().map(|row| by_place.get(&position(row, 1)).cloned()).collect();
+    }
+    let of = |row: &Vec<Value>| match before.as_slice() {
+        [only] => Some(only.clone()),
+        _ => {
+            let values = row.get(width..width + key.len())?;
+            Some(key.iter().copied().zip(values.iter().map(Value::to_string)).collect())
+        }
+    };
+    changed.iter().map(of).collect()
 }
 
 /// The notes on a change that matched no row.

@@ -50,7 +50,11 @@ impl Run<'_, '_> {
         notes.extend(plan.filter.remarks(plan.table));
         notes.extend(gone_with_them(self.scope.view, plan));
         let apart = returned.len() + usize::from(plan.versioned());
-        let facts = if asked { facts(plan.table, &returned, apart, &rows) } else { Vec::new() };
+        let facts = if asked {
+            facts(plan.table, &plan.table.steady_order(), &returned, apart, &rows)
+        } else {
+            Vec::new()
+        };
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
         let before = if images { after.clone() } else { Vec::new() };

@@ -64,6 +64,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         hints: ColumnHints::default(),
         can_select: row.try_get("can_select")?,
         can_insert: table.privileges.insert && row.try_get("can_insert")?,
+        insert_granted: table.privileges.insert && row.try_get("can_insert")?,
         can_update: table.privileges.update && row.try_get("can_update")?,
     })
 }
