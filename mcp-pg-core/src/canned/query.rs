@@ -71,7 +71,7 @@ pub(super) enum Text {
         /// The table of an UPDATE or DELETE.
         target: Option<String>,
     },
-    Call(Call),
+    Call(Box<Call>),
 }
 
 /// The arguments of every query that writes.
@@ -108,7 +108,7 @@ impl Query {
                 let target = sql.target;
                 (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb, target })
             }
-            Body::Function(call) => (HashSet::new(), Text::Call(call)),
+            Body::Function(call) => (HashSet::new(), Text::Call(Box::new(call))),
         };
         Ok(Self {
             name,

@@ -36,8 +36,7 @@ impl Engine {
             }
             _ => Map::new(),
         };
-        let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
+        let mut record = Record::new(self, caller, &Origin::default(), request.tool(), arguments);
         let result = self.answer(caller, request, None, &mut record).await;
         record.settle(result).await
     }

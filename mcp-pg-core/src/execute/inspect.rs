@@ -73,7 +73,10 @@ impl Database {
         let transaction = client.build_transaction().read_only(true).start();
         let transaction = transaction.await.map_err(unavailable)?;
         let types = Schema::types(&transaction, &oids).await?;
-        let coded = Schema::coded(&transaction, statements).await?;
+        // The text of a statement that was refused may be one that the database cannot hold.
+        let readable = statements.iter().zip(&prepared);
+        let readable = readable.map(|(text, prepared)| prepared.as_ref().map_or("", |_| text));
+        let coded = Schema::coded(&transaction, &Vec::from_iter(readable)).await?;
         let columns = prepared.iter().flatten().flat_map(|statement| statement.columns());
         let shown = Vec::from_iter(columns.filter_map(shown));
         let origins = Schema::origins(&transaction, &shown).await?;

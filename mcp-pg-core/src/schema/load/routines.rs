@@ -4,6 +4,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::text::Texts as _;
+use crate::name::TableName;
 use crate::schema::{Argument, ArgumentMode, Routine};
 
 pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
@@ -35,6 +36,9 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
     }
     let inputs = arguments.iter_mut().rev().filter(|a| a.mode != ArgumentMode::Out);
     inputs.take(usize::try_from(defaults).unwrap_or_default()).for_each(|a| a.default = true);
+    let table = row.text_or_null("row_schema")?;
+    let table = table.zip(row.text_or_null("row_table")?);
+    let columns = table.as_ref().map(|_| row.texts("row_columns")).transpose()?;
     let executable_by = row.texts("executable_by")?;
     Ok(Routine {
         schema: row.text("schema")?,
@@ -44,6 +48,8 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
         volatile: row.try_get::<_, bool>("volatile")? || row.try_get::<_, bool>("procedure")?,
         strict: row.try_get("strict")?,
         untyped: row.try_get("untyped")?,
+        uncallable: row.try_get("uncallable")?,
+        rows: table.map(|(schema, name)| TableName { schema, name }).zip(columns),
         arguments,
         comment: row.text("comment")?,
         owner: row.text("owner")?,
