@@ -224,45 +224,6 @@ async fn errors_raised_by_triggers_and_rows_that_they_skip_are_reported() {
     assert_eq!(told["message"], "it must not be odd");
 }
 
-#[tokio::test]
-async fn text_that_is_invalid_in_its_encoding_is_reported() {
-    let database = Database::encoded(
-        "SQL_ASCII",
-        "CREATE TABLE old (id integer PRIMARY KEY, name text);
-         INSERT INTO old VALUES (1, convert_from('\\xe9', 'SQL_ASCII'))",
-    )
-    .await;
-    let engine = database.engine().await;
-    let told = error(&engine, "admin", "select", json!({"table": "old"})).await;
-    assert_eq!((&told["code"], &told["sqlstate"]), (&json!("database_error"), &json!("22021")));
-    assert!(told["hint"].as_str().unwrap().contains("leave out the column"), "{told}");
-    let rest = json!({"table": "old", "columns": ["id"]});
-    assert_eq!(call(&engine, "admin", "select", rest).await.unwrap()["row_count"], 1);
-}
-
-/// A byte without a meaning in the encoding; a character that the encoding lacks is the caller's fault.
-#[tokio::test]
-async fn text_that_has_no_meaning_in_its_encoding_is_reported() {
-    let database = Database::encoded(
-        "WIN1252",
-        "CREATE TABLE old (id integer PRIMARY KEY, name text);
-         INSERT INTO old VALUES (2, convert_from('\\x81', 'WIN1252'))",
-    )
-    .await;
-    let engine = database.engine().await;
-    let select = json!({"table": "old", "where": {"id": 2}});
-    let told = error(&engine, "admin", "select", select).await;
-    assert_eq!((&told["code"], &told["sqlstate"]), (&json!("database_error"), &json!("22P05")));
-    assert!(told["hint"].as_str().unwrap().contains("leave out the column"), "{told}");
-    for (tool, arguments) in [
-        ("select", json!({"table": "old", "columns": ["id"], "where": {"name": "字"}})),
-        ("insert", json!({"table": "old", "data": {"id": 3, "name": "字"}})),
-    ] {
-        let told = error(&engine, "admin", tool, arguments).await;
-        assert_eq!(told["code"], "invalid_value", "{told}");
-    }
-}
-
 /// Reads would be serializable and deferrable, and wait for every open write.
 #[tokio::test]
 async fn reads_wait_for_no_open_write_whatever_the_database_is_set_to() {

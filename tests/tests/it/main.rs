@@ -47,6 +47,7 @@ mod directives;
 mod distinct;
 mod each_related;
 mod elements;
+mod encodings;
 mod encryption;
 mod example;
 mod examples;
