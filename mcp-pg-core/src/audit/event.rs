@@ -140,6 +140,6 @@ impl Outcome {
 }
 
 /// A duration in milliseconds, rounded to microseconds.
-pub fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

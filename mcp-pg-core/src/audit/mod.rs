@@ -19,7 +19,8 @@ mod verify;
 use async_trait::async_trait;
 
 pub(crate) use encode::{Encoded, PART_MOST, name};
-pub use event::{Actor, Client, Event, Outcome, Phase, Written, milliseconds};
+pub(crate) use event::milliseconds;
+pub use event::{Actor, Client, Event, Outcome, Phase, Written};
 pub use file::FileSink;
 pub(crate) use ledger::{Entry, Ledger, Letters};
 pub(crate) use queue::{Queue, Waiting, queue};

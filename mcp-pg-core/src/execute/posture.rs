@@ -19,6 +19,7 @@ pub const SETUP_COMMENT: &str = "Made by mcp-pg-server setup-sql.";
 
 /// The login's rights that go beyond its grants, and other findings about the security of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Posture {
     /// The login.
     pub login: String,
@@ -77,6 +78,7 @@ pub struct Posture {
 /// A type whose operators cannot be used: its schema is not in the `search_path`, or a caller's database role may not
 /// use it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UnreachedType {
     /// The type, with its schema.
     pub name: String,

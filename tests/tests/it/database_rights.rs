@@ -85,6 +85,21 @@ async fn a_view_that_writes_as_its_caller_is_offered_to_those_who_may_write_bene
 }
 
 #[tokio::test]
+async fn a_role_that_may_only_insert_gets_the_number_of_rows() {
+    let database = Database::of(&format!(
+        "{ROLE} CREATE TABLE box (msg text); GRANT INSERT ON box TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    for returning in [json!(null), json!([])] {
+        let insert =
+            json!({"table": "box", "data": [{"msg": "a"}, {"msg": "b"}], "returning": returning});
+        let reply = call_as(&engine, &app(), "insert", insert).await.unwrap();
+        assert_eq!((&reply["rows"], &reply["row_count"]), (&json!([]), &json!(2)), "{reply}");
+    }
+}
+
+#[tokio::test]
 async fn a_default_that_the_role_may_not_take_has_to_be_given() {
     let database = Database::of(&format!(
         "{ROLE}

@@ -38,6 +38,7 @@ mod configuration;
 mod confirm;
 mod confirm_uncounted;
 mod count_up;
+mod database_faults;
 mod database_rights;
 mod delete;
 mod describe;

@@ -143,7 +143,7 @@ impl<'v> Operation<'v> {
 
     /// Whether its rows would be empty objects in the reply, although the table has columns.
     pub(in crate::engine) fn shows_nothing(&self) -> bool {
-        self.asks_for_nothing() && self.table().readable_columns().next().is_some()
+        self.asks_for_nothing() && !self.table().table.columns.is_empty()
     }
 
     fn asks_for_nothing(&self) -> bool {

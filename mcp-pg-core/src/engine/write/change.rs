@@ -47,7 +47,7 @@ impl Run<'_, '_> {
         let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
-        enough(plan, found.count, &notes)?;
+        enough(plan, found.count, || of_few(plan, found.count, &notes))?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
@@ -57,7 +57,8 @@ impl Run<'_, '_> {
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
         let changes = statement::changes(plan, &returned, false);
-        let mut changed = self.apply(transaction, plan, &changes, ALL, record).await?;
+        let kept = self.kept(record);
+        let mut changed = self.apply(transaction, plan, &changes, kept, record).await?;
         let count = changed.count;
         if count > plan.max_rows {
             return Err(self.count_too_many(transaction, plan, record).await);
@@ -67,6 +68,7 @@ impl Run<'_, '_> {
             notes.push(format!(
                 "rows that match where, but that a database trigger left unchanged or changed differently: {left}"
             ));
+            enough(plan, count, || notes.clone())?;
         }
         if plan.effect.each().is_some() {
             changed.rows.sort_by_key(|row| position(row, 1));
@@ -123,7 +125,7 @@ impl Run<'_, '_> {
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
-        notes.extend(plan.filter.midnight());
+        notes.extend(plan.filter.midnight(plan.table));
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (plan.effect.each(), &plan.if_version) {
@@ -197,22 +199,27 @@ pub(in crate::engine) fn nothing_found(
     notes
 }
 
-/// Refuses a change that met fewer rows than it must.
-pub(in crate::engine) fn enough(plan: &ChangePlan<'_>, rows: u64, notes: &[String]) -> Result<()> {
+/// Refuses a change of fewer rows than it must reach.
+pub(in crate::engine) fn enough(
+    plan: &ChangePlan<'_>,
+    rows: u64,
+    why: impl FnOnce() -> Vec<String>,
+) -> Result<()> {
     let least = plan.min_rows;
     if rows >= least {
         return Ok(());
     }
-    let why = if rows == 0 { nothing_found(plan, notes.to_vec()) } else { notes.to_vec() };
-    let met = if rows == 1 { "row" } else { "rows" };
-    Err(Error::new(Code::Conflict, format!("met {rows} {met}, fewer than min_rows {least}"))
-        .at(place(plan))
-        .hint(
-            why.into_iter()
-                .chain(["nothing was changed: read the rows as they are now".to_owned()])
-                .collect::<Vec<_>>()
-                .join("; "),
-        ))
+    let (action, plural) = (plan.action, if rows == 1 { "row" } else { "rows" });
+    let message = format!("{action} reached {rows} {plural}, fewer than min_rows {least}");
+    let then = "nothing was changed: read the rows as they are now".to_owned();
+    let hint = why().into_iter().chain([then]).collect::<Vec<_>>().join("; ");
+    Err(Error::new(Code::Conflict, message).at(place(plan)).hint(hint))
+}
+
+/// Why a change met so few rows, as far as known.
+pub(in crate::engine) fn of_few(plan: &ChangePlan<'_>, rows: u64, notes: &[String]) -> Vec<String> {
+    let notes = notes.to_vec();
+    if rows == 0 { nothing_found(plan, notes) } else { notes }
 }
 
 /// The argument that names the rows.

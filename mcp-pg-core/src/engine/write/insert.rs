@@ -31,6 +31,7 @@ impl Run<'_, '_> {
         let affected = Affected { rows: total as u64, ..Affected::default() };
         let mut done = Done { affected, ..Done::default() };
         let mut room = if asked { ALL.bytes } else { image_room(self.scope) };
+        let mut kept = self.kept(record);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
             if total > 1 {
@@ -45,7 +46,8 @@ impl Run<'_, '_> {
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
-            let added = self.added(transaction, plan, range, &returned, record).await?;
+            let added = self.added(transaction, plan, range, (&returned, kept), record).await?;
+            kept.bytes = kept.bytes.saturating_sub(added.fetched.bytes);
             allowed(&added.fetched, self)?;
             if asked {
                 done.affected.tell(plan, overwritten.as_ref(), &added, done.after.len());
@@ -80,13 +82,15 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'v>,
         range: Range<usize>,
-        mut returned: &'s [usize],
+        (mut returned, keep): (&'s [usize], Keep),
         record: &mut Record<'_>,
     ) -> Result<Added<'s, 'v>> {
         let mut insert = statement::insert(plan, range.clone(), returned)?;
         let for_audit = self.operation.returns_nothing() && !returned.is_empty();
         if for_audit && may_be_hidden(plan) {
-            if let Some(fetched) = self.shown(transaction, plan, range.clone(), &insert).await? {
+            if let Some(fetched) =
+                self.shown(transaction, plan, range.clone(), (&insert, keep)).await?
+            {
                 record.statement(&insert.sql);
                 return Ok(Added { insert, returned, fetched });
             }
@@ -94,7 +98,7 @@ impl Run<'_, '_> {
             insert = statement::insert(plan, range.clone(), returned)?;
         }
         record.statement(&insert.sql);
-        let fetched = self.add(transaction, plan, range, &insert).await?;
+        let fetched = self.add(transaction, plan, range, (&insert, keep)).await?;
         Ok(Added { insert, returned, fetched })
     }
 
@@ -105,11 +109,11 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'_>,
         range: Range<usize>,
-        insert: &Statement<'_>,
+        (insert, keep): (&Statement<'_>, Keep),
     ) -> Result<Option<Fetched>> {
         let parameters = texts(&insert.parameters, self.given)?;
         transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
-        match transaction.run(insert, &parameters, ALL).await {
+        match transaction.run(insert, &parameters, keep).await {
             Ok(inserted) => Ok(Some(inserted)),
             Err(failure) if failure.is_for_want_of_rights() => {
                 transaction.back().await.map_err(|failure| self.refused(failure))?;
@@ -125,10 +129,10 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'_>,
         range: Range<usize>,
-        insert: &Statement<'_>,
+        (insert, keep): (&Statement<'_>, Keep),
     ) -> Result<Fetched> {
         let parameters = texts(&insert.parameters, self.given)?;
-        match transaction.run(insert, &parameters, ALL).await {
+        match transaction.run(insert, &parameters, keep).await {
             Ok(inserted) => Ok(inserted),
             Err(failure) => Err(self.fault(transaction, plan, range, insert, failure).await),
         }

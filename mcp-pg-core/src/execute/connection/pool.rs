@@ -33,7 +33,8 @@ pub(in crate::execute) struct Pool {
 }
 
 /// The state of the pool's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Connections {
     /// Whether the database was available at the last attempt to get a connection.
     pub up: bool,

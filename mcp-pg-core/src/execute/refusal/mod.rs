@@ -122,7 +122,13 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             Error::new(Code::DatabaseError, "a view, policy or function of the database divides by zero")
                 .hint("the database's maintainer can fix it; a condition that leaves out such rows may help")
         }
+        Code::InvalidValue if state == "2200H" => {
+            Error::new(Code::DatabaseError, "a sequence that numbers the rows has no number left")
+                .hint("the database's maintainer has to change it: no other value helps")
+        }
         Code::InvalidValue => invalid(answer, place),
+        _ if state == "53100" => Error::new(code, "the database has no room left on its disk")
+            .hint("the database's maintainer has to make room: no other value helps"),
         _ => unusual(answer, code, place),
     }
 }
@@ -141,7 +147,7 @@ fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
             Code::InvalidValue,
             "a key of the table is deferrable, so on_conflict cannot detect existing rows",
         )
-        .at("/on_conflict/columns")
+        .at("/on_conflict")
         .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
         Some("ExecOpenScanRelation") => Error::new(
             code,
@@ -208,6 +214,14 @@ pub(in crate::execute) fn is_raised(answer: &DbError) -> bool {
     matches!(answer.code().code(), "P0001" | "P0004") || answer.routine() == Some("exec_stmt_raise")
 }
 
+/// Whether the error is about a statement within a function or trigger.
+fn is_inside_code(answer: &DbError) -> bool {
+    // PostgreSQL may translate the rest.
+    answer
+        .where_()
+        .is_some_and(|context| context.contains("PL/") || context.contains("SQL function"))
+}
+
 /// The raised message, with its detail and hint.
 pub(in crate::execute) fn raised(answer: &DbError, code: Code) -> Error {
     let error = Error::new(
@@ -242,6 +256,14 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
         return Error::new(Code::InvalidValue, NO_PARAMETER)
             .hint("the maintainer of the database or of the credentials has to look at it")
             .inside(place.values.unwrap_or_default());
+    }
+    if read.is_none() && is_inside_code(answer) {
+        return Error::new(
+            Code::InvalidValue,
+            "a function or trigger of the database fails at what it does with the row",
+        )
+        .hint("the values may be right: the database's maintainer has to look at it")
+        .inside(place.values.unwrap_or_default());
     }
     // The place where a value is used is a guess: the value may also be one that a trigger reads from a row.
     let told = read.is_some()

@@ -10,7 +10,7 @@ use super::period::Period;
 use super::reached::Reached;
 use super::total::Total;
 use super::unit::Unit;
-use crate::plan::{Function, Operand};
+use crate::plan::{Function, Node, Operand};
 use crate::policy::{Marks, TableView};
 use crate::schema::DataType;
 
@@ -151,19 +151,9 @@ impl<'v> Expression<'v> {
         }
     }
 
-    /// Whether it depends on the current time.
-    pub fn moves(&self) -> bool {
-        match self {
-            Expression::Column(_)
-            | Expression::Number(_)
-            | Expression::Given(..)
-            | Expression::Moved(_) => false,
-            Expression::Now(_) | Expression::Period(_) => true,
-            Expression::Part { of, .. } => of.moves(),
-            Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
-            Expression::Elapsed(ends, _) => ends.iter().any(Expression::moves),
-            Expression::Total(total) => total.of.as_ref().is_some_and(Expression::moves),
-        }
+    /// Whether it is another value at another time, though the rows stay as they are.
+    pub(in crate::plan) fn moves(&self) -> bool {
+        Node::Value(self).moves()
     }
 
     /// Its marks in a row of the table: those of all of its columns.

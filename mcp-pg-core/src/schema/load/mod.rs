@@ -186,6 +186,7 @@ async fn read(
     // two round trips.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
     let (schemas, functions, languages, tables) = try_join!(
+            biased;
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
         transaction.query_typed(include_str!("../sql/functions.sql"), by_name),
         transaction.query_typed(include_str!("../sql/languages.sql"), by_name),
@@ -197,6 +198,7 @@ async fn read(
     let of_columns: &[(&(dyn ToSql + Sync), Type)] =
         &[(&oids, Type::OID_ARRAY), (&Vec::<u32>::new(), Type::OID_ARRAY)];
     let (types, columns, indexes, foreign_keys, checks, ancestors, rules) = try_join!(
+            biased;
         transaction.query_typed(include_str!("../sql/types.sql"), of_columns),
         transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
@@ -216,6 +218,7 @@ async fn read(
     if !beneath.is_empty() {
         let oids: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
         let (columns, ancestors, foreign_keys, indexes) = try_join!(
+            biased;
             transaction.query_typed(include_str!("../sql/origins.sql"), oids),
             transaction.query_typed(include_str!("../sql/ancestors.sql"), oids),
             transaction.query_typed(include_str!("../sql/foreign_keys.sql"), oids),
@@ -300,6 +303,15 @@ fn owner<'a>(
 }
 
 fn unreadable(error: PgError) -> Error {
+    // PostgreSQL opens a table to print the expressions of its columns, checks and indexes.
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        let message =
+            "the database's catalogue could not be read: another session has locked a table";
+        return Error::new(Code::DatabaseUnavailable, message)
+            .hint("try again when that has ended: ALTER TABLE, VACUUM FULL, REINDEX and CLUSTER lock tables")
+            .sqlstate(SqlState::LOCK_NOT_AVAILABLE.code())
+            .caused_by(error);
+    }
     let code = if error.is_closed() { Code::DatabaseUnavailable } else { Code::DatabaseError };
     let told = Error::new(code, "the database's catalogue could not be read");
     match error.code().map(|state| state.code().to_owned()) {
