@@ -47,14 +47,16 @@ async fn a_query_whose_table_is_locked_is_there_once_it_is_free() {
     let mut settings = settings(directory([("ids.sql", "SELECT id FROM t")]));
     settings.timeouts.lock = Duration::from_millis(100);
     let holder = database.client().await;
-    holder.batch_execute("BEGIN; LOCK TABLE t").await.unwrap();
+    for command in ["BEGIN", "LOCK TABLE t"] {
+        holder.execute(command, &[]).await.unwrap();
+    }
     let engine = Arc::new(database.engine_with(settings).await);
     assert_eq!(names(&engine, "analyst"), [""; 0]);
     let followed = engine.clone();
     let following = tokio::spawn(async move { followed.follow(Duration::from_millis(100)).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(faults(&engine)[0].contains("lock timeout"), "{:?}", faults(&engine));
-    holder.batch_execute("COMMIT").await.unwrap();
+    holder.execute("COMMIT", &[]).await.unwrap();
     until("the query is there", async || names(&engine, "analyst") == ["ids"]).await;
     assert!(engine.faults().is_empty());
     following.abort();
