@@ -155,3 +155,14 @@ GRANT EXECUTE ON FUNCTION answer TO canned_clerk;
     assert!(engine.reload().await.unwrap() || names(&engine, "clerk").is_empty());
     assert_eq!(names(&engine, "clerk"), [] as [&str; 0]);
 }
+
+#[tokio::test]
+async fn a_character_that_the_database_lacks_is_a_fault_of_its_file() {
+    let database = Database::encoded("LATIN1", "CREATE TABLE t (id integer)").await;
+    let files = [("arrow.sql", "SELECT '→' AS x"), ("plain.sql", "SELECT 'é' AS x")];
+    let engine = database.engine_with(settings(directory(files))).await;
+    assert_eq!(call(&engine, "admin", "plain", json!({})).await.unwrap()["rows"][0]["x"], "é");
+    let faults = engine.faults();
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert!(fault.place.ends_with("arrow.sql") && fault.message.contains("LATIN1"), "{fault}");
+}
