@@ -9,7 +9,7 @@ use crate::schema::{ArgumentMode, ColumnOrigin, Routine};
 /// A call, before it is known which arguments are given.
 #[derive(Debug, Hash)]
 pub struct Call {
-    routine: Routine,
+    routine: Box<Routine>,
 }
 
 /// An input argument.
@@ -65,7 +65,7 @@ impl Source {
         if let Some(message) = header.contradiction() {
             return Err(Fault::new(&place, message));
         }
-        let call = Call { routine };
+        let call = Call { routine: Box::new(routine) };
         for declared in &header.parameters {
             if !call.inputs().any(|input| input.name == declared.name) {
                 let message = format!("there is no argument {}", declared.name);

@@ -162,6 +162,12 @@ impl Query {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
     }
 
+    /// Whether it only deletes rows, so that those which it returns are gone.
+    pub(crate) fn removes(&self) -> bool {
+        let Text::Fixed { verb: Verb::Change(actions), .. } = &self.text else { return false };
+        actions.iter().all(|action| action == Action::Delete)
+    }
+
     /// Whether it needs the user's confirmation for this role: its header says so, or it may be an action that the role has to
     /// confirm.
     pub fn confirms(&self, role: &Role) -> bool {

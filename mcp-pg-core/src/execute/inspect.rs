@@ -20,6 +20,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// The position of the character that it refers to, from 1.
     pub(crate) position: Option<usize>,
+    /// Whether the reason passes without a change of the schema: a lock, a timeout, or a lack of resources.
+    pub(crate) passing: bool,
 }
 
 impl Refused {
@@ -34,7 +36,10 @@ impl Refused {
             Some(ErrorPosition::Original(position)) => usize::try_from(*position).ok(),
             _ => None,
         };
-        Some(Self { message, position })
+        let code = answer.code();
+        let passing = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
+            || ["40", "53"].iter().any(|class| code.code().starts_with(class));
+        Some(Self { message, position, passing })
     }
 }
 

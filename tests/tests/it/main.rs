@@ -75,6 +75,7 @@ mod limits;
 mod live;
 mod marks;
 mod mcp_http;
+mod mcp_misfits;
 mod mcp_stdio;
 mod meant;
 mod moved_dates;

@@ -142,19 +142,19 @@ impl Catalogue {
         ))
     }
 
-    /// Whether the login cannot become a database role of a caller.
-    pub(in crate::engine) fn lacks_roles(&self) -> bool {
-        !self.unassumed.is_empty()
+    /// Whether the login cannot become a database role of a caller, or a canned query could not be described for now.
+    pub(in crate::engine) fn is_partial(&self) -> bool {
+        !self.unassumed.is_empty() || self.canned.waits()
     }
 
-    /// Whether the login can become a database role that it could not become when this was read.
-    pub(in crate::engine) async fn is_assumable_again(&self, database: &Database) -> bool {
+    /// Whether a database role or a canned query can be used that could not be when this was read.
+    pub(in crate::engine) async fn can_be_completed(&self, database: &Database) -> bool {
         for role in self.unassumed.keys() {
             if matches!(database.role_refused(role).await, Ok(None)) {
                 return true;
             }
         }
-        false
+        self.canned.waits_no_more(database).await
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this

@@ -33,10 +33,10 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Reloads if the schema's signature is no longer the catalogue's, or a role that could not be used can be now. Returns
+    /// Reloads if the schema's signature is no longer the catalogue's, or what could not be used can be now. Returns
     /// false if that failed, which is logged.
     pub(super) async fn keep_up(&self, catalogue: &Catalogue, now: &Signature) -> bool {
-        if *now == catalogue.signature && !catalogue.is_assumable_again(&self.database).await {
+        if *now == catalogue.signature && !catalogue.can_be_completed(&self.database).await {
             return true;
         }
         let read = self.reload().await;

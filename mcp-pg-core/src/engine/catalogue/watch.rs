@@ -129,8 +129,8 @@ impl Engine {
                     seen = None;
                 }
                 rested = Instant::now() + begun.elapsed();
-                // No trigger notifies of roles.
-                if self.catalogue.load().lacks_roles() {
+                // No trigger notifies of roles and locks.
+                if self.catalogue.load().is_partial() {
                     seen = None;
                 }
             }

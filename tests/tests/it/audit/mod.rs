@@ -1,13 +1,15 @@
 //! The audit log: what is recorded of each call, and that no write is committed without its record.
 
+mod member;
+mod sink;
 mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp_pg_core::audit::{AuditSink, Event, FileSink, snapshot, verify};
-use mcp_pg_core::{Engine, Origin, Principal, Settings};
+use mcp_pg_core::audit::{FileSink, snapshot, verify};
+use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, until};
 use serde_json::{Value, json};
 
@@ -262,95 +264,6 @@ async fn without_a_record_nothing_is_written() {
     call(&engine, "admin", "update", update).await.unwrap();
     assert_eq!(database.value("SELECT name FROM users WHERE user_id = 1").await.unwrap(), "X");
     log.records(&engine).await;
-}
-
-/// A sink of an application, all of whose methods panic.
-struct Broken;
-
-#[async_trait::async_trait]
-impl AuditSink for Broken {
-    async fn write(&self, _: Event) -> mcp_pg_core::Result<()> {
-        panic!("a sink's own fault")
-    }
-
-    fn try_enqueue(&self, _: Event) -> mcp_pg_core::Result<()> {
-        panic!("a sink's own fault")
-    }
-
-    async fn flush(&self) -> mcp_pg_core::Result<()> {
-        panic!("a sink's own fault")
-    }
-
-    fn lost(&self) -> u64 {
-        panic!("a sink's own fault")
-    }
-}
-
-#[tokio::test]
-async fn a_sink_that_panics_is_one_that_cannot_write() {
-    let sql = "CREATE TABLE t (id integer PRIMARY KEY); CREATE VIEW slow AS SELECT pg_sleep(60)::text AS nothing;";
-    let database = Database::of(sql).await;
-    let engine = database.engine().await.audited(Arc::new(Broken));
-    let insert = json!({"table": "t", "data": {"id": 1}});
-    assert_eq!(error(&engine, "admin", "insert", insert).await["code"], "audit_unavailable");
-    assert_eq!(database.value("SELECT count(*)::text FROM t").await.unwrap(), "0");
-    let read = call(&engine, "admin", "select", json!({"table": "t"})).await.unwrap();
-    assert_eq!(read["row_count"], 0);
-    // The record of a call that is dropped, also by a panic.
-    tokio::select! {
-        biased;
-        reply = call(&engine, "admin", "select", json!({"table": "slow"})) => panic!("{reply:?}"),
-        () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {}
-    }
-    engine.flush().await.unwrap_err();
-}
-
-#[tokio::test]
-async fn the_record_of_a_transaction_tells_whose_the_rows_are() {
-    let pair = "CREATE TABLE a (id integer PRIMARY KEY, v integer); INSERT INTO a VALUES (1, 1), (2, 2), (3, 3);
-        CREATE TABLE b (id integer PRIMARY KEY, v integer); INSERT INTO b VALUES (1, 1), (2, 2), (3, 3);";
-    let database = Database::of(pair).await;
-    let log = Log::new();
-    let engine = log.engine(&database, Settings::default()).await;
-    let update = |table: &str, condition: Value| json!({"operation": "update", "table": table, "where": {"v": condition}, "max_rows": 9, "updates": {"v": 9}});
-    let operations = json!([
-        update("a", json!({"gt": 1})),
-        {"operation": "select", "table": "a"},
-        update("b", json!({"lt": 2})),
-        {"operation": "delete", "table": "b", "where": {"id": 3}},
-    ]);
-    call(&engine, "admin", "transaction", json!({ "operations": operations })).await.unwrap();
-    let dry = json!({"operations": [{"operation": "delete", "table": "b", "where": {"id": 2}}], "dry_run": true});
-    call(&engine, "admin", "transaction", dry).await.unwrap();
-    let records = log.records(&engine).await;
-    let ids = |image: &str| {
-        let rows = records[1][image].as_array().unwrap().iter();
-        Vec::from_iter(rows.map(|row| row["id"].as_i64().unwrap()))
-    };
-    assert_eq!((ids("before"), ids("after")), (vec![2, 3, 1, 3], vec![2, 3, 1]));
-    for record in &records[..2] {
-        assert_eq!(
-            record["operations"],
-            json!([
-                {"at": "/operations/0", "operation": "update", "table": "public.a", "rows": 2, "before": 2, "after": 2},
-                {"at": "/operations/2", "operation": "update", "table": "public.b", "rows": 1, "before": 1, "after": 1},
-                {"at": "/operations/3", "operation": "delete", "table": "public.b", "rows": 1, "before": 1, "after": 0},
-            ])
-        );
-    }
-    assert_eq!(records[2].get("operations"), None, "{records:?}");
-}
-
-/// In calls that a library makes without saying whence.
-#[tokio::test]
-async fn the_default_origin_is_the_library() {
-    let database = Database::of("CREATE TABLE t (id integer PRIMARY KEY)").await;
-    let log = Log::new();
-    let engine = log.engine(&database, Settings::default()).await;
-    let caller = Principal::new("ann", "analyst");
-    let arguments = mcp_pg_tests::object(json!({"table": "t"}));
-    engine.call(&caller, &Origin::default(), "select", arguments).await.unwrap();
-    assert_eq!(log.records(&engine).await[0]["transport"], "library");
 }
 
 #[tokio::test]

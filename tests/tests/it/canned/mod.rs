@@ -304,17 +304,6 @@ async fn a_fault_names_file_line_and_column() {
 }
 
 #[tokio::test]
-async fn a_character_that_the_database_lacks_is_a_fault_of_its_file() {
-    let database = Database::encoded("LATIN1", "CREATE TABLE t (id integer)").await;
-    let files = [("arrow.sql", "SELECT '→' AS x"), ("plain.sql", "SELECT 'é' AS x")];
-    let engine = engine(&database, files).await;
-    assert_eq!(call(&engine, "admin", "plain", json!({})).await.unwrap()["rows"][0]["x"], "é");
-    let faults = engine.faults();
-    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
-    assert!(fault.place.ends_with("arrow.sql") && fault.message.contains("LATIN1"), "{fault}");
-}
-
-#[tokio::test]
 async fn a_result_is_cut_like_any_other() {
     let database = Database::empty().await;
     let engine = engine(
