@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Arbiter, Dotted, Include, Predicate, Returned, Scope};
+use crate::plan::{Arbiter, Dotted, Include, Overwrite, Predicate, Returned, Scope};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
 use crate::schema::{Column, TableKind};
@@ -114,6 +114,18 @@ impl InsertPlan<'_> {
             !row.is_some_and(|row| matches!(row.get(*place), Some(Assign::Default)))
         });
         given.map(|(_, column)| *column).collect()
+    }
+
+    /// The columns of existing rows to which `on_conflict.update` gives values of its own, and whether a new row gives null.
+    pub(crate) fn updated(&self) -> Vec<(&Column, bool)> {
+        let null = |set: &Assign<'_>| matches!(set, Assign::Value(value) if value.is_null());
+        let gives_null = |column: &Column| {
+            let place = self.columns.iter().position(|known| known.name == column.name);
+            place.is_some_and(|place| self.rows.iter().any(|row| row.get(place).is_some_and(null)))
+        };
+        let set = self.arbiter.iter().flat_map(|arbiter| &arbiter.set);
+        let own = set.filter(|(_, set)| matches!(set, Overwrite::Assign(_)));
+        own.map(|(column, _)| (*column, gives_null(column))).collect()
     }
 
     /// Refuses too many values in the inserts of a request. Each row of an insert has one for every column that any of its rows
