@@ -208,7 +208,7 @@ fn of_value<'p, 'v>(value: &'p Expression<'v>, look: Look<'_, 'p, 'v>) {
             look(Node::Reached(of));
         }
         Expression::Total(total) => look(Node::Total(total)),
-        Expression::Part { of, cut: _ } => look(Node::Value(of)),
+        Expression::Part { of, cut: _ } | Expression::Whole(of) => look(Node::Value(of)),
     }
 }
 

@@ -77,8 +77,8 @@ pub struct Select {
 pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
-    /// `{"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "share": {"divide": ["open", "n"]}, "revenue": {"sum":
-    /// {"multiply": ["price", "quantity"]}}}`.
+    /// `{"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "rate": {"divide": ["open", "n"]}, "revenue": {"sum":
+    /// {"multiply": ["price", "quantity"]}}, "part": {"share": "revenue"}}`.
     pub measures: Map<String, Value>,
     /// Conditions: `{"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}`.
     #[serde(rename = "where")]

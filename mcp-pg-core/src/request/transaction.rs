@@ -87,10 +87,18 @@ impl Step {
         let operation = self.operation.as_str();
         if operation.is_empty() {
             let message = "the argument \"operation\" is required";
-            return Err(Error::new(Code::MissingValue, message)
-                .at("/operation")
-                .hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}")
-                .allowed(Self::OPERATIONS));
+            let error = Error::new(Code::MissingValue, message);
+            let error = error.at("/operation").allowed(Self::OPERATIONS);
+            // By another name, such as `op`.
+            let mut texts =
+                self.arguments.iter().filter_map(|(name, of)| Some((name, of.as_str()?)));
+            let other = texts.find(|(_, text)| Self::OPERATIONS.contains(text));
+            return Err(match other {
+                Some((name, text)) => {
+                    error.hint(format!("{{\"operation\": {text:?}, …}}, not {name:?}"))
+                }
+                None => error.hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}"),
+            });
         }
         if !Self::OPERATIONS.contains(&operation) {
             return Err(Error::new(

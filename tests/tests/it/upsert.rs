@@ -385,6 +385,61 @@ async fn existing_rows_are_set_as_by_an_update() {
 }
 
 #[tokio::test]
+async fn a_refused_value_is_told_where_it_stands() {
+    let database = Database::of(
+        "CREATE TABLE stock (id integer PRIMARY KEY, left_over integer NOT NULL DEFAULT 1 CHECK (left_over >= 0), top integer,
+            note text, made integer GENERATED ALWAYS AS IDENTITY UNIQUE);
+         INSERT INTO stock VALUES (1, 1, NULL, 'x');
+         CREATE VIEW noted AS SELECT id, note FROM stock WHERE note IS NOT NULL;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let upsert = |data: Value, update: Value| json!({"table": "stock", "data": data, "on_conflict": {"columns": ["id"], "do": "update", "update": update}});
+    let less = json!({"left_over": {"$increment": -2}});
+    for (arguments, at, hint) in [
+        (upsert(json!({"id": 1}), less.clone()), "/on_conflict/update/left_over", None),
+        (
+            upsert(json!({"id": 1, "left_over": 5}), less.clone()),
+            "/data/left_over",
+            Some("or at /on_conflict/update/left_over, if the row exists already"),
+        ),
+        (upsert(json!({"id": 1, "left_over": -5}), json!(["left_over"])), "/data/left_over", None),
+        (
+            upsert(json!({"id": 1, "left_over": 5}), json!({"left_over": {"$column": "top"}})),
+            "/on_conflict/update/left_over",
+            None,
+        ),
+        (
+            upsert(json!({"id": 1, "note": "y", "left_over": {"$increment": 2}}), json!(["note"])),
+            "/data/left_over/$increment",
+            Some("name left_over in on_conflict.update, too"),
+        ),
+        (
+            json!({"table": "stock", "data": {"id": 1, "left_over": {"$increment": 2}}}),
+            "/data/left_over/$increment",
+            Some("{\"columns\": [\"id\"], \"do\": \"update\"}"),
+        ),
+        (
+            json!({"table": "stock", "data": {"id": 1}, "on_conflict": {"columns": ["made"], "do": "update", "update": {"note": "z"}}}),
+            "/data/made",
+            Some("no row can give it: name another key"),
+        ),
+        (
+            json!({"table": "noted", "data": {"id": 1, "note": "y"}, "on_conflict": {"columns": ["id"], "do": "update"}}),
+            "/on_conflict/columns",
+            Some("only one that shows all rows of its table"),
+        ),
+    ] {
+        let told = error(&engine, "operator", "insert", arguments.clone()).await;
+        assert_eq!(told["at"], at, "{arguments}: {told}");
+        match hint {
+            Some(hint) => assert!(told["hint"].as_str().unwrap().contains(hint), "{told}"),
+            None => assert!(told["hint"].is_null(), "{told}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_existing_rows_are_set_to_is_for_the_role_to_write() {
     let database = Database::of(FIXTURE).await;
     let mut role = Role::everywhere("clerk", Action::ALL);

@@ -220,12 +220,17 @@ impl<'v> Operation<'v> {
             Plan::Insert(plan) => Some(plan.given(row)),
             _ => None,
         };
+        let updated = match &self.plan {
+            Plan::Insert(plan) => plan.updated(),
+            _ => Vec::new(),
+        };
         let place = Place {
             view: scope.view,
             table: self.table(),
             values: values.as_deref(),
             written,
             given: given.as_deref(),
+            updated: &updated,
             parameters,
         };
         refusal(failure, &place)

@@ -122,7 +122,7 @@ impl<'v> Grouping<'v> {
         let mut grouping = Self { table, filter, groups, measures, computed: Vec::new() };
         let combined = combined.in_order(&grouping)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived_with(combined.columns())));
-        grouping.computed = combined.expressions(scope, derived)?;
+        grouping.computed = combined.expressions(scope, &grouping, derived)?;
         Ok((grouping, derived))
     }
 

@@ -42,6 +42,8 @@ pub enum Expression<'v> {
     },
     /// A range that begins or ends at the current time.
     Period(Box<Period>),
+    /// The sum of a measure over all groups.
+    Whole(Box<Expression<'v>>),
 }
 
 impl<'v> Expression<'v> {
@@ -57,6 +59,7 @@ impl<'v> Expression<'v> {
             Expression::Number(_)
             | Expression::Computed(..)
             | Expression::Elapsed(..)
+            | Expression::Whole(_)
             | Expression::Part { .. } => Arc::clone(DataType::numeric()),
         }
     }
@@ -112,7 +115,7 @@ impl<'v> Expression<'v> {
             Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::columns).collect(),
             Expression::Moved(moved) => vec![&moved.of],
             Expression::Total(total) => total.columns().iter().collect(),
-            Expression::Part { of, .. } => of.columns(),
+            Expression::Part { of, .. } | Expression::Whole(of) => of.columns(),
         }
     }
 
@@ -124,7 +127,7 @@ impl<'v> Expression<'v> {
             }
             Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::totals).collect(),
             Expression::Total(total) => vec![total],
-            Expression::Part { of, .. } => of.totals(),
+            Expression::Part { of, .. } | Expression::Whole(of) => of.totals(),
             Expression::Column(_)
             | Expression::Number(_)
             | Expression::Given(..)

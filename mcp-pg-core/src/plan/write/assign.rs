@@ -205,7 +205,10 @@ impl<'v> Scope<'v> {
         }
         let operand = self.operand(column, value, at).map_err(|error| match is_operand(value) {
             true => error,
-            false => advice::not_computed(column, value, written, error),
+            false => match self.set_by_name(table, column, value) {
+                Some(hint) => error.hint(hint),
+                None => advice::not_computed(column, value, written, error),
+            },
         })?;
         // A trigger may fill the column, so PostgreSQL decides.
         let filled = match written {

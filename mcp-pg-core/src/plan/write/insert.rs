@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Arbiter, Dotted, Include, Operand, Predicate, Returned, Scope};
+use crate::plan::{Arbiter, Dotted, Include, Operand, Overwrite, Predicate, Returned, Scope};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
 use crate::schema::{Column, TableKind};
@@ -133,6 +133,18 @@ impl<'v> InsertPlan<'v> {
                 *assign = Assign::Again(Operand::own(Some(value)));
             }
         }
+    }
+
+    /// The columns of existing rows to which `on_conflict.update` gives values of its own, and whether a new row gives null.
+    pub(crate) fn updated(&self) -> Vec<(&Column, bool)> {
+        let null = |set: &Assign<'_>| matches!(set, Assign::Value(value) if value.is_null());
+        let gives_null = |column: &Column| {
+            let place = self.columns.iter().position(|known| known.name == column.name);
+            place.is_some_and(|place| self.rows.iter().any(|row| row.get(place).is_some_and(null)))
+        };
+        let set = self.arbiter.iter().flat_map(|arbiter| &arbiter.set);
+        let own = set.filter(|(_, set)| matches!(set, Overwrite::Assign(_)));
+        own.map(|(column, _)| (*column, gives_null(column))).collect()
     }
 
     /// Refuses too many values in the inserts of a request. Each row of an insert has one for every column that any of its rows
