@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::hidden_names::Hidden;
-use crate::plan::grammar::{COMPUTE, COUNT, LOGICAL, QUANTIFIERS, WHERE};
-use crate::plan::operations;
+use crate::plan::grammar::{COMPUTE, COUNT, LOGICAL, OPTIONS, QUANTIFIERS, WHERE};
+use crate::plan::{Function, operations};
 use crate::policy::{AuditDetail, AuditValues, TableView, View};
 use crate::request::Request;
 use crate::schema::Operator;
@@ -51,11 +51,21 @@ fn is_logical(name: &str) -> bool {
     LOGICAL.contains(&name) || QUANTIFIERS.contains(&name) || [WHERE, COMPUTE].contains(&name)
 }
 
+/// Whether a member has a meaning in a sort key, a group, a measure, what is computed, or what is included.
+fn is_option(name: &str) -> bool {
+    name == COMPUTE
+        || OPTIONS.contains(&name)
+        || CONDITIONS.contains(&name)
+        || operations().chain(Function::names()).any(|operation| operation == name)
+}
+
 /// The place of a value in a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// The arguments of a tool, or of an operation of a transaction.
     Arguments,
+    /// The measures of an aggregate, by any names.
+    Measures,
     /// In an argument that is none of those below.
     Part,
     /// The related rows to include, by relation.
@@ -201,7 +211,7 @@ impl<'r> Walk<'r> {
             let kept = match withheld(name, &kept)
                 || self.hidden.has(name)
                 || beside
-                || self.strict && !self.is_matched(&members, name)
+                || self.strict && !self.is_matched(&members, name, &object[name])
             {
                 true => kept.redacted().value,
                 false => kept.value,
@@ -314,7 +324,8 @@ impl<'r> Walk<'r> {
         let beside = members.column.is_some();
         match place {
             Place::Arguments | Place::Part if name == "include" => Place::Include,
-            Place::Include => Place::Part,
+            Place::Include | Place::Measures => Place::Part,
+            Place::Arguments if name == "measures" => Place::Measures,
             // A total has a condition of its own wherever it stands.
             Place::Arguments | Place::Part | Place::Written if CONDITIONS.contains(&name) => {
                 Place::Condition
@@ -340,8 +351,8 @@ impl<'r> Walk<'r> {
         }
     }
 
-    /// Whether the name of a member is known at its place.
-    fn is_matched(&self, members: &Members<'_, '_>, name: &str) -> bool {
+    /// Whether the name of a member is known at its place, or what it names is no value.
+    fn is_matched(&self, members: &Members<'_, '_>, name: &str, value: &Value) -> bool {
         let is_column = |name: &str| self.is_column(members, name);
         let operator = Operator::parse(name).is_some();
         match (members.at.place, members.column) {
@@ -354,8 +365,12 @@ impl<'r> Walk<'r> {
                     || members.computes && computes
             }
             (Place::Rows, _) => is_column(name) || name == "_version",
-            (Place::Part | Place::Include, _) => !operator,
-            (Place::Arguments | Place::Written | Place::Value, _) => true,
+            (Place::Include | Place::Measures, _) => !operator,
+            (Place::Part | Place::Written, _) => {
+                let part = value.is_object() && !operator || value.is_boolean() || value.is_null();
+                part || is_option(name) || is_column(name)
+            }
+            (Place::Arguments | Place::Value, _) => true,
         }
     }
 
@@ -364,7 +379,9 @@ impl<'r> Walk<'r> {
     fn is_text(&self, place: Place) -> bool {
         match place {
             Place::Value => false,
-            Place::Arguments | Place::Part | Place::Include => !self.redaction.declared,
+            Place::Arguments | Place::Measures | Place::Part | Place::Include => {
+                !self.redaction.declared
+            }
             Place::Condition | Place::Written | Place::Rows => true,
         }
     }

@@ -81,7 +81,7 @@ impl Function {
         !matches!(self, Function::Count | Function::CountDistinct)
     }
 
-    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 

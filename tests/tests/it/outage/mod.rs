@@ -2,6 +2,7 @@
 
 mod pooler;
 mod schema;
+mod session;
 
 use std::time::{Duration, Instant};
 
