@@ -224,22 +224,6 @@ async fn errors_raised_by_triggers_and_rows_that_they_skip_are_reported() {
     assert_eq!(told["message"], "it must not be odd");
 }
 
-/// Reads would be serializable and deferrable, and wait for every open write.
-#[tokio::test]
-async fn reads_wait_for_no_open_write_whatever_the_database_is_set_to() {
-    let database = Database::of("CREATE TABLE item (id integer PRIMARY KEY)").await;
-    set(&database, "default_transaction_isolation = serializable").await;
-    set(&database, "default_transaction_deferrable = on").await;
-    let (writer, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; INSERT INTO item VALUES (1)";
-    writer.batch_execute(begin).await.unwrap();
-    let mut settings = Settings::default();
-    settings.timeouts.statement = std::time::Duration::from_secs(2);
-    let engine = database.engine_with(settings).await;
-    call(&engine, "admin", "select", json!({"table": "item"})).await.unwrap();
-}
-
 #[tokio::test]
 async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_set_to() {
     let database = Database::of(
