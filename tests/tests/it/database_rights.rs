@@ -232,8 +232,11 @@ async fn reads_wait_for_no_open_write_whatever_the_database_is_set_to() {
     set(&database, "default_transaction_deferrable = on").await;
     let (writer, connection) = database.config.connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE; INSERT INTO item VALUES (1)";
-    writer.batch_execute(begin).await.unwrap();
+    for statement in
+        ["BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE", "INSERT INTO item VALUES (1)"]
+    {
+        writer.execute_typed(statement, &[]).await.unwrap();
+    }
     let mut settings = Settings::default();
     settings.timeouts.statement = std::time::Duration::from_secs(2);
     let engine = database.engine_with(settings).await;
