@@ -97,7 +97,8 @@ async fn a_pooler_that_shares_sessions_is_refused_before_anything_is_set() {
         let refused = Engine::connect(config.clone(), Settings::default()).await.unwrap_err();
         assert!(refused.to_string().contains("pooler"), "{refused}");
         assert!(!refused.is_retryable());
-        other.simple_query("INSERT INTO item SELECT count(*) FROM item").await.unwrap();
+        let insert = "INSERT INTO item SELECT count(*) FROM item";
+        other.execute_typed(insert, &[]).await.unwrap();
         let set = "SELECT concat(current_setting('statement_timeout'), current_setting('mcp_pg.begun', true))";
         let rows = other.query_typed(set, &[]).await.unwrap();
         assert_eq!(rows[0].get::<_, &str>(0), "0");
