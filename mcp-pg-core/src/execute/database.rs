@@ -97,7 +97,7 @@ impl Database {
             patience: timeouts.transaction,
             deadline: match timeouts.statement {
                 Duration::ZERO => Duration::MAX,
-                statement => timeouts.transaction.max(statement + GRACE),
+                statement => timeouts.transaction.max(statement.saturating_add(GRACE)),
             },
             coded: Arc::default(),
             under_way: TaskTracker::new(),

@@ -29,6 +29,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Val
 
 pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, existing, insert, may_overlook, tells_new};
+pub use masked::Masked;
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
@@ -124,7 +125,7 @@ fn outputs<'v>(
     positions: impl Iterator<Item = usize> + Clone,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
     let readers = positions.clone().map(|position| reader(table, position)).collect();
-    (expressions(table, alias, positions).collect(), readers)
+    (as_shown(table, alias, positions).collect(), readers)
 }
 
 /// The values that identify a row of a table without a key. They are for the server only, and not masked.
@@ -132,10 +133,17 @@ fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v
     let columns = table.apart();
     let output = |position: &usize| Output::value("_apart", table.decoder(*position));
     let outputs = columns.iter().map(output).collect();
-    let whole = |position: &usize| {
-        as_read(column(alias, &table.table.columns[*position]), table.decoder(*position))
-    };
-    (columns.iter().map(whole).collect(), outputs)
+    (expressions(table, alias, columns.into_iter()).collect(), outputs)
+}
+
+/// The expressions of columns as they are shown.
+fn as_shown(
+    table: &TableView,
+    alias: &DynIden,
+    positions: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = Expr> {
+    positions
+        .map(move |position| masked::masked(expression(table, alias, position), table, position))
 }
 
 fn expressions(
@@ -147,13 +155,7 @@ fn expressions(
 }
 
 fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
-    sent(table, position, column(alias, &table.table.columns[position]))
-}
-
-/// The value of a column in the form that its reader takes.
-fn sent(table: &TableView, position: usize, value: Expr) -> Expr {
-    masked::expression(table, position, &value)
-        .unwrap_or_else(|| as_read(value, table.decoder(position)))
+    as_read(column(alias, &table.table.columns[position]), table.decoder(position))
 }
 
 /// The expression in the form that the decoder reads.
@@ -166,11 +168,10 @@ fn as_read(value: Expr, decoder: &Decoder) -> Expr {
 
 fn reader(table: &TableView, position: usize) -> Output<'_> {
     let name = table.table.columns[position].name.as_str();
-    let part = masked::decoder(table, position);
     let reader = Reader::Value {
-        decoder: part.unwrap_or_else(|| table.decoder(position)),
-        sealed: table.sealed(name).filter(|sealed| part.is_none() && sealed.opened()),
-        mask: table.masking(position),
+        decoder: table.decoder(position),
+        sealed: table.sealed(name).filter(|sealed| sealed.opened()),
+        mask: Masked::of(table, position),
     };
     Output { name, reader }
 }
