@@ -309,7 +309,6 @@ fn visible<'a>(view: &TableView, column: Option<&'a Column>) -> Option<&'a str> 
     view.column(name).is_some().then_some(name)
 }
 
-/// Adds a member unless it is empty.
 /// Whether the database or the role's own grants hide rows: which actions are about some rows alone, and not which rows.
 fn row_security(view: &TableView) -> Value {
     let security = &view.table.row_security;
@@ -324,6 +323,7 @@ fn row_security(view: &TableView) -> Value {
     if out.is_empty() { Value::Null } else { Value::Object(out) }
 }
 
+/// Adds a member unless it is empty.
 fn put(out: &mut Map<String, Value>, name: &str, value: Value) {
     let empty = match &value {
         Value::Null => true,
