@@ -54,16 +54,11 @@ fn main() -> Result<(), Fault> {
     ] {
         let file = directory.join("public.pem");
         std::fs::write(&file, public)?;
-        let settings = JwtSettings {
-            issuer: "https://id.example.com".into(),
-            audiences: vec!["mcp-pg".into()],
-            keys: KeySource::PublicKeyFile(file),
-            algorithms: vec![algorithm],
-            role_claim: Some("/app/role".into()),
-            default_role: "analyst".into(),
-            roles: vec!["analyst".into()],
-            leeway: std::time::Duration::from_secs(30),
-        };
+        let keys = KeySource::PublicKeyFile(file);
+        let mut settings = JwtSettings::new("https://id.example.com", "mcp-pg", keys);
+        settings.algorithms = vec![algorithm];
+        settings.role_claim = Some("/app/role".into());
+        settings.roles = vec!["analyst".into()];
         let credentials = Credentials::new(Vec::new(), Some(Jwt::new(settings)?));
         let token = token(algorithm, &private)?;
         // What is refused for its signature is verified each time.
@@ -136,7 +131,7 @@ fn token(algorithm: Algorithm, key: &EncodingKey) -> Result<String, Fault> {
         "exp": now + 36_000, "iat": now, "scope": "openid profile", "tenant_id": "42",
         "app": {"role": "analyst"},
     });
-    Ok(encode(&Header::new(algorithm), &claims, key)?)
+    Ok(encode(&Header::new(algorithm.into()), &claims, key)?)
 }
 
 fn rsa_pair() -> Result<(EncodingKey, String), Fault> {

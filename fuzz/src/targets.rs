@@ -337,6 +337,7 @@ fn schema() -> Schema {
         origin: None,
         can_select: true,
         can_insert: true,
+        insert_granted: true,
         can_update: true,
     };
     let table = Table {

@@ -74,7 +74,8 @@ struct Inner {
 pub struct Question {
     /// What would be done, as a sentence.
     pub text: String,
-    /// A digest of exactly that: of the caller, the request, and the rows it affects.
+    /// What the user confirms: a digest of the caller, the request and its effect, then what the database generated for
+    /// new rows. Opaque to applications, and at most 17 KB.
     pub plan: String,
 }
 

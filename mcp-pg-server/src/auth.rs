@@ -21,8 +21,8 @@ pub use credentials::Credentials;
 pub(crate) use gate::{Gate, Sender, Standing};
 pub use jwt::{Algorithm, Jwt, JwtSettings};
 pub use key_set::KeySource;
-pub(crate) use resource::ENDPOINT;
 pub use resource::ProtectedResource;
+pub(crate) use resource::{ENDPOINT, WELL_KNOWN};
 
 /// Decides who sent a request.
 ///

@@ -27,6 +27,9 @@ use rmcp::{Peer, RoleServer};
 /// How long a question can be answered.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// The most characters of a state. The engine bounds what it contains.
+const STATE_MOST: usize = 32 << 10;
+
 /// The name of the only question of a call.
 const NAME: &str = "confirm";
 
@@ -138,7 +141,7 @@ impl Questions {
         Some(Self { codec, lifetime: PATIENCE, answered: Mutex::default() })
     }
 
-    /// The result that asks the question.
+    /// The result that asks the question. `None` if its state would be too long, or without random numbers.
     pub(crate) fn put(
         &self,
         question: &Question,
@@ -151,6 +154,9 @@ impl Questions {
         let options = SealOptions::new().associated_data(&owner).ttl(self.lifetime);
         let state =
             self.codec.seal_with(format!("{number} {}", question.plan).as_bytes(), &options);
+        if state.len() > STATE_MOST {
+            return None;
+        }
         let request = InputRequest::Elicitation(ElicitRequest::new(form(question)));
         Some(InputRequiredResult::new(Some([(NAME.to_owned(), request)].into()), Some(state)))
     }
@@ -179,6 +185,7 @@ impl Questions {
 
     /// What the state asked for, if it is valid: otherwise the user is asked again. Afterwards it no longer is.
     fn opened(&self, caller: &Principal, state: &str) -> Option<Agreement> {
+        let state = Some(state).filter(|state| state.len() <= STATE_MOST)?;
         let opened = self.codec.open_with(state, &owner(caller)).ok()?;
         let opened = String::from_utf8_lossy(&opened).into_owned();
         let (number, plan) = opened.split_once(' ')?;
@@ -231,6 +238,10 @@ mod tests {
         let in_time = state(&long);
         assert_eq!(answered(&long, &in_time).as_deref(), Some("plan"));
         assert_eq!(answered(&long, &in_time), None, "it is spent");
+
+        let of = |bytes: usize| Question { text: "Allow?".into(), plan: "x".repeat(bytes) };
+        assert!(long.put(&of(17 << 10), &caller).is_some());
+        assert!(long.put(&of(32 << 10), &caller).is_none());
 
         let decline = InputResponses::from([(NAME.to_owned(), json!({"action": "decline"}))]);
         for state in [Some(in_time.as_str()), Some("other"), None] {

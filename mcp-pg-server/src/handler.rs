@@ -49,7 +49,7 @@ const FIXED: u64 = 3_600_000;
 
 /// Answers MCP requests for one transport. Cheap to clone.
 #[derive(Clone)]
-pub struct Handler(Arc<Parts>);
+pub(crate) struct Handler(Arc<Parts>);
 
 /// The parts of a [`Handler`].
 pub(crate) struct Parts {
@@ -328,6 +328,10 @@ impl ServerHandler for Handler {
                     look::unreadable(&request, error.message())
                 }
                 Some(error) => reply::protocol_error(&error),
+                None if request.method == "initialize" => {
+                    let message = "the parameters are not those of initialize";
+                    ErrorData::invalid_params(message, None)
+                }
                 None => {
                     let message = format!("there is no method {:?}", request.method);
                     ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -56,9 +56,10 @@ pub struct ServiceOptions {
     /// Identifies callers. Requests that it refuses get 401, 403, 429 or 503.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// The caller, if there is no authenticator and the request's extensions contain no [`Principal`]. If absent, such requests
-    /// are refused.
+    /// get 401.
     pub caller: Option<Principal>,
-    /// The content of `WWW-Authenticate` and of the metadata (RFC 9728), for clients that have no token yet.
+    /// The content of `WWW-Authenticate` and of the metadata (RFC 9728), for clients that have no token yet. [`serve`] answers
+    /// requests for the metadata; an application that nests the [`service`] does so itself.
     pub resource: Option<ProtectedResource>,
     /// Host names (`host` or `host:port`) that requests may be addressed to, besides the loopback ones. Others get 403, which
     /// prevents DNS rebinding by web pages.
@@ -79,10 +80,11 @@ pub struct ServiceOptions {
     pub max_connections: Option<usize>,
     /// Counts calls.
     pub metrics: Arc<Metrics>,
-    /// Ends the streams of subscribers when it is cancelled; they would not end otherwise. Calls go on.
+    /// Ends the streams of subscribers when it is cancelled; they would not end otherwise, and a server that waits for its
+    /// connections would not, either. Calls go on. The type is that of the crate `tokio-util`. [`serve`] replaces it.
     pub stop: CancellationToken,
     /// When a value is sent, the callers of open streams are authenticated again, by the requests that opened them. Streams end
-    /// whose caller is refused or is another one then, as do those without an authenticator.
+    /// whose caller is not accepted or is another one then, as do those without an authenticator.
     pub hang_up: watch::Sender<()>,
     /// Servers that share this key accept the answers to each other's questions to the user.
     pub state_key: Option<StateKey>,
@@ -147,7 +149,9 @@ where
                 // The body keeps its room until it is answered.
                 Ok((body, _room)) => {
                     spell_out_accepted(&mut head.headers);
-                    let is_json = is_json(&head.headers);
+                    // Nothing is read of other methods, which are not allowed.
+                    let is_message = head.method == Method::POST;
+                    let is_json = is_message && is_json(&head.headers);
                     if is_json && let Err(error) = json::check(&body) {
                         match json::without_deep_arguments(&body, &error) {
                             Some(call) => {
@@ -156,7 +160,9 @@ where
                             }
                             None => unread::malformed(&body, &error),
                         }
-                    } else if let Some(messages) = batch::messages(&head.headers, &body) {
+                    } else if is_message
+                        && let Some(messages) = batch::messages(&head.headers, &body)
+                    {
                         // Each message is counted and recorded.
                         return Ok(service.each(head, sender, messages).await);
                     } else {
@@ -216,8 +222,9 @@ fn is_json(headers: &HeaderMap) -> bool {
     const JSON: &[u8] = b"application/json";
     let content_type =
         headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
-    content_type.is_some_and(|value| {
-        value.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON))
+    let split = content_type.and_then(|value| value.split_at_checked(JSON.len()));
+    split.is_some_and(|(kind, more)| {
+        kind.eq_ignore_ascii_case(JSON) && matches!(more.trim_ascii_start(), [] | [b';', ..])
     })
 }
 
@@ -237,9 +244,14 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
 /// MCP over an engine as a tower service, to be nested in an axum router.
 ///
 /// The application identifies callers: with an [`Authenticator`] in the options, or with its own middleware, which puts a
-/// [`Principal`] into the request's extensions. It should also run [`Engine::follow`], so that clients are notified of changes.
+/// [`Principal`] into the request's extensions. It should also run [`Engine::follow`], so that clients are notified of changes, and
+/// cancel [`ServiceOptions::stop`] when it stops.
+///
+/// The address of a client is known only if axum is told to note it, as below: to the audit log, and to the limit on
+/// [failed authentications](crate::RequestLimits::failed_authentications_per_minute).
 ///
 /// ```no_run
+/// use std::net::SocketAddr;
 /// use std::sync::Arc;
 /// use std::time::Duration;
 ///
@@ -258,6 +270,7 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
 /// let app: Router = Router::new()
 ///     .nest_service("/mcp", mcp)
 ///     .layer(Extension(Principal::new("backoffice", "analyst")));
+/// let app = app.into_make_service_with_connect_info::<SocketAddr>();
 /// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
 /// # Ok(())
 /// # }

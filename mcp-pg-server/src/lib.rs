@@ -40,7 +40,6 @@ mod subscriptions;
 mod tools;
 
 pub use confirm::StateKey;
-pub use handler::Handler;
 pub use http::{McpService, ServiceOptions, service};
 pub use limits::{CallerLimits, Limiter, Permit, RequestLimits};
 pub use metrics::Metrics;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::iter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -39,7 +39,8 @@ pub struct RequestLimits {
     /// Limits for the callers of a role, which override the general ones where present.
     pub roles: BTreeMap<String, CallerLimits>,
     /// How many authentications per minute may fail from one address. Beyond that, its requests are refused for a while without
-    /// looking at their credentials.
+    /// looking at their credentials. No effect on requests without `ConnectInfo<SocketAddr>` in their extensions: see
+    /// [`service`](crate::service).
     pub failed_authentications_per_minute: Option<NonZeroU32>,
 }
 
@@ -48,6 +49,8 @@ pub struct RequestLimits {
 pub struct Limiter {
     limited: ArcSwap<Limited>,
     running: Slots,
+    /// Told that failures cannot be counted.
+    told: OnceLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +72,7 @@ impl Limiter {
     /// Admits calls within these limits.
     pub fn new(limits: RequestLimits) -> Self {
         let limited = Limited::default().renewed(limits);
-        Self { limited: ArcSwap::from_pointee(limited), running: Slots::default() }
+        Self { limited: ArcSwap::from_pointee(limited), ..Self::default() }
     }
 
     /// Replaces the limits. Callers whose limits stay the same keep their counts; for others, counting begins anew.
@@ -122,8 +125,16 @@ impl Limiter {
     }
 
     /// Counts a failed authentication; how long the address has to wait, if it has failed too often.
-    pub(crate) fn failed(&self, address: IpAddr) -> Option<Duration> {
-        self.limited.load().failures.as_ref()?.count(address)
+    pub(crate) fn failed(&self, address: Option<IpAddr>) -> Option<Duration> {
+        let limited = self.limited.load();
+        let failures = limited.failures.as_ref()?;
+        if address.is_none() {
+            // Counted together, they would let anyone shut out all others.
+            self.told.get_or_init(|| {
+                tracing::warn!("failed authentications are not limited: requests come without ConnectInfo<SocketAddr>");
+            });
+        }
+        failures.count(address?)
     }
 
     fn begin(&self, caller: String, most: NonZeroU32) -> Result<Permit, Error> {
@@ -264,8 +275,9 @@ mod tests {
         };
         let limiter = Limiter::new(bounds(1, 1));
         let address = IpAddr::from([192, 0, 2, 7]);
-        assert_eq!(limiter.failed(address), None);
-        assert!(limiter.failed(address).is_some());
+        assert_eq!(limiter.failed(None), None);
+        assert_eq!(limiter.failed(Some(address)), None);
+        assert!(limiter.failed(Some(address)).is_some());
         limiter.replace(bounds(1, 2));
         assert!(limiter.wait(address).is_some());
         limiter.replace(bounds(2, 2));

@@ -5,7 +5,7 @@ mod health;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_pg_core::Health;
@@ -18,10 +18,16 @@ const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2
 /// Labels are only names of tools and error codes: their number is limited, and they reveal nothing about callers.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    calls: Mutex<BTreeMap<(String, &'static str), u64>>,
-    durations: Mutex<BTreeMap<String, Histogram>>,
+    tools: Mutex<BTreeMap<String, Calls>>,
     /// Whether the last configuration that was read is faulty, so that the previous one is in use.
     refused_configuration: AtomicBool,
+}
+
+/// The calls of one tool.
+#[derive(Debug, Default)]
+struct Calls {
+    codes: BTreeMap<&'static str, u64>,
+    durations: Histogram,
 }
 
 #[derive(Debug, Default)]
@@ -34,17 +40,23 @@ struct Histogram {
 impl Metrics {
     /// Counts a call that ended with `code`, which is `ok` for success.
     pub(crate) fn record(&self, tool: &str, code: &'static str, duration: Duration) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls.entry((tool.to_owned(), code)).or_default() += 1;
-        drop(calls);
-        let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
-        let histogram = durations.entry(tool.to_owned()).or_default();
+        let mut tools = self.tools();
+        if !tools.contains_key(tool) {
+            tools.insert(tool.to_owned(), Calls::default());
+        }
+        let Some(calls) = tools.get_mut(tool) else { return };
+        *calls.codes.entry(code).or_default() += 1;
+        let histogram = &mut calls.durations;
         let seconds = duration.as_secs_f64();
         histogram.count += 1;
         histogram.seconds += seconds;
         for (bucket, bound) in histogram.buckets.iter_mut().zip(BUCKETS) {
             *bucket += u64::from(seconds <= bound);
         }
+    }
+
+    fn tools(&self) -> MutexGuard<'_, BTreeMap<String, Calls>> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes whether a configuration that was read could be used.
@@ -58,14 +70,18 @@ impl Metrics {
             "# HELP mcp_pg_calls_total Tool calls by tool and outcome (ok or the error's code).\n\
              # TYPE mcp_pg_calls_total counter\n",
         );
-        for ((tool, code), count) in &*self.calls.lock().unwrap_or_else(PoisonError::into_inner) {
-            let _ = writeln!(page, "mcp_pg_calls_total{{tool=\"{tool}\",code=\"{code}\"}} {count}");
+        let tools = self.tools();
+        for (tool, calls) in &*tools {
+            for (code, count) in &calls.codes {
+                let _ =
+                    writeln!(page, "mcp_pg_calls_total{{tool=\"{tool}\",code=\"{code}\"}} {count}");
+            }
         }
         page.push_str(
             "# HELP mcp_pg_call_duration_seconds Time from a call's arrival to its answer.\n\
              # TYPE mcp_pg_call_duration_seconds histogram\n",
         );
-        for (tool, histogram) in &*self.durations.lock().unwrap_or_else(PoisonError::into_inner) {
+        for (tool, Calls { durations: histogram, .. }) in &*tools {
             let name = "mcp_pg_call_duration_seconds";
             let buckets = BUCKETS.iter().map(ToString::to_string).zip(histogram.buckets);
             for (bound, count) in buckets.chain([("+Inf".to_owned(), histogram.count)]) {
@@ -82,8 +98,6 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use mcp_pg_core::Connections;
-
     use super::*;
 
     #[test]
@@ -91,15 +105,12 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record("select", "ok", Duration::from_millis(3));
         metrics.record("select", "timeout", Duration::from_secs(11));
-        let connections = Connections { up: true, used: 1, idle: 2, waiting: 3, most: 4 };
-        let health = Health {
-            connections,
-            schema_read: true,
-            query_faults: 6,
-            outdated_queries: 5,
-            audit_failing: true,
-            lost_records: 7,
-        };
+        let mut health = Health::default();
+        let connections = &mut health.connections;
+        (connections.up, connections.used, connections.idle) = (true, 1, 2);
+        (connections.waiting, connections.most) = (3, 4);
+        (health.schema_read, health.query_faults, health.outdated_queries) = (true, 6, 5);
+        (health.audit_failing, health.lost_records) = (true, 7);
         metrics.configured(false);
         let page = metrics.render(&health);
         for line in [

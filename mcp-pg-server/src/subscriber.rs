@@ -181,7 +181,7 @@ pub(crate) async fn notify(
         let snapshot = Snapshot::now(&engine, &caller);
         let now = match change {
             Change::Rows(_) => lists,
-            Change::Catalogue | Change::Missed => snapshot.as_ref().map(Snapshot::lists),
+            _ => snapshot.as_ref().map(Snapshot::lists),
         };
         let mut notifications = Vec::new();
         if std::mem::replace(&mut lists, now) != now {
@@ -213,7 +213,8 @@ fn changed_resources(snapshot: Option<&Snapshot>, topics: &Topics, change: &Chan
         let touches = match change {
             Change::Catalogue => another(),
             Change::Rows(tables) => may_follow(snapshot, uri, Some(tables)),
-            Change::Missed => another() || may_follow(snapshot, uri, None),
+            // `Missed`: anything may have changed.
+            _ => another() || may_follow(snapshot, uri, None),
         };
         if touches {
             touched.push(uri.clone());

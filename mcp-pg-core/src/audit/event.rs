@@ -38,6 +38,9 @@ pub struct Event {
     /// The number of the confirmation that came with the call. It can be used only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<String>,
+    /// What each operation of a transaction wrote, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<Written>,
     /// How many rows were returned or affected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
@@ -59,6 +62,23 @@ pub struct Event {
     /// The written rows after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
+}
+
+/// An operation of a transaction that wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Written {
+    /// Its place in the arguments, as a JSON Pointer.
+    pub at: String,
+    /// `insert`, `update`, …
+    pub operation: String,
+    /// The table, as `schema.name`.
+    pub table: String,
+    /// How many rows were affected.
+    pub rows: u64,
+    /// How many rows of [`Event::before`] are its, after those of the operations before it.
+    pub before: usize,
+    /// The same for [`Event::after`].
+    pub after: usize,
 }
 
 /// Which part of a call an [`Event`] records.
@@ -91,7 +111,7 @@ pub struct Actor {
     /// The role whose grants applied.
     pub role: String,
     /// How the caller was authenticated: `command_line`, `loopback`, `api_key`, `jwt`, `library`, or what an embedding
-    /// application says. For a caller who was not: `bearer` if there were credentials, else `none`.
+    /// application says. For a caller who was not: `bearer` if there was a token, else `none`.
     pub method: String,
 }
 
@@ -120,6 +140,6 @@ impl Outcome {
 }
 
 /// A duration in milliseconds, rounded to microseconds.
-pub fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

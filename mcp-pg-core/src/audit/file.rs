@@ -56,7 +56,7 @@ const GATHER: Duration = Duration::from_millis(2);
 /// #     time: "2026-01-02T03:04:05.000000Z".into(), id: "1".into(), phase: Phase::Outcome,
 /// #     actor: Actor::default(), client: Client::default(), transport: "library".into(),
 /// #     tool: "select".into(), operation: "select".into(), table: None, arguments: None,
-/// #     sql: vec![], confirmation: None, rows: None, sensitive: vec![], outcome: None, code: None, duration_ms: None, before: None,
+/// #     sql: vec![], operations: vec![], confirmation: None, rows: None, sensitive: vec![], outcome: None, code: None, duration_ms: None, before: None,
 /// #     after: None,
 /// # };
 /// # let path = std::env::temp_dir().join(format!("audit-example-{}.jsonl", std::process::id()));

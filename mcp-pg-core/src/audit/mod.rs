@@ -19,7 +19,8 @@ mod verify;
 use async_trait::async_trait;
 
 pub(crate) use encode::{Encoded, PART_MOST, name};
-pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
+pub(crate) use event::milliseconds;
+pub use event::{Actor, Client, Event, Outcome, Phase, Written};
 pub use file::FileSink;
 pub(crate) use ledger::{Entry, Ledger, Letters};
 pub(crate) use queue::{Queue, Waiting, queue};
@@ -73,10 +74,13 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 ///
-/// All methods return `audit_unavailable` if a record cannot be written.
+/// All methods return `audit_unavailable` if a record cannot be written. A panic counts as that.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes the record, and returns once it would survive a crash of the machine.
+    ///
+    /// Nothing else bounds how long this takes, and a write's transaction is open meanwhile: give up before PostgreSQL ends it
+    /// ([`Timeouts::idle_in_transaction`](crate::policy::Timeouts::idle_in_transaction)).
     async fn write(&self, event: Event) -> Result<()>;
 
     /// Queues the record, and returns at once.

@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The result of [`verify`] for a complete log.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// The number of records.
     pub records: u64,
@@ -33,6 +34,7 @@ pub struct Verified {
 
 /// The first fault of a log. All lines before it are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// The line, from 1. For a table, the position.
     pub line: u64,

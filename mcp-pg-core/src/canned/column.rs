@@ -22,10 +22,12 @@ pub(super) struct Column {
 
 /// The columns that PostgreSQL describes. Each must have a name of its own.
 pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
-    let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
-    for DescribedColumn { name, data_type, origin, in_key } in &described.columns {
+    let all = &described.columns;
+    let mut columns: Vec<Column> = Vec::with_capacity(all.len());
+    for (position, described) in all.iter().enumerate() {
+        let DescribedColumn { name, data_type, origin, in_key } = described;
         if data_type.oid == oid::VOID {
-            match described.columns.as_slice() {
+            match all.as_slice() {
                 [_] => continue,
                 _ => return Err(source.fault(format!("the column {name} is void"), None)),
             }
@@ -35,7 +37,8 @@ pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Colu
             return Err(source.fault(message, None));
         }
         let decoder = Decoder::for_type(data_type);
-        let (data_type, origin) = (Arc::clone(data_type), origin.clone());
+        let origin = origin.clone().or_else(|| source.row_column(position));
+        let data_type = Arc::clone(data_type);
         let (name, in_key) = (name.clone(), *in_key);
         columns.push(Column { name, data_type, origin, in_key, decoder });
     }

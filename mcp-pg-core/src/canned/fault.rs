@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why a file or a function is not a tool, told to its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// The path of the file, or the signature of the function.
     pub place: String,

@@ -4,12 +4,12 @@ use super::fault::Fault;
 use super::header::{self, Line};
 use super::source::{Body, Source, check_name};
 use crate::name::quoted;
-use crate::schema::{ArgumentMode, Routine};
+use crate::schema::{ArgumentMode, ColumnOrigin, Routine};
 
 /// A call, before it is known which arguments are given.
 #[derive(Debug, Hash)]
 pub struct Call {
-    routine: Routine,
+    routine: Box<Routine>,
 }
 
 /// An input argument.
@@ -49,6 +49,10 @@ impl Source {
         let Some(named) = header.tool.take() else { return Ok(None) };
         let name = named.unwrap_or_else(|| routine.name.clone());
         check_name(&name).map_err(|message| Fault::new(&place, message))?;
+        if routine.uncallable {
+            let message = "an aggregate, a window function or a trigger function cannot be called";
+            return Err(Fault::new(&place, message));
+        }
         if let Some(argument) = routine.arguments.iter().find(|argument| argument.pseudo) {
             let type_name = &argument.type_name;
             return Err(Fault::new(&place, format!("{type_name} is no type that JSON can give")));
@@ -61,7 +65,7 @@ impl Source {
         if let Some(message) = header.contradiction() {
             return Err(Fault::new(&place, message));
         }
-        let call = Call { routine };
+        let call = Call { routine: Box::new(routine) };
         for declared in &header.parameters {
             if !call.inputs().any(|input| input.name == declared.name) {
                 let message = format!("there is no argument {}", declared.name);
@@ -73,6 +77,14 @@ impl Source {
             }
         }
         Ok(Some(Self { name, place, body: Body::Function(call), header, text }))
+    }
+
+    /// The column of a table that has this position in the rows, if the source is a function that returns rows of the table.
+    pub(super) fn row_column(&self, position: usize) -> Option<ColumnOrigin> {
+        let Body::Function(call) = &self.body else { return None };
+        let (table, columns) = call.routine.rows.as_ref()?;
+        let (table, column) = (table.clone(), columns.get(position)?.clone());
+        Some(ColumnOrigin { table, column, defaulted: false, ancestors: Vec::new() })
     }
 
     /// Distinguishes the tools of overloaded routines by adding their arguments to the name.

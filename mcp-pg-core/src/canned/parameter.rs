@@ -122,12 +122,15 @@ impl Parameter {
         match (&self.given, argument) {
             (Given::Claim(name), _) => {
                 let claim = claim(claims, name).unwrap_or_default();
+                // The caller did not give the value, and an error must not show it.
+                let unfit =
+                    || Error::new(Code::Forbidden, "a claim of the caller does not fit the query");
+                // A text may be one that the caller chose, and is no list whatever it contains.
+                if claim.is_string() && matches!(self.data_type.base().kind, Kind::Array { .. }) {
+                    return Err(unfit());
+                }
                 let text = value::encode(&self.data_type, &self.type_name, &claim);
-                // A claim: the caller did not give the value, and an error must not show it.
-                text.map(Some).map_err(|error| {
-                    Error::new(Code::Forbidden, "a claim of the caller does not fit the query")
-                        .caused_by(error)
-                })
+                text.map(Some).map_err(|error| unfit().caused_by(error))
             }
             (_, Some(Value::Null)) => Ok(Some(None)),
             (_, Some(argument)) => {

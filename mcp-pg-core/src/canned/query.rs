@@ -71,7 +71,7 @@ pub(super) enum Text {
         /// The table of an UPDATE or DELETE.
         target: Option<String>,
     },
-    Call(Call),
+    Call(Box<Call>),
 }
 
 /// The arguments of every query that writes.
@@ -108,7 +108,7 @@ impl Query {
                 let target = sql.target;
                 (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb, target })
             }
-            Body::Function(call) => (HashSet::new(), Text::Call(call)),
+            Body::Function(call) => (HashSet::new(), Text::Call(Box::new(call))),
         };
         Ok(Self {
             name,
@@ -160,6 +160,12 @@ impl Query {
     /// rows, and a rollback may not undo everything.
     pub(crate) fn is_counted(&self) -> bool {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
+    }
+
+    /// Whether it only deletes rows, so that those which it returns are gone.
+    pub(crate) fn removes(&self) -> bool {
+        let Text::Fixed { verb: Verb::Change(actions), .. } = &self.text else { return false };
+        actions.iter().all(|action| action == Action::Delete)
     }
 
     /// Whether it needs the user's confirmation for this role: its header says so, or it may be an action that the role has to

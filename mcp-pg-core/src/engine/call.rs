@@ -36,8 +36,7 @@ impl Engine {
             }
             _ => Map::new(),
         };
-        let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
+        let mut record = Record::new(self, caller, &Origin::default(), request.tool(), arguments);
         let result = self.answer(caller, request, None, &mut record).await;
         record.settle(result).await
     }
@@ -221,9 +220,16 @@ impl Engine {
     }
 }
 
-/// Whether something that a request names does not exist or is hidden from the role. Both must take the same time.
+/// Whether something that a request names does not exist or is hidden from the role. Both must take the same time. It may be
+/// the label of an enum, too, or what makes rows archivable.
 fn names_unknown(error: &Error) -> bool {
-    matches!(error.code(), Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation)
+    match error.code() {
+        Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation | Code::NotArchivable => {
+            true
+        }
+        Code::InvalidValue => !error.get_allowed().is_empty(),
+        _ => false,
+    }
 }
 
 /// Refuses a tool that takes no table name if the role can use it on no table. Other tools refuse each table.

@@ -6,7 +6,8 @@ use super::Engine;
 use crate::execute::Connections;
 
 /// The state of an engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Health {
     /// The database, and the connections to it.
     pub connections: Connections,

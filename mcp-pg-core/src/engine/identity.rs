@@ -6,11 +6,12 @@ use super::Engine;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Identity, NO_PARAMETER};
 use crate::plan::Scope;
-use crate::policy::{Setting, claim};
+use crate::policy::{Setting, claim, milliseconds};
 use crate::value::in_quotes;
 
 /// A session setting of a role that PostgreSQL refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RefusedSetting {
     /// The role's name.
     pub role: String,
@@ -95,7 +96,7 @@ pub(super) fn identity(scope: &Scope<'_>) -> Identity {
     let timeout = role
         .limits
         .statement_timeout
-        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
+        .map(|timeout| ("statement_timeout".to_owned(), milliseconds(timeout)));
     Identity {
         role: role.database_role.clone(),
         settings: settings.chain(timeout).collect(),

@@ -49,13 +49,14 @@ use crate::canned::{Fault, Query};
 use crate::error::Result;
 use crate::execute::{Database, Posture, has_password};
 use crate::plan::CursorKey;
-use crate::policy::{MaskKey, Principal, Settings, View};
+use crate::policy::{MaskKey, Principal, Role, Settings, View};
 use crate::schema::Schema;
 
 /// Answers requests on one database.
 ///
 /// It has a pool of connections, the schema, and the settings. Put it into an [`Arc`] to share it: all methods after
-/// [`connect`](Self::connect) and [`audited`](Self::audited) take `&self`.
+/// [`connect`](Self::connect) and [`audited`](Self::audited) take `&self`. Use it from one runtime: a connection that was made in
+/// another works only while that one runs.
 ///
 /// | method | for |
 /// |---|---|
@@ -163,9 +164,15 @@ impl Engine {
         catalogue.unassumed(role)
     }
 
-    /// The schema as the login currently sees it.
+    /// The schema as the login currently sees it. A login that may do nothing by itself sees none.
     pub fn schema(&self) -> Arc<Schema> {
         self.catalogue.load().schema()
+    }
+
+    /// The schema as the role's database role currently sees it; as the login does, if the role has none or the login cannot
+    /// become it.
+    pub fn schema_of(&self, role: &Role) -> Arc<Schema> {
+        self.catalogue.load().schema_of(role)
     }
 
     /// The canned queries and functions that the caller has as tools, by name. If the database takes no writes, those

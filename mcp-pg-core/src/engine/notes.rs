@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Hop, Include, Measure, Query, RowFilter, SelectPlan, Shown, Sort, Start};
+use crate::plan::{Hop, Include, Measure, Query, RowFilter, SelectPlan, Shown, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -33,7 +33,9 @@ pub(super) fn of_page(
     notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
     notes.extend(archived_beyond(plan, rows));
     notes.extend(limited(plan).filter(|_| more));
-    if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
+    // Groups have a key: themselves.
+    let steady = plan.keyset || plan.single || plan.grouping.is_some() && !plan.moves();
+    if (more || further) && !steady {
         notes.push(unsteady(plan));
     }
     notes
@@ -224,7 +226,7 @@ fn unsteady(plan: &SelectPlan<'_>) -> String {
     let name = plan.table.name();
     if plan.order.is_empty() {
         format!("{name} has no key and the request has no order_by: pages may repeat or skip rows")
-    } else if plan.order.iter().any(Sort::moves) {
+    } else if plan.moves() {
         "the order depends on the present: pages are counted by offset, and shift when rows are added, removed or changed".to_owned()
     } else {
         format!(

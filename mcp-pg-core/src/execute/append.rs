@@ -9,8 +9,9 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::unavailable;
 use super::database::{Database, snapshot};
+use super::identity::{BECOME, Identity};
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity, Isolation, Mode};
+use super::transaction::{Isolation, Mode};
 use crate::error::{Code, Error, Result};
 
 /// Rows to be added by a statement whose only parameter is a text array.

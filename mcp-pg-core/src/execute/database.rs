@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use rustls::ClientConfig;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Config, IsolationLevel};
 use tokio_util::task::TaskTracker;
 
-use super::connection::Lease;
-use super::connection::SessionSettings;
-use super::connection::client_config;
-use super::connection::{Connections, Pool};
-use super::connection::{is_shared, shared, unavailable, unconnected};
+use super::connection::{
+    Connections, Lease, Pool, SessionSettings, client_config, is_shared, shared, unavailable,
+    unconnected,
+};
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
+use super::identity::{BECOME, Identity};
 use super::listen::Listener;
 use super::refusal::Failure;
-use super::transaction::{BECOME, Identity, Mode, Transaction};
+use super::transaction::{Mode, Transaction, unanswered};
 use crate::error::Result;
 use crate::policy::Settings;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
@@ -33,6 +33,9 @@ const CUT: Duration = Duration::from_millis(20);
 
 /// If a statement was cut within this time, its connection was lost before.
 const SOON: Duration = Duration::from_secs(1);
+
+/// How much longer than its statement timeout a read is waited for: a process that was stopped, or a network, ends none.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Which statements may run functions or triggers of the database.
 #[derive(Debug, Default)]
@@ -53,6 +56,8 @@ pub(crate) struct Database {
     session: Arc<SessionSettings>,
     /// How long a transaction may take.
     patience: Duration,
+    /// How long a read may take.
+    deadline: Duration,
     /// Which statements may run code of the database, as of the last look: it can change the session beyond its transaction.
     coded: Arc<Coded>,
     /// Connections in use, and those that are being cleaned up.
@@ -90,6 +95,10 @@ impl Database {
             tls: Arc::new(tls),
             session,
             patience: timeouts.transaction,
+            deadline: match timeouts.statement {
+                Duration::ZERO => Duration::MAX,
+                statement => timeouts.transaction.max(statement.saturating_add(GRACE)),
+            },
             coded: Arc::default(),
             under_way: TaskTracker::new(),
         })
@@ -260,18 +269,22 @@ impl Database {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {
                 let client = lease.client().map_err(|error| none(error.into()))?;
-                let prepared = prepare(client, statement).await;
-                let fetched = match prepared {
-                    Ok(prepared) => fetch(client, prepared, statement, parameters, keep).await,
-                    Err(failure) => Err(failure),
+                let work = async {
+                    let prepared = prepare(client, statement).await?;
+                    fetch(client, prepared, statement, parameters, keep).await
                 };
-                lease.done();
+                let fetched =
+                    timeout(self.deadline, work).await.unwrap_or_else(|_| Err(unanswered()));
+                // A statement whose rows nobody takes still runs; the lease has it cancelled.
+                if !matches!(fetched, Err(Failure::Own(_))) {
+                    lease.done();
+                }
                 let fetched = fetched.map_err(none)?;
                 lease.received(fetched.received);
                 Ok(vec![fetched])
             }
             ([statement], [parameters]) => {
-                let transaction = Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
+                let transaction = Transaction::new(lease, identity, Mode::SNAPSHOT, self.deadline);
                 // Boxed, like the next, so that the future of the first case need not have room for theirs.
                 let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])

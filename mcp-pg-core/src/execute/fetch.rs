@@ -48,16 +48,44 @@ pub(crate) struct TooLarge {
     pub(crate) largest: usize,
 }
 
+/// The most bytes that a statement may take from earlier operations: a value that is put into itself again and again doubles
+/// each time.
+const TAKEN_MOST: usize = 1 << 20;
+
 /// The parameters as texts. `results` are the rows of earlier operations, by column name, for references.
 ///
 /// # Errors
 ///
-/// `invalid_value` if a reference leads to no row, or to a value that does not fit.
+/// `invalid_value` if a reference leads to no row, or to a value that does not fit; `limit_exceeded` if the values have too many
+/// bytes.
 pub(crate) fn texts(
     operands: &[Operand],
     results: &[Vec<serde_json::Map<String, Value>>],
 ) -> Result<Vec<Text>> {
-    operands.iter().map(|operand| text(operand, results).map(Text)).collect()
+    let mut room = TAKEN_MOST;
+    let each = operands.iter().map(|operand| {
+        let text = text(operand, results)?;
+        if takes(&operand.source) {
+            let left = room.checked_sub(text.as_ref().map_or(0, String::len));
+            room = left.ok_or_else(|| {
+                let message = format!("the values of $ref have more than {TAKEN_MOST} bytes");
+                Error::new(Code::LimitExceeded, message)
+                    .at(operand.place().unwrap_or_default())
+                    .hint("write long values as they are, or in transactions of their own")
+            })?;
+        }
+        Ok(Text(text))
+    });
+    each.collect()
+}
+
+/// Whether it is a value of an earlier operation, or a list that contains one.
+fn takes(source: &Source) -> bool {
+    match source {
+        Source::Text(_) => false,
+        Source::Reference { .. } => true,
+        Source::List(values) => values.iter().any(|value| takes(&value.source)),
+    }
 }
 
 fn text<'r>(
@@ -83,7 +111,7 @@ fn text<'r>(
                 return Err(match doubtful {
                     true => error.hint(format!("say which one, counting from 0: \"{name}.0.{column}\"")),
                     false if rows.is_empty() => {
-                        error.hint("no row matched its condition, or none was written, so there is nothing to refer to")
+                        error.hint("no row matched its condition, none was written, or they were too large to be kept, so there is nothing to refer to")
                     }
                     false => error,
                 });

@@ -20,6 +20,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// The position of the character that it refers to, from 1.
     pub(crate) position: Option<usize>,
+    /// Whether the reason passes without a change of the schema: a lock, a timeout, or a lack of resources.
+    pub(crate) passing: bool,
 }
 
 impl Refused {
@@ -34,7 +36,10 @@ impl Refused {
             Some(ErrorPosition::Original(position)) => usize::try_from(*position).ok(),
             _ => None,
         };
-        Some(Self { message, position })
+        let code = answer.code();
+        let passing = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED].contains(code)
+            || ["40", "53"].iter().any(|class| code.code().starts_with(class));
+        Some(Self { message, position, passing })
     }
 }
 
@@ -73,7 +78,10 @@ impl Database {
         let transaction = client.build_transaction().read_only(true).start();
         let transaction = transaction.await.map_err(unavailable)?;
         let types = Schema::types(&transaction, &oids).await?;
-        let coded = Schema::coded(&transaction, statements).await?;
+        // The text of a statement that was refused may be one that the database cannot hold.
+        let readable = statements.iter().zip(&prepared);
+        let readable = readable.map(|(text, prepared)| prepared.as_ref().map_or("", |_| text));
+        let coded = Schema::coded(&transaction, &Vec::from_iter(readable)).await?;
         let columns = prepared.iter().flatten().flat_map(|statement| statement.columns());
         let shown = Vec::from_iter(columns.filter_map(shown));
         let origins = Schema::origins(&transaction, &shown).await?;

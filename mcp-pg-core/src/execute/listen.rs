@@ -62,6 +62,9 @@ impl Listener {
         let (client, connection) = patiently(connecting).await?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));
+        // Where nothing happens for long, it is idle, and hears all the same.
+        let lasting = client.execute_typed("SET idle_session_timeout = 0", &[]);
+        patiently(async { lasting.await.map_err(unavailable) }).await?;
         let mut hears = true;
         for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL] {
             let listen = format!("LISTEN {channel}");

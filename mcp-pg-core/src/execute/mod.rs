@@ -6,6 +6,7 @@ mod append;
 mod connection;
 mod database;
 mod fetch;
+mod identity;
 mod inspect;
 mod listen;
 mod posture;
@@ -17,6 +18,7 @@ pub(crate) use append::Append;
 pub use connection::Connections;
 pub(crate) use database::{Database, has_password};
 pub(crate) use fetch::{Fetched, Keep, TooLarge, texts};
+pub(crate) use identity::{Identity, unassumable};
 pub(crate) use inspect::Refused;
 pub(crate) use listen::Listener;
 pub use listen::{ROWS_CHANNEL, SCHEMA_CHANNEL};
@@ -24,4 +26,4 @@ pub use posture::{Posture, SETUP_COMMENT, UnreachedType};
 pub(crate) use refusal::{
     Failure, NO_PARAMETER, Place, ViolatedKey, is_stale, query_refusal, referred, refusal,
 };
-pub(crate) use transaction::{Identity, Isolation, Mode, Transaction, unassumable};
+pub(crate) use transaction::{Isolation, Mode, Transaction};

@@ -19,6 +19,7 @@ pub const SETUP_COMMENT: &str = "Made by mcp-pg-server setup-sql.";
 
 /// The login's rights that go beyond its grants, and other findings about the security of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Posture {
     /// The login.
     pub login: String,
@@ -77,6 +78,7 @@ pub struct Posture {
 /// A type whose operators cannot be used: its schema is not in the `search_path`, or a caller's database role may not
 /// use it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UnreachedType {
     /// The type, with its schema.
     pub name: String,
@@ -101,7 +103,7 @@ impl Database {
     ) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
         let seen = || roles.iter().map(|(_, schema)| *schema).chain([schema]);
-        let known = Known::of(schema, seen());
+        let known = Known::of(seen);
         let (types, views, tables) = known.oids();
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
             (&names, Type::TEXT_ARRAY),
@@ -180,15 +182,15 @@ struct Known {
 }
 
 impl Known {
-    fn of<'s>(schema: &Schema, seen: impl Iterator<Item = &'s Schema>) -> Self {
+    fn of<'s, S: Iterator<Item = &'s Schema>>(seen: impl Fn() -> S) -> Self {
         let (mut views, mut tables) = (BTreeMap::new(), BTreeMap::new());
-        for table in seen.flat_map(|schema| &schema.tables) {
+        for table in seen().flat_map(|schema| &schema.tables) {
             if matches!(table.kind, TableKind::View | TableKind::MaterializedView) {
                 views.insert(table.oid, table.name.to_string());
             }
             tables.insert(table.oid, table.name.to_string());
         }
-        Self { types: base_types(schema), views, tables }
+        Self { types: base_types(seen()), views, tables }
     }
 
     /// The OIDs of types, views and tables.
@@ -213,7 +215,7 @@ fn unforced<'s>(seen: impl Iterator<Item = &'s Schema>) -> Vec<String> {
 
 /// The types with operators of their own, looking through domains and arrays: by OID, each with its name and a
 /// column.
-fn base_types(schema: &Schema) -> BTreeMap<u32, (String, String)> {
+fn base_types<'s>(seen: impl Iterator<Item = &'s Schema>) -> BTreeMap<u32, (String, String)> {
     fn innermost(data_type: &DataType) -> &DataType {
         match &data_type.base().kind {
             Kind::Array { element, .. } => innermost(element),
@@ -221,7 +223,7 @@ fn base_types(schema: &Schema) -> BTreeMap<u32, (String, String)> {
         }
     }
     let mut types = BTreeMap::new();
-    for table in &schema.tables {
+    for table in seen.flat_map(|schema| &schema.tables) {
         for column in table.columns.iter().filter(|column| column.can_select) {
             let data_type = innermost(&column.data_type);
             if data_type.kind == Kind::Base {

@@ -31,20 +31,22 @@ WITH RECURSIVE above AS (
   FROM reached up JOIN read ON read.view = up.beneath
 )
 SELECT r.rolname::text                                    AS login,
-       r.rolsuper                                         AS superuser,
-       r.rolbypassrls                                     AS bypass_rls,
-       r.rolcreaterole OR r.rolcreatedb                   AS creates,
+       r.rolsuper OR own.rolsuper                         AS superuser,
+       r.rolbypassrls OR own.rolbypassrls                 AS bypass_rls,
+       r.rolcreaterole OR r.rolcreatedb OR own.rolcreaterole OR own.rolcreatedb
+                                                          AS creates,
        pg_catalog.current_setting('server_version')       AS server_version,
        pg_catalog.pg_is_in_recovery()                     AS standby,
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m
              WHERE NOT r.rolsuper AND m.oid <> r.oid
-               AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+               AND pg_catalog.pg_has_role(r.oid, m.oid, becoming.how)
              ORDER BY 1)                                  AS member_of,
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m
              WHERE NOT r.rolsuper AND m.oid <> r.oid
-               AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+               AND pg_catalog.pg_has_role(r.oid, m.oid, becoming.how)
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles n
-                               WHERE n.rolname = ANY ($1) AND pg_catalog.pg_has_role(n.oid, m.oid, 'MEMBER'))
+                               WHERE (n.rolname = ANY ($1) OR n.oid = own.oid AND n.oid <> r.oid)
+                                 AND pg_catalog.pg_has_role(n.oid, m.oid, 'MEMBER'))
                -- A login of several databases has roles without rights in this one.
                AND (pg_catalog.shobj_description(m.oid, 'pg_authid') IS DISTINCT FROM $8 OR m.rolsuper OR m.rolbypassrls OR m.rolcreaterole OR m.rolcreatedb OR m.rolreplication
                     OR EXISTS (SELECT FROM pg_catalog.pg_shdepend d
@@ -59,7 +61,7 @@ SELECT r.rolname::text                                    AS login,
              ORDER BY 1)                                  AS powerful_roles,
        ARRAY(SELECT s.name FROM pg_catalog.unnest($2) AS s(name)
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.pg_roles u
-                               WHERE n.nspname = s.name AND (u.oid = r.oid OR u.rolname = ANY ($1))
+                               WHERE n.nspname = s.name AND (u.oid IN (r.oid, own.oid) OR u.rolname = ANY ($1))
                                  AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')))
                                                           AS unusable_schemas,
        ARRAY(SELECT n.nspname::text FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a
@@ -102,7 +104,7 @@ SELECT r.rolname::text                                    AS login,
        NOT r.rolsuper AND EXISTS (
          SELECT FROM pg_catalog.pg_class c
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $6 AND c.relname = $7
-         JOIN pg_catalog.pg_roles m ON pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+         JOIN pg_catalog.pg_roles m ON pg_catalog.pg_has_role(r.oid, m.oid, becoming.how || ', USAGE')
          WHERE pg_catalog.has_table_privilege(m.oid, c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER')
             OR pg_catalog.has_any_column_privilege(m.oid, c.oid, 'UPDATE')
             OR m.oid IN (c.relowner, n.nspowner))         AS may_change_audit,
@@ -112,4 +114,9 @@ SELECT r.rolname::text                                    AS login,
           AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog')
         ORDER BY s.place LIMIT 1)                         AS searched_first
 FROM pg_catalog.pg_roles r
-WHERE r.rolname = current_user
+-- Its sessions may begin as another role (ALTER ROLE … SET role).
+JOIN pg_catalog.pg_roles own ON own.rolname = current_user
+-- Since PostgreSQL 16 a member may be one that cannot become the role; one with ADMIN OPTION can see to it.
+CROSS JOIN (SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::int < 160000 THEN 'MEMBER'
+                        ELSE 'SET, MEMBER WITH ADMIN OPTION' END) AS becoming (how)
+WHERE r.rolname = session_user

@@ -1,52 +1,23 @@
 //! A transaction as the caller's database role.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::SqlState;
 
 use super::append::{Append, Ending};
 use super::connection::Lease;
 use super::fetch::{Fetched, Keep, fetch, prepare};
+use super::identity::{Identity, become_caller, not_become};
 use super::refusal::Failure;
-use super::refusal::code;
 use crate::error::{Code, Error, Result};
 use crate::schema::ReadOnly;
 use crate::statement::Statement;
 use crate::value::Text;
 
-/// Sets the role until the transaction ends.
-pub(super) const BECOME: &str = "SELECT pg_catalog.set_config('role', $1, true)";
-
 /// The maximum size of the rows, in bytes of JSON, that a transaction keeps in memory at once.
 const HELD_MOST: usize = 16 * 1024 * 1024;
-
-/// The caller's database role and settings, for one transaction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Identity {
-    /// The role to become; the login if absent.
-    pub(crate) role: Option<String>,
-    /// Settings by name.
-    pub(crate) settings: Vec<(String, String)>,
-    /// Whether to reset the session afterwards, since the transaction runs code of the database.
-    pub(crate) restore: bool,
-}
-
-impl Identity {
-    /// Whether there is nothing to set.
-    pub(crate) fn is_login(&self) -> bool {
-        self.role.is_none() && self.settings.is_empty() && !self.restore
-    }
-
-    /// The timeout of its statements, if it is not the session's.
-    fn statement_timeout(&self) -> Option<Duration> {
-        let mut settings = self.settings.iter().rev();
-        let (_, text) = settings.find(|(name, _)| name == "statement_timeout")?;
-        text.parse().ok().map(Duration::from_millis)
-    }
-}
 
 /// What a transaction may do, and how far it is kept from others' changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +106,10 @@ impl Transaction {
         let fetched = timeout(left, inside(client, begin, Box::pin(work))).await;
         // An abandoned statement still runs; the lease has it cancelled.
         let fetched = fetched.map_err(|_| out_of_time())?;
-        lease.open();
+        // So does one whose rows nobody takes.
+        if !matches!(fetched, Err(Failure::Own(_))) {
+            lease.open();
+        }
         let fetched = fetched?;
         lease.received(fetched.received);
         *room = room.saturating_sub(fetched.bytes);
@@ -163,27 +137,37 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
+        let left = self.left();
         let Self { mut lease, identity, mode, .. } = self;
         let client: &Object = lease.client()?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
-        let mut ended = false;
+        let (mut ended, mut abandoned) = (false, false);
         let work = async {
             // Prepared as the caller's role, which may see what the login may not. COMMIT must not be sent before.
             let prepared = prepare(client, statement).await?;
             ended = true;
-            let (fetched, committed) = tokio::join!(
-                biased;
-                fetch(client, prepared, statement, parameters, keep),
-                client.execute(&commit, &[]),
-            );
+            let fetch = async {
+                match fetch(client, prepared, statement, parameters, keep).await {
+                    // Nobody takes its rows.
+                    Err(Failure::Own(error)) => Err(Failure::Own(error)),
+                    fetched => Ok(fetched),
+                }
+            };
+            let commit = async { Ok(client.execute(&commit, &[]).await) };
+            let both = tokio::try_join!(biased; fetch, commit);
+            abandoned = both.is_err();
+            let (fetched, committed) = both?;
             let fetched = fetched?;
             committed.map_err(Failure::Database)?;
             Ok(fetched)
         };
-        let fetched = inside(client, Some((&identity, mode)), Box::pin(work)).await;
-        match ended {
-            true => lease.done(),
-            false => lease.open(),
+        let work = inside(client, Some((&identity, mode)), Box::pin(work));
+        let fetched = timeout(left, work).await.map_err(|_| unanswered())?;
+        match (abandoned, ended) {
+            // The lease has the statement cancelled.
+            (true, _) => {}
+            (_, true) => lease.done(),
+            (_, false) => lease.open(),
         }
         lease.received(fetched.as_ref().map_or(0, |fetched| fetched.received));
         fetched
@@ -297,6 +281,11 @@ fn out_of_time() -> Failure {
         .into()
 }
 
+/// The error of a read that the database has not even ended by its own timeout.
+pub(super) fn unanswered() -> Failure {
+    Error::new(Code::Timeout, "the database did not answer in time").hint("try again later").into()
+}
+
 /// Runs `work` after the messages that begin its transaction, without waiting for their answers.
 async fn inside<T>(
     client: &Object,
@@ -316,27 +305,6 @@ async fn inside<T>(
     begun.map_err(not_begun)?;
     became.map_err(not_become)?;
     done
-}
-
-/// The identity cannot be set: the role does not exist, the login is not a member, or PostgreSQL refuses a setting.
-/// This is not about the caller's values.
-fn not_become(error: tokio_postgres::Error) -> Failure {
-    match error.as_db_error().is_some_and(is_of_identity) {
-        true => unassumable().caused_by(error).into(),
-        false => Failure::Database(error),
-    }
-}
-
-/// Whether PostgreSQL refuses an identity, rather than the connection.
-pub(super) fn is_of_identity(answer: &DbError) -> bool {
-    let code = code(answer.code().code());
-    matches!(code, Code::InvalidValue | Code::Forbidden | Code::DatabaseError)
-}
-
-/// The error of a caller whose identity PostgreSQL refuses.
-pub(crate) fn unassumable() -> Error {
-    Error::new(Code::Forbidden, "the caller's role cannot be assumed in the database")
-        .hint("the server's maintainer has to fix it: the command check, or the engine's findings and refused_settings, say more")
 }
 
 fn not_begun(error: tokio_postgres::Error) -> Failure {
@@ -367,37 +335,4 @@ fn opening(mode: Mode) -> &'static str {
         Mode::Write(RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
         Mode::Write(ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
     }
-}
-
-/// The messages that set the caller's identity.
-async fn become_caller<'a>(
-    client: &'a Object,
-    identity: &'a Identity,
-) -> Result<impl Future<Output = Result<u64, tokio_postgres::Error>> + 'a, tokio_postgres::Error> {
-    // The role comes last, because the login may make settings that the role may not.
-    let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let role = identity.role.iter().map(|role| ("role", role.as_str()));
-    let parameters: Vec<&str> =
-        settings.chain(role).flat_map(|(name, value)| [name, value]).collect();
-    let prepared = match parameters.len() {
-        0 => None,
-        count => Some(client.prepare_cached(&set_config(count)).await?),
-    };
-    Ok(async move {
-        match prepared {
-            None => Ok(0),
-            Some(prepared) => client.execute_raw(&prepared, parameters).await,
-        }
-    })
-}
-
-/// A statement that sets this number of settings.
-fn set_config(parameters: usize) -> String {
-    let mut sql = String::from("SELECT ");
-    for name in (1..=parameters).step_by(2) {
-        let comma = if name == 1 { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(sql, "{comma}pg_catalog.set_config(${name}, ${}, true)", name + 1);
-    }
-    sql
 }

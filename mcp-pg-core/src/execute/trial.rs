@@ -1,13 +1,13 @@
 //! Checks whether PostgreSQL accepts a setting or a statement, in a transaction that is rolled back.
 
 use futures_util::TryStreamExt as _;
-use tokio_postgres::RowStream;
 use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, RowStream, Transaction};
 
 use super::connection::unavailable;
 use super::database::Database;
-use super::transaction::{BECOME, is_of_identity};
+use super::identity::{BECOME, is_of_identity};
 use crate::error::Result;
 use crate::value::Text;
 
@@ -27,16 +27,12 @@ impl Database {
     ) -> Result<Option<String>> {
         const SET: &str = "SELECT pg_catalog.set_config($1, $2, true)";
         let mut lease = self.lease().await?;
-        let client = lease.client()?;
-        let transaction = client.build_transaction().read_only(true).start();
-        let transaction = transaction.await.map_err(unavailable)?;
+        let transaction = begin(lease.client()?).await?;
         let (given, text) = (value.unwrap_or_default(), Type::TEXT);
-        let tried =
-            transaction.query_typed(SET, &[(&name, text.clone()), (&given, text)]).await.map(drop);
-        transaction.rollback().await.map_err(unavailable)?;
+        let tried = transaction.query_typed(SET, &[(&name, text.clone()), (&given, text)]).await;
+        let refused = end(transaction, tried).await?;
         lease.done();
-        let Err(error) = tried else { return Ok(None) };
-        let Some(answer) = error.as_db_error() else { return Err(unavailable(error)) };
+        let Some(answer) = refused.as_ref().and_then(PgError::as_db_error) else { return Ok(None) };
         let invalid = answer.code().code() == INVALID_VALUE;
         Ok((value.is_some() || !invalid).then(|| answer.message().to_owned()))
     }
@@ -48,13 +44,11 @@ impl Database {
     /// `database_unavailable`.
     pub(crate) async fn role_refused(&self, role: &str) -> Result<Option<String>> {
         let mut lease = self.lease_apart().await?;
-        let client = lease.client()?;
-        let transaction = client.build_transaction().read_only(true).start();
-        let transaction = transaction.await.map_err(unavailable)?;
+        let transaction = begin(lease.client()?).await?;
         let tried = transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await;
-        transaction.rollback().await.map_err(unavailable)?;
+        let refused = end(transaction, tried).await?;
         lease.done();
-        let Err(error) = tried else { return Ok(None) };
+        let Some(error) = refused else { return Ok(None) };
         match error.as_db_error().filter(|answer| is_of_identity(answer)) {
             Some(answer) => Ok(Some(answer.message().to_owned())),
             None => Err(unavailable(error)),
@@ -75,9 +69,7 @@ impl Database {
         let mut lease = self.lease().await?;
         // The planner runs functions.
         lease.change();
-        let client = lease.client()?;
-        let transaction = client.build_transaction().read_only(true).start();
-        let transaction = transaction.await.map_err(unavailable)?;
+        let transaction = begin(lease.client()?).await?;
         let tried: Result<(), PgError> = async {
             if let Some(role) = role {
                 transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await?;
@@ -88,11 +80,27 @@ impl Database {
             plan.try_for_each(|_| async { Ok(()) }).await
         }
         .await;
-        transaction.rollback().await.map_err(unavailable)?;
+        let refused = end(transaction, tried).await?;
         lease.done();
-        let Err(error) = tried else { return Ok(None) };
-        let Some(answer) = error.as_db_error() else { return Err(unavailable(error)) };
+        let Some(answer) = refused.as_ref().and_then(PgError::as_db_error) else { return Ok(None) };
         let refused = answer.code() == &SqlState::INSUFFICIENT_PRIVILEGE;
         Ok(refused.then(|| answer.message().to_owned()))
+    }
+}
+
+async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
+    client.build_transaction().read_only(true).start().await.map_err(unavailable)
+}
+
+/// Undoes what was tried; returns PostgreSQL's error, if it refused that.
+async fn end<T>(
+    transaction: Transaction<'_>,
+    tried: Result<T, PgError>,
+) -> Result<Option<PgError>> {
+    transaction.rollback().await.map_err(unavailable)?;
+    match tried {
+        Ok(_) => Ok(None),
+        Err(error) if error.as_db_error().is_some() => Ok(Some(error)),
+        Err(error) => Err(unavailable(error)),
     }
 }

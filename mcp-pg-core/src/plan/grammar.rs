@@ -38,6 +38,31 @@ pub(in crate::plan) const TIME_ZONE: &str = "time_zone";
 pub(in crate::plan) const BESIDE: [&str; 7] =
     ["column", "path", PART, TIME_ZONE, LANGUAGE, UNIT, WHERE];
 
+/// The members that an object may have beside what it computes, in any part of a request that is no condition.
+pub(crate) const OPTIONS: [&str; 21] = [
+    "column",
+    "columns",
+    "path",
+    "direction",
+    "nulls",
+    "rank",
+    "language",
+    "distance",
+    "as",
+    "bucket",
+    PART,
+    TIME_ZONE,
+    EACH,
+    UNIT,
+    "fraction",
+    "order_by",
+    "limit",
+    "include",
+    "archived",
+    "do",
+    "update",
+];
+
 /// The units of truncation.
 pub(in crate::plan) const BUCKETS: [&str; 8] =
     ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];

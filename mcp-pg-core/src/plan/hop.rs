@@ -33,6 +33,13 @@ impl Hop<'_> {
         archive.is_some_and(|archive| self.visible.leaves_out(archive))
     }
 
+    /// Whether it leads to rows of a view, or by way of one.
+    pub(super) fn leads_to_view(&self) -> bool {
+        let junction = self.junction.iter().map(|(junction, _)| *junction);
+        let mut tables = junction.chain([self.table]);
+        tables.any(|table| table.table.kind == TableKind::View)
+    }
+
     /// Whether it leads to the table's own rows only, not to those of inheriting tables: its last step is a foreign
     /// key, which does not refer to these.
     pub(crate) fn leads_to_its_own(&self) -> bool {

@@ -13,6 +13,7 @@ mod hop;
 mod label;
 mod marked;
 mod misfit;
+mod node;
 mod operand;
 mod order;
 mod read;
@@ -31,6 +32,7 @@ pub use expression::{
 pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;
+pub(crate) use node::{Node, Test};
 pub use operand::{Operand, Source};
 pub use order::{Sort, SortKey};
 pub(crate) use read::WIRE_MOST;

@@ -91,14 +91,7 @@ impl View {
             put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
             put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
         }
-        if table.row_security.enabled {
-            let applied = json!({
-                "enabled": true,
-                "forced": table.row_security.forced,
-                "applies": !table.row_security.bypassed,
-            });
-            out.insert("row_security".into(), applied);
-        }
+        put(&mut out, "row_security", row_security(view));
         out.insert("actions".into(), json!(view.actions.iter().collect::<Vec<_>>()));
         out
     }
@@ -314,6 +307,20 @@ fn indexes(table: &Table) -> Vec<Value> {
 fn visible<'a>(view: &TableView, column: Option<&'a Column>) -> Option<&'a str> {
     let name = column?.name.as_str();
     view.column(name).is_some().then_some(name)
+}
+
+/// Whether the database or the role's own grants hide rows: which actions are about some rows alone, and not which rows.
+fn row_security(view: &TableView) -> Value {
+    let security = &view.table.row_security;
+    let mut out = Map::new();
+    if security.enabled {
+        out.insert("enabled".into(), json!(true));
+        out.insert("forced".into(), json!(security.forced));
+        out.insert("applies".into(), json!(!security.bypassed));
+    }
+    let limited = view.actions.iter().filter(|action| view.row_rule(*action).is_some());
+    put(&mut out, "some_rows_only", json!(limited.collect::<Vec<_>>()));
+    if out.is_empty() { Value::Null } else { Value::Object(out) }
 }
 
 /// Adds a member unless it is empty.

@@ -31,12 +31,12 @@ impl MaskKey {
         getrandom::fill(&mut key).ok().map(|()| Self(DerivedKey::of(key)))
     }
 
-    fn hash(&self, text: &str) -> String {
+    fn hash(&self, value: &[u8]) -> String {
         // A key of any length will do for an HMAC.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.bytes()) else {
             return String::new();
         };
-        mac.update(text.as_bytes());
+        mac.update(value);
         hex(&mac.finalize().into_bytes())
     }
 }
@@ -77,10 +77,22 @@ impl Mask {
             (Mask::Last4, Value::String(text)) => last4(text),
             (Mask::Last4, Value::Number(number)) => last4(&number.to_string()),
             (Mask::Email | Mask::Last4, _) => None,
-            (Mask::Hash, Value::String(text)) => key.map(|key| key.hash(text)),
-            (Mask::Hash, value) => key.map(|key| key.hash(&value.to_string())),
+            (Mask::Hash, Value::String(text)) => key.map(|key| key.hash(text.as_bytes())),
+            (Mask::Hash, value) => key.map(|key| key.hash(value.to_string().as_bytes())),
         };
         Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
+    }
+
+    /// Whether it shows the same of each value.
+    pub(crate) fn is_constant(self) -> bool {
+        matches!(self, Mask::Full | Mask::Null)
+    }
+
+    /// The mask of a value that is too long to be sent. For `hash`, `digest` tells it from others; it begins with a byte that no
+    /// text has, so that no text has the same hash.
+    pub(crate) fn apply_to_long(self, digest: &[u8], key: Option<&MaskKey>) -> Value {
+        let hash = key.filter(|_| self == Mask::Hash && digest.len() > 1);
+        Value::String(hash.map_or_else(|| HIDDEN.to_owned(), |key| key.hash(digest)))
     }
 
     /// Whether a value looks like one that the mask produces. Such a value must not be written back in place of the real one.

@@ -14,6 +14,7 @@ mod principal;
 mod reduce;
 mod rights;
 mod role;
+mod row_key;
 mod sealed;
 mod settings;
 mod table_view;
@@ -25,6 +26,7 @@ mod view;
 
 pub(crate) use crate::name::shown;
 pub use duration::duration;
+pub(crate) use duration::milliseconds;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;
 pub use principal::{Principal, claim};

@@ -177,12 +177,26 @@ impl<'r> Rights<'r> {
         }
         let mask = match encrypted && !(cipher.is_some() && self.opens(column)) {
             true => Some(Mask::Full),
-            false => select.and_then(|grant| grant.columns.mask.get(&column.name).copied()),
+            // By writing what it is computed from, values could be tried.
+            false if column.generated.is_some() && self.writes() => {
+                self.mask(column).map(|mask| if mask == Mask::Hash { Mask::Full } else { mask })
+            }
+            false => self.mask(column),
         };
         let marks = self.settings.columns.of_column(&self.table.name, column);
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, exposure: Exposure { mask, marks, closed } })
+    }
+
+    /// The mask under which a grant shows the column.
+    fn mask(&self, column: &Column) -> Option<Mask> {
+        self.grant(Action::Select)?.columns.mask.get(&column.name).copied()
+    }
+
+    /// Whether the role gives values to columns of the table.
+    fn writes(&self) -> bool {
+        [Action::Insert, Action::Update].into_iter().any(|action| self.grant(action).is_some())
     }
 
     /// Why no grant lets callers write the column, if none does.
@@ -201,12 +215,16 @@ impl<'r> Rights<'r> {
         if self.counts_in(column) && !column.required() {
             return Some("the server counts changes in it");
         }
+        let reads_decrypted = self.opens(column) || !self.is_encrypted(column);
+        if self.mask(column) == Some(Mask::Hash) && reads_decrypted {
+            return Some("its mask would show the hash of any value that is written");
+        }
         // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
         let clear = |grant: &Grant| {
             column.can_select
                 && grant.shows(column)
                 && !grant.columns.mask.contains_key(&column.name)
-                && (self.opens(column) || !self.is_encrypted(column))
+                && reads_decrypted
         };
         let select = self.grant(Action::Select);
         let index = cipher.and_then(Sealed::index);

@@ -42,7 +42,7 @@ pub struct Settings {
     pub archive: Archive,
     /// How concurrent changes are detected.
     pub concurrency: Concurrency,
-    /// How long to wait.
+    /// How long to wait. PostgreSQL's timeouts are rounded up to milliseconds and are at most 24 days; zero is no limit.
     pub timeouts: Timeouts,
     /// How the database's server is authenticated on encrypted connections.
     pub tls: Tls,
@@ -224,7 +224,7 @@ impl Default for Concurrency {
     }
 }
 
-/// How long to wait.
+/// How long to wait. PostgreSQL's timeouts are rounded up to milliseconds and are at most 24 days; zero is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// PostgreSQL's `statement_timeout`.

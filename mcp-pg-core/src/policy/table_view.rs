@@ -13,7 +13,7 @@ use super::rights::{Exposure, Rules};
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, shown};
-use crate::schema::{Column, Found, Key, ReadOnly, Relation, Table, TableKind};
+use crate::schema::{Column, Found, ReadOnly, Relation, Table, TableKind};
 use crate::value::Decoder;
 
 /// A table as a role sees it.
@@ -164,11 +164,17 @@ impl TableView {
             .allowed(self.actions.iter().map(Action::as_str));
         Err(if action == Action::Delete && self.actions.contains(Action::Archive) {
             error.hint("archive sets rows aside, and restore brings them back")
-        } else if granted && self.table.kind == TableKind::View {
+        } else if granted && self.table.kind == TableKind::View && !self.is_written() {
             error.hint("views that join, group or compute cannot be written: use the table beneath")
         } else {
             error
         })
+    }
+
+    fn is_written(&self) -> bool {
+        [Action::Insert, Action::Update, Action::Delete]
+            .into_iter()
+            .any(|action| self.actions.contains(action))
     }
 
     /// A column that may be read, by its exact name.
@@ -336,53 +342,6 @@ impl TableView {
             }
             rules => Ok(rules.map_or(&[], |rules| &rules.preset)),
         }
-    }
-
-    /// A key whose columns can all be used in conditions, have an order, and are never null: sorting by it is a total order.
-    pub fn row_key(&self) -> Option<&[usize]> {
-        let table = &self.table;
-        let is_primary = |key: &Key| table.primary_key.as_ref() == Some(key);
-        let never_null = |key: &&Key| {
-            let mut columns = key.columns.iter().map(|position| &table.columns[*position]);
-            is_primary(key) || columns.all(|column| !column.may_be_null)
-        };
-        self.sortable_keys().find(never_null).map(|key| key.columns.as_slice())
-    }
-
-    /// Like [`row_key`](Self::row_key), but several rows may have nulls in it.
-    pub(crate) fn loose_key(&self) -> Option<&[usize]> {
-        self.sortable_keys().next().map(|key| key.columns.as_slice())
-    }
-
-    fn sortable_keys(&self) -> impl Iterator<Item = &Key> {
-        let sortable = |position: &usize| {
-            let column = &self.table.columns[*position];
-            column.can_select && column.data_type.ordering && !self.exposures[*position].closed
-        };
-        self.table.row_keys().filter(move |key| key.columns.iter().all(sortable))
-    }
-
-    /// The columns that give rows the same order each time: those of a key, else all that can be sorted by.
-    pub fn steady_order(&self) -> Vec<usize> {
-        let usable = |position: &usize| {
-            let ordering = self.table.columns[*position].data_type.ordering;
-            let Exposure { mask, closed, .. } = self.exposures[*position];
-            ordering && !closed && mask.is_none()
-        };
-        match self.row_key() {
-            Some(key) => key.to_vec(),
-            None => self.readable_columns().filter(usable).collect(),
-        }
-    }
-
-    /// For tables without a key: the readable columns that are not in [`steady_order`](Self::steady_order), which also tell rows
-    /// apart. Some may be masked or encrypted.
-    pub fn apart(&self) -> Vec<usize> {
-        if self.row_key().is_some() {
-            return Vec::new();
-        }
-        let steady = self.steady_order();
-        self.readable_columns().filter(|position| !steady.contains(position)).collect()
     }
 
     /// What a relation of the table is called where nothing else may be meant.

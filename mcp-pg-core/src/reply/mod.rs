@@ -19,7 +19,7 @@ use crate::schema::{Table, TableKind};
 pub enum Reply {
     /// To `list_tables`.
     Tables(TableList),
-    /// To `describe_table`: the members that the documentation of `describe_table` lists.
+    /// To `describe_table`: the members that docs/clients.md lists under `describe_table`.
     Table(Map<String, Value>),
     /// To `select`, `aggregate` and every write.
     Rows(RowSet),

@@ -3,6 +3,31 @@
 //! A [`Request`] is any of them, to be built in Rust or read by [`Request::parse`]. Each type derives both its JSON Schema and
 //! its parser, so they cannot differ. Conditions, rows and relations are JSON values here, because their meaning depends on the
 //! table; `docs/queries.md` in the repository shows them by examples.
+//!
+//! ```
+//! use mcp_pg_core::Request;
+//! use mcp_pg_core::request::{Aggregate, Update};
+//! use serde_json::{Map, Value, json};
+//!
+//! let object = |value: Value| -> Map<String, Value> { value.as_object().cloned().unwrap_or_default() };
+//! let by_country = Request::Aggregate(Aggregate {
+//!     table: "orders".into(),
+//!     measures: object(json!({"revenue": {"sum": "total"}})),
+//!     filter: Some(object(json!({"status": "paid"}))),
+//!     group_by: Some(vec!["user.country".into()]),
+//!     ..Aggregate::default()
+//! });
+//! let dearer = Request::Update(Update {
+//!     table: "products".into(),
+//!     filter: object(json!({"category": {"name": "Tea"}})),
+//!     updates: json!({"price": {"$compute": {"multiply": ["price", 1.05]}}}),
+//!     max_rows: Some(100),
+//!     ..Update::default()
+//! });
+//! assert_eq!((by_country.tool(), dearer.tool()), ("aggregate", "update"));
+//! ```
+//!
+//! A reply says what it means: see [`Engine::handle`](crate::Engine::handle). Several requests in one transaction: [`Step::of`].
 
 mod argument;
 mod listed_condition;

@@ -147,7 +147,7 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
                 (Some(hint), _) if !takes("measures") => error.hint(hint),
                 (None, Some(value)) if takes("where") && error.get_did_you_mean().is_none() => {
                     error.hint(format!(
-                        "a condition on a column: \"where\": {}",
+                        "if {given} is a column: \"where\": {}",
                         json!({given: value})
                     ))
                 }

@@ -42,18 +42,18 @@ pub struct DescribeTable {
 pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
-    /// {"multiply": ["price", "quantity"], "as": "total"}, {"sum": "orders.total", "where": {..}, "as": "spent"}.
+    /// Columns to return, "customer.name" too; all if absent. Inside JSON: `{"column": "meta", "path": ["a", "b"], "as": "b"}`; computed:
+    /// `{"multiply": ["price", "quantity"], "as": "total"}`, `{"sum": "orders.total", "where": {..}, "as": "spent"}`.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
-    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}.
+    /// Conditions: `{"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}`.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {..}, "limit": 5}}.
+    /// Related rows: `{"customer": true, "items": {"columns": ["sku"], "where": {..}, "limit": 5}}`.
     pub include: Option<Map<String, Value>>,
-    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; also {"column": "body",
-    /// "rank": "words"} (best match first), {"column": "title", "distance": "text"}, {"count": "orders"}.
+    /// `["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]`; also `{"column": "body",
+    /// "rank": "words"}` (best match first), `{"column": "title", "distance": "text"}`, `{"count": "orders"}`.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,
@@ -77,18 +77,18 @@ pub struct Select {
 pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
-    /// {"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "share": {"divide": ["open", "n"]}, "revenue": {"sum":
-    /// {"multiply": ["price", "quantity"]}}}.
+    /// `{"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "rate": {"divide": ["open", "n"]}, "revenue": {"sum":
+    /// {"multiply": ["price", "quantity"]}}, "part": {"share": "revenue"}}`.
     pub measures: Map<String, Value>,
-    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}.
+    /// Conditions: `{"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}`.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// ["status", {"column": "created_at", "bucket": "month"}, {"column": "created_at", "part": "weekday"},
-    /// {"column": "tags", "each": true}, "customer.country"].
+    /// `["status", {"column": "created_at", "bucket": "month"}, {"column": "created_at", "part": "weekday"},
+    /// {"column": "tags", "each": true}, "customer.country"]`.
     pub group_by: Option<Vec<Value>>,
-    /// Conditions on measures and groups: {"n": {"gt": 5}}.
+    /// Conditions on measures and groups: `{"n": {"gt": 5}}`.
     pub having: Option<Map<String, Value>>,
-    /// Measures or groups: ["-revenue"].
+    /// Measures or groups: `["-revenue"]`.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,

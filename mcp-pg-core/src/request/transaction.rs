@@ -19,7 +19,7 @@ pub struct Transaction {
     pub dry_run: Option<bool>,
 }
 
-/// One operation of a [`Transaction`].
+/// One operation of a [`Transaction`]. [`Step::of`] makes one of a request.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// `select`, `aggregate`, `insert`, `update`, `archive`, `restore` or `delete`.
@@ -39,6 +39,45 @@ impl Step {
     pub const OPERATIONS: [&str; 7] =
         ["select", "aggregate", "insert", "update", "archive", "restore", "delete"];
 
+    /// The operation that does what the request does. What is `None` there is left out.
+    ///
+    /// ```
+    /// use mcp_pg_core::Request;
+    /// use mcp_pg_core::request::{Change, Insert, Step, Transaction};
+    /// use serde_json::{Value, json};
+    ///
+    /// let order = Insert {
+    ///     table: "orders".into(),
+    ///     data: json!({"user_id": 1, "total": 12.50}),
+    ///     ..Insert::default()
+    /// };
+    /// let item = Insert {
+    ///     table: "order_items".into(),
+    ///     // The key that the order was given.
+    ///     data: json!({"order_id": {"$ref": "order.order_id"}, "product_id": 7, "quantity": 1}),
+    ///     ..Insert::default()
+    /// };
+    /// let request = Transaction {
+    ///     operations: vec![
+    ///         Step { name: Some("order".into()), ..Step::of(Request::Insert(order)) },
+    ///         Step::of(Request::Insert(item)),
+    ///     ],
+    ///     ..Transaction::default()
+    /// };
+    /// assert_eq!(request.operations[1].operation, "insert");
+    /// // It is a request itself: engine.handle(&caller, Request::Transaction(request))
+    /// # assert!(matches!(request.operations[0].request()?, Request::Insert(_)));
+    /// # Ok::<_, mcp_pg_core::Error>(())
+    /// ```
+    pub fn of(request: Request) -> Self {
+        let arguments = match serde_json::to_value(&request) {
+            Ok(Value::Object(arguments)) => arguments,
+            _ => Map::new(),
+        };
+        let given = arguments.into_iter().filter(|(_, value)| !value.is_null());
+        Self { operation: request.tool().to_owned(), name: None, arguments: given.collect() }
+    }
+
     /// The operation as a request of its own.
     ///
     /// # Errors
@@ -48,10 +87,18 @@ impl Step {
         let operation = self.operation.as_str();
         if operation.is_empty() {
             let message = "the argument \"operation\" is required";
-            return Err(Error::new(Code::MissingValue, message)
-                .at("/operation")
-                .hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}")
-                .allowed(Self::OPERATIONS));
+            let error = Error::new(Code::MissingValue, message);
+            let error = error.at("/operation").allowed(Self::OPERATIONS);
+            // By another name, such as `op`.
+            let mut texts =
+                self.arguments.iter().filter_map(|(name, of)| Some((name, of.as_str()?)));
+            let other = texts.find(|(_, text)| Self::OPERATIONS.contains(text));
+            return Err(match other {
+                Some((name, text)) => {
+                    error.hint(format!("{{\"operation\": {text:?}, …}}, not {name:?}"))
+                }
+                None => error.hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}"),
+            });
         }
         if !Self::OPERATIONS.contains(&operation) {
             return Err(Error::new(
@@ -62,7 +109,11 @@ impl Step {
             .nearest(operation, Self::OPERATIONS)
             .allowed(Self::OPERATIONS));
         }
-        if self.arguments.contains_key("dry_run") {
+        if self
+            .arguments
+            .get("dry_run")
+            .is_some_and(|given| !matches!(given, Value::Null | Value::Bool(false)))
+        {
             return Err(Error::new(
                 Code::UnknownArgument,
                 "a transaction is a dry run as a whole or not at all",

@@ -12,10 +12,10 @@ use super::Archived;
 pub struct Insert {
     /// `name` or `schema.name`.
     pub table: String,
-    /// A row as {"column": value}, or an array of rows.
+    /// A row as `{"column": value}`, or an array of rows.
     #[schemars(schema_with = "rows_schema")]
     pub data: Value,
-    /// Where a row with the same key exists: {"columns": ["email"], "do": "update"}.
+    /// Where a row with the same key exists: `{"columns": ["email"], "do": "update"}`.
     pub on_conflict: Option<OnConflict>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,

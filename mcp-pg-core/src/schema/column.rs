@@ -46,6 +46,8 @@ pub struct Column {
     pub can_select: bool,
     /// Whether the login may set the column in an insert.
     pub can_insert: bool,
+    /// The same, even if the settings do not let callers set the column.
+    pub insert_granted: bool,
     /// Whether the login may change the column.
     pub can_update: bool,
 }
@@ -132,6 +134,7 @@ impl Column {
             parts: Vec::new(),
             can_select: true,
             can_insert: false,
+            insert_granted: false,
             can_update: false,
         }
     }

@@ -6,7 +6,7 @@ use super::{Column, Family, ForeignKey, Found, Relation, RelationNames, Schema, 
 use crate::name::{TableName, nearest};
 
 /// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it. If a foreign
-/// key relates the same columns, the declaration only names its relations.
+/// key relates the same columns, or that of a table whose columns a view shows, the declaration only names its relations.
 ///
 /// ```
 /// use mcp_pg_core::schema::DeclaredRelation;
@@ -56,7 +56,8 @@ impl Schema {
         for (table, key) in keys {
             let Some(table) = self.tables.get_mut(table) else { continue };
             // A declaration's names take precedence over those in the foreign key's comment.
-            match table.foreign_keys.iter_mut().find(|known| same(known, &key)) {
+            let mut known = table.foreign_keys.iter_mut().chain(&mut table.logical_keys);
+            match known.find(|known| same(known, &key)) {
                 Some(known) => {
                     let (given, names) = (key.relation_names, &mut known.relation_names);
                     names.to_one = given.to_one.or(names.to_one.take());

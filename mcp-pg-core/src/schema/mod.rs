@@ -72,6 +72,9 @@ pub struct Schema {
     pub functions: Vec<Function>,
     /// The languages of full-text search.
     pub languages: Vec<Arc<Language>>,
+    /// Tables and columns that are left out because SQL cannot name them: their names, or those of their types, are not valid
+    /// in the database's encoding. What is invalid is shown as U+FFFD.
+    pub illegible: Vec<String>,
     /// The result of reading directives, once [`Schema::obeying`] was called.
     pub directives: Directives,
     /// Why the database takes no writes, if so. Privileges do not reflect this: a standby has those of its primary.
@@ -116,6 +119,7 @@ impl Schema {
             relations,
             functions: Vec::new(),
             languages: Vec::new(),
+            illegible: Vec::new(),
             directives: Directives::default(),
             read_only: None,
             fingerprint,
@@ -134,9 +138,10 @@ impl Schema {
 
     /// The schema with relations and fingerprint computed anew.
     fn renewed(self) -> Self {
-        let Self { names, comments, tables, functions, languages, directives, read_only, .. } =
-            self;
-        Self { functions, languages, directives, read_only, ..Self::new(names, comments, tables) }
+        let Self { names, comments, tables, .. } = self;
+        let Self { functions, languages, illegible, directives, read_only, .. } = self;
+        let own = Self::new(names, comments, tables);
+        Self { functions, languages, illegible, directives, read_only, ..own }
     }
 
     /// The table with exactly this name.

@@ -1,5 +1,7 @@
 //! Functions and procedures that callers use as tools, with their arguments.
 
+use crate::name::TableName;
+
 /// A function or procedure with a comment, and the roles that may call it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Routine {
@@ -17,6 +19,10 @@ pub struct Routine {
     pub strict: bool,
     /// Whether it returns `record` without OUT columns, so that only a column definition list in the call names them.
     pub untyped: bool,
+    /// Whether it can be no tool: an aggregate, a window function or a trigger function.
+    pub uncallable: bool,
+    /// The table or view whose rows it returns, and the names of their columns, in order.
+    pub rows: Option<(TableName, Vec<String>)>,
     /// The arguments in order, without the columns of RETURNS TABLE.
     pub arguments: Vec<Argument>,
     /// The whole COMMENT.

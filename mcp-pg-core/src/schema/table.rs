@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Check, Column, Directive, ForeignKey, Index, Key, oid};
+use super::{Check, Column, Directive, ForeignKey, Index, Key};
 use crate::name::TableName;
 
 /// A table, view, materialised view, foreign table or partitioned table.
@@ -133,21 +133,20 @@ impl Table {
         self.primary_key.iter().chain(&self.unique_keys)
     }
 
-    /// Whether the database makes a different value for each new row in the column at this position: numbers, random
-    /// UUIDs, the primary key if it has a default or if a trigger may set it (a number or UUID), and columns
-    /// generated from those.
-    pub fn makes(&self, position: usize) -> bool {
+    /// Whether an insert that gives the column at this position no value gets one by which rows are told apart: a part
+    /// of a key, a number of a sequence, or a random UUID.
+    pub(crate) fn generates(&self, position: usize) -> bool {
         let column = &self.columns[position];
-        let base = column.data_type.base();
-        let is_given = column.default.is_some() || base.is_number() || base.oid == oid::UUID;
-        let is_key = is_given && self.keys().next().is_some_and(|key| key.columns == [position]);
-        let refers = self.foreign_keys.iter().any(|key| key.columns.contains(&position));
-        let by_number = |number: &i16| self.columns.iter().position(|of| of.number == *number);
-        let mut parts = column.generated_from.iter().filter_map(by_number);
-        is_key && !refers
-            || column.is_numbered()
-            || column.is_random()
-            || parts.any(|part| part != position && self.makes(part))
+        let in_key = self.keys().any(|key| key.columns.contains(&position));
+        // The default of a view's column is that of its table, which may be a number.
+        let unknown = column.origin.as_ref().is_some_and(|origin| origin.defaulted);
+        let numbered = column.is_numbered() || unknown && column.data_type.base().is_number();
+        column.generated.is_none() && (in_key || numbered || column.is_random())
+    }
+
+    /// Whether no other table or view is known to show rows of this one.
+    pub(crate) fn is_apart(&self) -> bool {
+        self.kind == TableKind::Table && !self.has_heirs
     }
 
     /// Whether the table has a key, check or index with this name.

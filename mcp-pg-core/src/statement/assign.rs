@@ -28,7 +28,7 @@ impl Conditions {
     ) -> Expr {
         let old = column(alias, target);
         match assign {
-            Assign::Value(operand) => value(self, operand),
+            Assign::Value(operand) | Assign::Again(operand) => value(self, operand),
             Assign::Default => Expr::Keyword(sea_query::Keyword::Default),
             Assign::Now => Expr::current_timestamp(),
             Assign::FromNow(offset) => from_now(value(self, offset)),

@@ -6,10 +6,13 @@ use super::assign;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, apart, outputs, version};
+use super::{Output, SUBJECT, Statement, aliased, apart, operand, outputs, version};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
+
+/// The alias of a table's rows as they were before a change.
+const FORMER: &str = "former";
 
 /// The statement that locks and reads the rows of a change before they are changed.
 ///
@@ -91,13 +94,13 @@ fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> V
 
 /// The statements that write: one, or one for each batch of the request's list of rows.
 ///
-/// Their rows contain the `returned` columns and the position in the request's list, if it has one. For rows that
+/// Their rows contain the `returned` columns and the position in the request's list, if it has one. If rows are
+/// `told` apart, rows that are set to the same values have the key that they had before. For rows that
 /// were not read before they are deleted, these follow: the version, if the plan asks for it, and for a table without
-/// a key the values that identify the row, if the user is `asked` to confirm. Last comes whether the row meets the
-/// plan's check.
-pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Vec<Statement<'v>> {
+/// a key the values that identify the row, if they are told apart. Last comes whether the row meets the plan's check.
+pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize], told: bool) -> Vec<Statement<'v>> {
     match &plan.effect {
-        Effect::Set(set) => vec![update(plan, set, returned)],
+        Effect::Set(set) => vec![update(plan, set, returned, told)],
         Effect::SetEach(each) => {
             // Several batches rarely have the same sizes again.
             let recurring = each.batches.len() == 1;
@@ -107,7 +110,7 @@ pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Ve
             };
             each.batches.iter().map(change).collect()
         }
-        Effect::Remove => vec![remove(plan, returned, asked)],
+        Effect::Remove => vec![remove(plan, returned, told)],
     }
 }
 
@@ -115,6 +118,7 @@ fn update<'v>(
     plan: &ChangePlan<'v>,
     set: &[(&Column, Assign<'_>)],
     returned: &[usize],
+    told: bool,
 ) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::apart();
@@ -127,12 +131,22 @@ fn update<'v>(
     for condition in met(plan, &alias, &mut conditions) {
         query.and_where(condition);
     }
-    let (returning, columns) = returning(plan, returned, Vec::new(), &alias, &mut conditions);
+    let key = plan.table.row_key().filter(|_| told).unwrap_or_default();
+    let before = FORMER.into_iden();
+    let (expressions, outputs) = outputs(plan.table, &before, key.iter().copied());
+    if !key.is_empty() {
+        query.from(aliased(plan.table, &before));
+    }
+    for part in key.iter().map(|position| &plan.table.table.columns[*position]) {
+        query.and_where(operand(&alias, part).eq(operand(&before, part)));
+    }
+    let former = expressions.into_iter().zip(outputs).collect();
+    let (returning, columns) = returning(plan, returned, former, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
 
-fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Statement<'v> {
+fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize], told: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = Query::delete();
@@ -140,16 +154,16 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Stateme
     for condition in met(plan, &alias, &mut conditions) {
         query.and_where(condition);
     }
-    let mut told = Vec::new();
+    let mut known = Vec::new();
     if plan.is_unseen() && plan.versioned() {
         let output = Output::value("_version", Decoder::plain_text());
-        told.push((version(plan.table, &alias), output));
+        known.push((version(plan.table, &alias), output));
     }
-    if plan.is_unseen() && asked {
+    if plan.is_unseen() && told {
         let (expressions, others) = apart(plan.table, &alias);
-        told.extend(expressions.into_iter().zip(others));
+        known.extend(expressions.into_iter().zip(others));
     }
-    let (returning, columns) = returning(plan, returned, told, &alias, &mut conditions);
+    let (returning, columns) = returning(plan, returned, known, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }

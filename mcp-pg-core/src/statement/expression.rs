@@ -1,6 +1,8 @@
 //! Computed values as SQL expressions.
 
-use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
+use sea_query::{
+    BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value,
+};
 
 use super::include::subquery;
 use super::predicate::Conditions;
@@ -81,6 +83,7 @@ impl Conditions {
             Expression::Period(period) => Fraction::whole(self.met_period(period)),
             Expression::Moved(moved) => Fraction::whole(self.moved(moved, alias)),
             Expression::Total(total) => Fraction::whole(self.total(total, alias)),
+            Expression::Whole(of) => Fraction::whole(over_all(self.operand(of, alias).divided())),
             Expression::Elapsed(ends, unit) => {
                 let [later, earlier] = ends.each_ref().map(|end| self.seconds(end, alias));
                 Fraction { value: later.sub(earlier), divisor: unit.seconds() }
@@ -153,6 +156,12 @@ impl Conditions {
         let of = self.computed(of, alias);
         Func::cust("pg_catalog.extract").args([epoch, of]).into()
     }
+}
+
+/// The sum of a value over all rows.
+fn over_all(value: Expr) -> Expr {
+    let all = Expr::Keyword(Keyword::Custom("()".into_iden()));
+    Expr::from(Func::sum(value)).binary(BinOper::Custom("OVER"), all)
 }
 
 /// The sum or difference of two values, brought to a common divisor.

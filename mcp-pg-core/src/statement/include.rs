@@ -5,6 +5,7 @@ use sea_query::{
 };
 
 use super::join::{end, paired, the_one};
+use super::masked::{masked, padding};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{as_read, column, expression, operand, reader};
@@ -18,7 +19,7 @@ use crate::value::Decoder;
 impl Conditions {
     /// The expressions of included relations of the row under `alias`; [`included`] decodes them.
     pub(super) fn includes(&mut self, includes: &[Include<'_>], alias: &DynIden) -> Vec<Expr> {
-        includes.iter().map(|include| self.include(include, true, alias)).collect()
+        includes.iter().map(|include| self.include(include, false, alias)).collect()
     }
 
     /// The expressions that are returned of the row under `alias`; [`shown`] decodes them.
@@ -29,26 +30,29 @@ impl Conditions {
         alias: &DynIden,
     ) -> Vec<Expr> {
         let each = shown.into_iter().map(|shown| match shown {
-            Shown::Column(position) => expression(table, alias, *position),
+            Shown::Column(position) => {
+                masked(expression(table, alias, *position), table, *position)
+            }
             Shown::Computed(computed) => {
                 let value = self.computed(&computed.of, alias);
                 as_read(value, decoder(table, &computed.of))
             }
             Shown::Related { of, .. } => {
                 let value = self.value(of, alias);
-                as_read(value, of.owner(table).decoder(of.position))
+                let owner = of.owner(table);
+                masked(as_read(value, owner.decoder(of.position)), owner, of.position)
             }
         });
         each.collect()
     }
 
-    /// The included rows, with or without their masked values.
-    fn include(&mut self, include: &Include<'_>, masked: bool, alias: &DynIden) -> Expr {
+    /// The included rows; if `sized`, with [`padding`] for masked values, as their sizes are added up.
+    fn include(&mut self, include: &Include<'_>, sized: bool, alias: &DynIden) -> Expr {
         if include.counted {
             return self.counted(&include.hop, &include.filter, alias);
         }
         let (mut rows, other) = self.met(&include.hop, &include.filter, alias);
-        let row = self.row(include, masked, &other);
+        let row = self.row(include, sized, &other);
         if include.hop.is_to_one() {
             rows.expr(row);
             the_one(&mut rows, &include.hop, &other);
@@ -67,11 +71,11 @@ impl Conditions {
             }
             Room::All(most) => {
                 rows.expr_as(row, ROW);
-                let open =
-                    (masked && include.is_masked()).then(|| self.row(include, false, &other));
-                let size = match open {
-                    Some(open) => {
-                        rows.expr_as(octets(sent(open)), SIZE);
+                let padded =
+                    (!sized && include.is_masked()).then(|| self.row(include, true, &other));
+                let size = match padded {
+                    Some(padded) => {
+                        rows.expr_as(octets(sent(padded)), SIZE);
                         Expr::col(SIZE)
                     }
                     None => octets(Expr::col(ROW)),
@@ -88,13 +92,15 @@ impl Conditions {
         Func::cust("ARRAY").arg(subquery(rows)).into()
     }
 
-    /// A related row as a record, with or without its masked values.
-    fn row(&mut self, include: &Include<'_>, masked: bool, alias: &DynIden) -> Expr {
+    /// A related row as a record.
+    fn row(&mut self, include: &Include<'_>, sized: bool, alias: &DynIden) -> Expr {
         let table = include.hop.table;
-        let columns = include.columns.iter().filter(|shown| masked || !shown.is_masked(table));
+        let is_padded = |shown: &&Shown<'_>| sized && shown.is_masked(table);
+        let columns = include.columns.iter().filter(|shown| !is_padded(shown));
         let mut members = self.shown(table, columns, alias);
+        members.extend(include.columns.iter().filter(is_padded).map(|_| padding()));
         let further = include.includes.iter();
-        members.extend(further.map(|further| self.include(further, masked, alias)));
+        members.extend(further.map(|further| self.include(further, sized, alias)));
         Func::cust("ROW").args(members).into()
     }
 

@@ -43,6 +43,8 @@ pub fn insert<'v>(
     let alike = (!single).then(|| in_columns(plan, given, &mut conditions)).flatten();
     let recurring = single || alike.is_some();
     query.columns(plan.columns.iter().map(|column| column.name.clone()));
+    // As far as the list of columns.
+    let begun = query.clone();
     let filled = match alike {
         _ if plan.columns.is_empty() => Ok(query.or_default_values()),
         Some(rows) => query.select_from(rows),
@@ -72,6 +74,10 @@ pub fn insert<'v>(
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
     let mut text = build(&query);
+    if given.iter().flatten().any(|assign| matches!(assign, Assign::Again(_))) {
+        // Otherwise PostgreSQL accepts no values for columns that are GENERATED ALWAYS AS IDENTITY.
+        text.sql.insert_str(build(&begun).sql.len(), " OVERRIDING SYSTEM VALUE");
+    }
     if plan.columns.is_empty() {
         // sea-query cannot write a row of a table without columns. Written as an identifier, it would be quoted.
         let rows = match single {
@@ -90,7 +96,7 @@ pub fn insert<'v>(
 /// The value of a column of a new row.
 fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
     match assign {
-        Assign::Value(operand) => conditions.parameters.add(operand),
+        Assign::Value(operand) | Assign::Again(operand) => conditions.parameters.add(operand),
         Assign::Now => Expr::current_timestamp(),
         Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
         Assign::Period(period) => conditions.period(period),
@@ -191,11 +197,12 @@ fn is_unnamed(
     let key =
         plan.arbiter.as_ref().map(|arbiter| (arbiter.columns.as_slice(), arbiter.nulls_equal));
     let (key, nulls_equal) = key.unwrap_or_default();
-    let values = keys(plan, key, rows);
-    let values = values.iter().map(Vec::as_slice);
+    let keys = keys(plan, key, rows);
+    let values = keys.iter().map(Vec::as_slice);
     let named = Named::new(0..values.len(), key, values, Some("/data"), conditions);
+    let is_named = named::is_named_or_null(key, &nulls(plan, &keys), alias);
     let mut query = Query::select();
-    query.expr(constant(true)).from(named.table()).and_where(named::is_named(key, alias));
+    query.expr(constant(true)).from(named.table()).and_where(is_named);
     let unnamed = Expr::exists(query).not();
     let filled = key.iter().filter(|column| !nulls_equal && column.may_be_null);
     filled.fold(unnamed, |all, column| all.and(super::named(alias, &column.name).is_not_null()))
@@ -249,7 +256,7 @@ pub fn existing<'v>(
     }
     let mut query = Query::select();
     query.exprs(expressions).from(aliased(plan.table, &alias)).from(named.table());
-    query.and_where(named::is_named(&arbiter.columns, &alias));
+    query.and_where(named::is_named_or_null(&arbiter.columns, &nulls(plan, &keys), &alias));
     if let Some(indexed) = arbiter.partial.and_then(|index| is_indexed(plan, index, &alias)) {
         query.and_where(indexed);
     }
@@ -258,6 +265,15 @@ pub fn existing<'v>(
     }
     query.lock_with_tables(LockType::Update, [SUBJECT]);
     Some(conditions.parameters.finish(build(&query), columns))
+}
+
+/// The parts of the upsert's key that are null in some of these rows and conflict all the same.
+fn nulls(plan: &InsertPlan<'_>, keys: &[Vec<Operand>]) -> Vec<usize> {
+    let equal = |arbiter: &&Arbiter<'_>| arbiter.nulls_equal && arbiter.partial.is_none();
+    let parts = plan.arbiter.as_ref().filter(equal).map_or(0, |arbiter| arbiter.columns.len());
+    let is_null =
+        |part: &usize| keys.iter().any(|key| key.get(*part).is_some_and(Operand::is_null));
+    (0..parts).filter(is_null).collect()
 }
 
 /// The key's values of the rows that give all of them. A default's value is not known yet.

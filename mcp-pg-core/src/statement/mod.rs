@@ -13,6 +13,7 @@ mod include;
 mod insert;
 mod join;
 mod local;
+mod masked;
 mod named;
 mod output;
 mod parameters;
@@ -28,6 +29,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Val
 
 pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, existing, insert, may_overlook, tells_new};
+pub use masked::Masked;
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
@@ -123,7 +125,7 @@ fn outputs<'v>(
     positions: impl Iterator<Item = usize> + Clone,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
     let readers = positions.clone().map(|position| reader(table, position)).collect();
-    (expressions(table, alias, positions).collect(), readers)
+    (as_shown(table, alias, positions).collect(), readers)
 }
 
 /// The values that identify a row of a table without a key. They are for the server only, and not masked.
@@ -132,6 +134,16 @@ fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v
     let output = |position: &usize| Output::value("_apart", table.decoder(*position));
     let outputs = columns.iter().map(output).collect();
     (expressions(table, alias, columns.into_iter()).collect(), outputs)
+}
+
+/// The expressions of columns as they are shown.
+fn as_shown(
+    table: &TableView,
+    alias: &DynIden,
+    positions: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = Expr> {
+    positions
+        .map(move |position| masked::masked(expression(table, alias, position), table, position))
 }
 
 fn expressions(
@@ -159,7 +171,7 @@ fn reader(table: &TableView, position: usize) -> Output<'_> {
     let reader = Reader::Value {
         decoder: table.decoder(position),
         sealed: table.sealed(name).filter(|sealed| sealed.opened()),
-        mask: table.masking(position),
+        mask: Masked::of(table, position),
     };
     Output { name, reader }
 }

@@ -76,12 +76,21 @@ pub(super) fn unnested(
     element.cast_as(data_type.base().name.clone())
 }
 
-/// Whether a row of the table under `alias` is the named one.
+/// Whether a row of the table under `alias` is the named one, where no part of the key is null.
 pub(super) fn is_named(key: &[&Column], alias: &DynIden) -> Expr {
-    let parts = key
-        .iter()
-        .enumerate()
-        .map(|(part, part_of)| operand(alias, part_of).eq(member(&format!("k{part}"))));
+    is_named_or_null(key, &[], alias)
+}
+
+/// The same where the parts of the key at the positions `nulls` may be null.
+pub(super) fn is_named_or_null(key: &[&Column], nulls: &[usize], alias: &DynIden) -> Expr {
+    let parts = key.iter().enumerate().map(|(part, part_of)| {
+        let (here, given) = (operand(alias, part_of), member(&format!("k{part}")));
+        let same = here.clone().eq(given.clone());
+        match nulls.contains(&part) {
+            true => same.or(here.is_null().and(given.is_null())),
+            false => same,
+        }
+    });
     // A key has at least one column.
     parts.reduce(|all, part| all.and(part)).unwrap_or_else(|| super::predicate::constant(false))
 }

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::masked::Masked;
 use crate::error::{Error, Result, step};
-use crate::policy::{Mask, MaskKey, Sealed};
+use crate::policy::Sealed;
 use crate::value::{Decoder, elements, fields, local};
 
 /// A member of a row in the reply.
@@ -24,8 +25,8 @@ pub enum Reader<'v> {
         decoder: &'v Decoder,
         /// How to decrypt the value, if it is encrypted and the role may read it.
         sealed: Option<&'v Sealed>,
-        /// The mask to apply.
-        mask: Option<(Mask, Option<&'v MaskKey>)>,
+        /// How it is masked.
+        mask: Option<Masked<'v>>,
     },
     /// A point in time with the offset of its time zone, from two columns: the point in time, and its local time.
     Local,
@@ -66,20 +67,13 @@ impl<'v> Output<'v> {
     pub fn read(&self, oid: u32, raw: Option<&[u8]>) -> Result<(Value, bool)> {
         let Some(raw) = raw else { return Ok((Value::Null, false)) };
         match &self.reader {
-            Reader::Value { decoder, sealed, mask } => {
+            Reader::Value { decoder, sealed, mask: Some(mask) } => {
+                Ok((mask.read(decoder, *sealed, oid, raw)?, false))
+            }
+            Reader::Value { decoder, sealed, mask: None } => {
                 decoder.expect(oid)?;
                 let value = decoder.decode(Some(raw))?;
-                let value = match sealed {
-                    None => value,
-                    Some(sealed) => sealed.open(&value),
-                };
-                Ok((
-                    match mask {
-                        None => value,
-                        Some((mask, key)) => mask.apply(&value, *key),
-                    },
-                    false,
-                ))
+                Ok((sealed.map_or_else(|| value.clone(), |sealed| sealed.open(&value)), false))
             }
             // Without the local time, in UTC.
             Reader::Local => Ok((local(Some(raw), None)?, false)),

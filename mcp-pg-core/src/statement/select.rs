@@ -10,7 +10,7 @@ use sea_query::{
 use super::include::{decoder, included, order_by, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
-use super::{Output, Reader, SUBJECT, Statement, aliased, expressions, local, seek, version};
+use super::{Output, Reader, SUBJECT, Statement, aliased, as_shown, local, seek, version};
 use crate::plan::{SelectPlan, Shape, Shown, Sort, SortKey, Start};
 use crate::policy::{TableView, Text, Texts};
 use crate::request::Count;
@@ -175,7 +175,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
 /// The readable columns as the text of a select list.
 fn column_list(table: &TableView, alias: &DynIden) -> String {
     let mut all = Query::select();
-    all.exprs(expressions(table, alias, table.readable_columns()));
+    all.exprs(as_shown(table, alias, table.readable_columns()));
     build(&all).sql.strip_prefix("SELECT ").unwrap_or_default().to_owned()
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
-use crate::schema::{DataType, Kind};
+use crate::schema::{DataType, Kind, oid};
 
 /// Turns a column's bytes into JSON. See the [table of forms](super).
 ///
@@ -97,6 +97,34 @@ impl Decoder {
     /// If not, it must be selected as it is, and fetched in binary format.
     pub fn as_text(&self) -> bool {
         self.as_text
+    }
+
+    /// Whether it is selected as a text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.as_text || matches!(*self.form, Form::Scalar(Scalar::Text))
+    }
+
+    /// Whether its JSON is the text that is selected.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(*self.form, Form::Scalar(Scalar::Text | Scalar::Other))
+    }
+
+    /// The function that tells what a value in JSON is, if it is one.
+    pub(crate) fn json_type(&self) -> Option<&'static str> {
+        match &*self.form {
+            Form::Scalar(Scalar::Json) => Some("pg_catalog.json_typeof"),
+            Form::Scalar(Scalar::Jsonb) => Some("pg_catalog.jsonb_typeof"),
+            _ => None,
+        }
+    }
+
+    /// The function that makes the bytes that are sent of a value; `None` if no value is long.
+    pub(crate) fn sender(&self) -> Option<&'static str> {
+        match &*self.form {
+            _ if self.as_text => Some("pg_catalog.textsend"),
+            Form::Scalar(scalar) => scalar.sender(self.oids.map_or(oid::TEXT, |[_, base]| base)),
+            _ => Some("pg_catalog.array_send"),
+        }
     }
 
     /// Checks that the bytes have the type that the decoder was built for.

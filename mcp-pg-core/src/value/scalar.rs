@@ -1,6 +1,6 @@
 //! Scalar types, by the format of their values.
 
-use crate::schema::{DataType, Kind};
+use crate::schema::{DataType, Kind, oid};
 
 /// The format of a scalar type's values, on the wire and in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,23 @@ impl Scalar {
             3802 => Self::Jsonb,
             _ => Self::Other,
         }
+    }
+
+    /// The function that makes the binary form of values that may be long; `None` if no value of the type is.
+    pub(super) fn sender(self, type_oid: u32) -> Option<&'static str> {
+        Some(match self {
+            Self::Numeric => "pg_catalog.numeric_send",
+            // Labels of enums and names are short.
+            Self::Text => match type_oid {
+                oid::BPCHAR => "pg_catalog.bpcharsend",
+                oid::TEXT | oid::VARCHAR => "pg_catalog.textsend",
+                _ => return None,
+            },
+            Self::Json => "pg_catalog.json_send",
+            Self::Jsonb => "pg_catalog.jsonb_send",
+            Self::Bytea => "pg_catalog.byteasend",
+            _ => return None,
+        })
     }
 
     /// Whether the binary form is decoded. The text form always is.

@@ -23,7 +23,7 @@ const ATTEMPT: &str = "authenticate";
 /// The name of a request that was refused before its body was read.
 const UNREAD: &str = "request";
 
-/// Reports when a caller's credentials are no longer accepted.
+/// Reports when a caller's credentials are no longer accepted, or cannot be verified.
 #[derive(Clone)]
 pub(crate) struct Standing {
     changes: watch::Receiver<()>,
@@ -31,7 +31,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// Waits until the request would be refused, or be another caller's.
+    /// Waits until the request would not be accepted, or be another caller's.
     pub(crate) async fn ended(mut self, request: &Parts, caller: &Principal) {
         while self.changes.changed().await.is_ok() {
             let now = self.authenticator.authenticate(request).await;
@@ -85,7 +85,12 @@ impl Gate {
     async fn pass(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
         let began = Instant::now();
         let Some(authenticator) = &self.authenticator else {
-            return Ok(Sender::of(request, began));
+            let sender = Sender::of(request, began);
+            if self.caller_of(&sender).is_some() {
+                return Ok(sender);
+            }
+            let error = Error::new(Code::Unauthenticated, "the request names no caller");
+            return Err(self.refuse(request, &Principal::unknown("none"), &error, began).await);
         };
         let address = origin::address(request).map(|address| address.ip());
         if let Some(wait) = address.and_then(|address| self.limiter.wait(address)) {
@@ -106,11 +111,12 @@ impl Gate {
                 return Ok(Sender::of(request, began));
             }
             Err(error) => {
-                let failed = address.filter(|_| error.code() == Code::Unauthenticated);
-                if let Some(wait) = failed.and_then(|address| self.limiter.failed(address)) {
+                if error.code() == Code::Unauthenticated
+                    && let Some(wait) = self.limiter.failed(address)
+                {
                     return Err(self.put_off(request, wait, began).await);
                 }
-                (Principal::unknown("bearer"), error)
+                (unknown(request), error)
             }
         };
         Err(self.refuse(request, &caller, &error, began).await)
@@ -126,7 +132,7 @@ impl Gate {
         let message = "credentials from this address were refused too often";
         let error = Error::new(Code::RateLimited, message)
             .hint(format!("call again in {} s", seconds(wait)));
-        self.record(request, &Principal::unknown("bearer"), &error, began).await;
+        self.record(request, &unknown(request), &error, began).await;
         self.answer_after(request, &error, wait)
     }
 
@@ -227,6 +233,11 @@ impl Gate {
         }
         format!("Bearer {}", parameters.join(", ")).trim_end().to_owned()
     }
+}
+
+/// A caller who was not authenticated.
+fn unknown(request: &Parts) -> Principal {
+    Principal::unknown(bearer(request).map_or("none", |_| "bearer"))
 }
 
 /// The origin of a request.

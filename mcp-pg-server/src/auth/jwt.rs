@@ -7,19 +7,54 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::crypto::rust_crypto;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use mcp_pg_core::{Code, Error, Principal};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::key_set::{KeySet, KeySource};
 use crate::json;
 
+/// How far the issuer's clock may be ahead or behind, unless settings say otherwise.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// A signature algorithm. All are asymmetric, so that whoever verifies tokens cannot sign them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// RSA with SHA-256.
+    RS256,
+    /// ECDSA on the curve P-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+impl From<Algorithm> for jsonwebtoken::Algorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RS256 => Self::RS256,
+            Algorithm::ES256 => Self::ES256,
+            Algorithm::EdDSA => Self::EdDSA,
+        }
+    }
+}
+
 /// Which tokens are accepted, and what their claims mean.
+///
+/// ```
+/// use mcp_pg_server::auth::{JwtSettings, KeySource};
+///
+/// let keys = KeySource::JwksFile("jwks.json".into());
+/// let mut settings = JwtSettings::new("https://id.example.com", "mcp-pg", keys);
+/// settings.role_claim = Some("/app/role".to_owned());
+/// settings.roles = vec!["analyst".to_owned(), "operator".to_owned()];
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct JwtSettings {
     /// The `iss` of every token.
     pub issuer: String,
@@ -38,6 +73,23 @@ pub struct JwtSettings {
     pub roles: Vec<String>,
     /// The tolerated difference between the issuer's clock and this one.
     pub leeway: Duration,
+}
+
+impl JwtSettings {
+    /// Tokens of this issuer for this audience, by every [`Algorithm`], with a leeway of 30 s. What gives callers their
+    /// roles, `role_claim` with `roles` or `default_role`, is to be set.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>, keys: KeySource) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audiences: vec![audience.into()],
+            keys,
+            algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+            role_claim: None,
+            default_role: String::new(),
+            roles: Vec::new(),
+            leeway: LEEWAY,
+        }
+    }
 }
 
 /// Verifies the tokens of one issuer.
@@ -66,7 +118,10 @@ impl Jwt {
     pub fn new(settings: JwtSettings) -> Result<Self, String> {
         // Where the embedding program has chosen another, that one serves.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
-        let keys = KeySet::open(settings.keys.clone(), settings.algorithms.clone())?;
+        let keys = KeySet::open(
+            settings.keys.clone(),
+            settings.algorithms.iter().copied().map(Into::into).collect(),
+        )?;
         Ok(Self { settings, keys: Arc::new(keys) })
     }
 
@@ -132,7 +187,7 @@ impl Jwt {
         if header.crit.is_some() {
             return Err(invalid("the token has critical headers"));
         }
-        if !settings.algorithms.contains(&header.alg) {
+        if !settings.algorithms.iter().any(|known| header.alg == (*known).into()) {
             return Err(invalid("the token's algorithm is not accepted"));
         }
         let mut keys = self.keys.keys().await?;

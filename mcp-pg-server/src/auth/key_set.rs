@@ -24,7 +24,7 @@ use jsonwebtoken::jwk::{
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use mcp_pg_core::{Code, Error};
 use serde_json::Value;
-use tokio::sync::MutexGuard;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::file;
 
@@ -57,7 +57,7 @@ pub(super) struct KeySet {
     algorithms: Vec<Algorithm>,
     current: ArcSwap<Keys>,
     reads: DefaultDirectRateLimiter,
-    reading: tokio::sync::Mutex<()>,
+    reading: Arc<tokio::sync::Mutex<()>>,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
 }
 
@@ -118,7 +118,7 @@ impl KeySet {
             algorithms,
             current: ArcSwap::default(),
             reads: RateLimiter::direct(Quota::per_minute(READS_PER_MINUTE)),
-            reading: tokio::sync::Mutex::default(),
+            reading: Arc::default(),
             client: Client::builder(TokioExecutor::new()).build(connector),
         };
         if let KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) = &set.source {
@@ -162,12 +162,12 @@ impl KeySet {
     /// # Errors
     ///
     /// The keys could never be read.
-    pub(super) async fn keys(&self) -> Result<Arc<Keys>, Error> {
+    pub(super) async fn keys(self: &Arc<Self>) -> Result<Arc<Keys>, Error> {
         let known = self.current.load_full();
         if !self.is_old(&known) {
             return Ok(known);
         }
-        let keys = match self.reading.try_lock() {
+        let keys = match self.reading.clone().try_lock_owned() {
             Ok(alone) => self.renewed(&known, alone).await,
             // Someone reads them now: until then, the known ones serve.
             Err(_) if known.due.is_some() => known,
@@ -183,25 +183,36 @@ impl KeySet {
     }
 
     /// Reads the keys again, unless that failed or was done a moment ago; then returns the known ones.
-    pub(super) async fn newer_than(&self, known: &Arc<Keys>) -> Arc<Keys> {
-        self.renewed(known, self.reading.lock().await).await
+    pub(super) async fn newer_than(self: &Arc<Self>, known: &Arc<Keys>) -> Arc<Keys> {
+        self.renewed(known, self.reading.clone().lock_owned().await).await
     }
 
-    async fn renewed(&self, known: &Arc<Keys>, _alone: MutexGuard<'_, ()>) -> Arc<Keys> {
+    async fn renewed(self: &Arc<Self>, known: &Arc<Keys>, alone: OwnedMutexGuard<()>) -> Arc<Keys> {
         let current = self.current.load_full();
         // Someone else may have read them while this call waited.
         if !Arc::ptr_eq(&current, known) || self.reads.check().is_err() {
             return current;
         }
+        let set = self.clone();
+        // In its own task, so that clients that disconnect do not use up the reads without one of them being finished.
+        let read = tokio::spawn(async move {
+            let _alone = alone;
+            set.read_again(&current).await;
+        });
+        // Where that fails, the known ones serve.
+        let _ = read.await;
+        self.current.load_full()
+    }
+
+    async fn read_again(&self, known: &Keys) {
         let read = async { self.keep(self.read().await?) };
         if let Err(reason) = read.await {
             tracing::warn!(source = ?self.source, reason, "the issuer's keys were not read");
-            if current.due.is_some() {
+            if known.due.is_some() {
                 let due = Some(Instant::now() + PAUSE);
-                self.current.store(Arc::new(Keys { due, ..Keys::clone(&current) }));
+                self.current.store(Arc::new(Keys { due, ..Keys::clone(known) }));
             }
         }
-        self.current.load_full()
     }
 
     async fn read(&self) -> Result<Bytes, String> {

@@ -36,16 +36,18 @@ impl Known {
 impl TokenCache {
     /// The caller of a token that was verified with keys of this generation, and is valid at `now` (seconds since 1970).
     pub(super) fn get(&self, token: &str, generation: u64, now: u64) -> Option<Principal> {
+        // Before the lock, which all callers share.
+        let digest = digest(token);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, _) = known.tokens.get(&digest(token))?;
+        let (known, _) = known.tokens.get(&digest)?;
         let valid = known.generation == generation && now < known.until;
         valid.then(|| known.caller.clone())
     }
 
     /// Caches a verified token.
     pub(super) fn put(&self, token: &str, verified: Verified, now: u64) {
+        let (digest, bytes) = (digest(token), token.len());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = token.len();
         if !known.has_room(bytes) {
             known.retain(|token| now < token.until);
         }
@@ -53,7 +55,7 @@ impl TokenCache {
             known.retain(|_| false);
         }
         known.bytes += bytes;
-        if let Some((_, before)) = known.tokens.insert(digest(token), (verified, bytes)) {
+        if let Some((_, before)) = known.tokens.insert(digest, (verified, bytes)) {
             known.bytes -= before;
         }
     }

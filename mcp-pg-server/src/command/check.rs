@@ -7,14 +7,14 @@ mod withheld;
 
 pub(super) use columns::counted;
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use mcp_pg_core::Posture;
 use mcp_pg_core::name::in_a_line;
 use mcp_pg_core::policy::{Mask, Role, Settings};
-use mcp_pg_core::schema::Schema;
+use mcp_pg_core::{Engine, Posture};
 
 use super::session::Session;
 use super::{Exit, Failure, posture};
@@ -38,19 +38,19 @@ pub(super) async fn check(
     let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
-    let schema = session.engine.schema();
     if matches!(&credentials, Some(Ok(credentials)) if credentials.has_private_keys()) {
         notes.push(
             "auth.jwt: the key set holds private or symmetric keys, which make tokens: only public ones belong here"
                 .to_owned(),
         );
     }
-    notes.extend(of_database(&settings, &schema, &known));
-    notes.extend(counted(&settings, &schema));
-    notes.extend(columns::uncounted(&settings, &schema));
+    let seen = posture::seen(&session.engine);
+    notes.extend(of_database(&session.engine, &settings, &known));
+    notes.extend(counted(&settings, &seen));
+    notes.extend(columns::uncounted(&settings, &seen));
     notes.extend(views::unbound(&session.engine, &settings, &known));
-    notes.extend(queries::untold(&session.engine, &settings, &schema));
-    notes.extend(withheld::of_roles(&session.engine, &settings, &schema, &known.login));
+    notes.extend(queries::untold(&session.engine, &settings));
+    notes.extend(withheld::of_roles(&session.engine, &settings, &known.login));
     for note in notes {
         writeln!(out, "note: {}", in_a_line(&note))?;
     }
@@ -113,8 +113,10 @@ fn of_files_and_limits(config: &Config) -> Vec<String> {
 }
 
 /// What is worth a look in the database, or in what the configuration says of it.
-fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<String> {
-    let distrusted = schema.directives.distrusted.iter().map(|owner| {
+fn of_database(engine: &Engine, settings: &Settings, known: &Posture) -> Vec<String> {
+    let seen = posture::seen(engine);
+    let owners = seen.iter().flat_map(|schema| &schema.directives.distrusted);
+    let distrusted = BTreeSet::from_iter(owners).into_iter().map(|owner| {
         format!("@mcp in comments of {owner} has no effect: comments.owners does not name it")
     });
     let open = known.open_schemas.iter().map(|schema| {
@@ -139,12 +141,14 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
             "the login may change or remove records of {table}: give the table to another role, and run what setup-sql prints"
         )
     });
-    let read_only = schema.read_only.map(|reason| format!("no writes are offered: {reason}"));
-    let shown = columns::shown_encrypted(settings, schema)
+    let read_only =
+        engine.schema().read_only.map(|reason| format!("no writes are offered: {reason}"));
+    let shown = columns::shown_encrypted(settings, &seen)
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
-    let views = views::of_views(settings, schema, &known.leaky_views);
-    let without = columns::without_sequence(schema).chain(columns::lacking(settings, schema));
+    let views = views::of_views(engine, settings, &known.leaky_views);
+    let without = columns::without_sequence(engine, settings, &known.login);
+    let without = without.into_iter().chain(columns::lacking(engine, settings));
     distrusted
         .chain(open)
         .chain(hashing)

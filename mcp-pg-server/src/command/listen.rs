@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::session::{self, Session};
 use super::signal::stop_on_signal;
 use super::{Failure, posture, reload};
-use crate::auth::{Credentials, ProtectedResource};
+use crate::auth::{Credentials, ENDPOINT, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, Environment};
 use crate::http::{self, ServiceOptions};
@@ -84,7 +84,7 @@ fn options(config: &Config, own_url: &str) -> ServiceOptions {
     let public_host = public.as_ref().and_then(|url| url.host()).map(str::to_owned);
     ServiceOptions {
         resource: config.auth.as_ref().map(|auth| ProtectedResource {
-            origin: config.server.public_url.clone().unwrap_or_else(|| own_url.to_owned()),
+            url: config.server.public_url.as_deref().unwrap_or(own_url).to_owned() + ENDPOINT,
             authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
         }),
         allowed_hosts: config.server.allowed_hosts.iter().cloned().chain(public_host).collect(),

@@ -1,7 +1,10 @@
 //! Findings about the login: printed by `check`, logged at the start, and refused if the network can reach the
 //! server.
 
+use std::sync::Arc;
+
 use mcp_pg_core::policy::Role;
+use mcp_pg_core::schema::Schema;
 use mcp_pg_core::{Code, Engine, Error, Posture, Principal};
 
 use super::check::counted;
@@ -94,6 +97,18 @@ pub(super) fn unserved(posture: &Posture) -> Vec<String> {
     absent.chain(shared).collect()
 }
 
+/// The schema as the database role of each role sees it, which may be more than the login sees by itself.
+pub(super) fn seen(engine: &Engine) -> Vec<Arc<Schema>> {
+    let mut seen: Vec<Arc<Schema>> = Vec::new();
+    for role in &engine.settings().roles {
+        let schema = engine.schema_of(role);
+        if !seen.iter().any(|known| Arc::ptr_eq(known, &schema)) {
+            seen.push(schema);
+        }
+    }
+    seen
+}
+
 /// Warns if there are no tables, for the login or any role's database role.
 pub(super) fn warn_if_empty(engine: &Engine) {
     let sees_some = |role: &Role| {
@@ -108,15 +123,15 @@ pub(super) fn warn_if_empty(engine: &Engine) {
 /// Logs consequences of the settings that may not be intended: version columns that were found by default, a database
 /// that takes no writes, and grants that match no table.
 pub(super) fn tell_settings(engine: &Engine) {
-    let (settings, schema) = (engine.settings(), engine.schema());
-    if let Some(counted) = counted(&settings, &schema) {
+    let settings = engine.settings();
+    if let Some(counted) = counted(&settings, &seen(engine)) {
         tracing::warn!("{counted}");
     }
-    if let Some(read_only) = schema.read_only {
+    if let Some(read_only) = engine.schema().read_only {
         tracing::warn!("no writes are offered: {read_only}");
     }
-    // A database role may see more than the login.
-    for role in settings.roles.iter().filter(|role| role.database_role.is_none()) {
+    for role in settings.roles.iter().filter(|role| engine.refused_role(&role.name).is_none()) {
+        let schema = engine.schema_of(role);
         for (position, grant) in role.grants.iter().enumerate() {
             if !schema.tables.iter().any(|table| grant.matches(&table.name)) {
                 let (name, tables) = (&role.name, grant.tables.join(", "));

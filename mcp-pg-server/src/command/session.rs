@@ -33,6 +33,11 @@ impl Session {
         let (database, cluster) = match common.demo {
             Some(sample) => {
                 let (database, cluster) = demo(sample).await?;
+                if sample == Sample::Shop {
+                    // It is known what the sample's column means.
+                    let concurrency = &mut config.settings.concurrency;
+                    concurrency.version_column.get_or_insert_with(|| "version".into());
+                }
                 (database, Some(cluster))
             }
             None => {

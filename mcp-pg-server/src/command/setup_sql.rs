@@ -25,7 +25,7 @@ pub(super) fn print(
         "-- Whoever runs this runs no function of others: names without a schema are PostgreSQL's own.\n\
          SET search_path = pg_catalog, pg_temp;\n\
          -- All of it, or nothing.\n\
-         BEGIN;"
+         BEGIN READ WRITE;"
     )?;
     owner::print_before(settings, out)?;
     login::print(settings, out)?;

@@ -1,17 +1,13 @@
 //! `[auth]`: the credentials accepted over HTTP.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
 use super::faults::Faults;
-use super::raw::{ApiKeyKeys, Audience, AuthSection, JwtKeys, SigningAlgorithm};
+use super::raw::{ApiKeyKeys, Audience, AuthSection, JwtKeys};
 use super::{ConfigError, known_role};
-use crate::auth::{Algorithm, ApiKey, Credentials, Jwt, JwtSettings, KeySource};
-
-/// The default of `leeway`.
-const LEEWAY: Duration = Duration::from_secs(30);
+use crate::auth::{ApiKey, Credentials, Jwt, JwtSettings, KeySource};
 
 /// The authentication of HTTP callers.
 #[derive(Debug, Clone)]
@@ -112,18 +108,9 @@ fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettin
             "audience: is missing; without it, tokens that were made for other services would be accepted",
         ));
     }
-    let algorithms = match keys.algorithms {
-        None => vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
-        Some(none) if none.is_empty() => return Err(wrong("algorithms: must name at least one")),
-        Some(named) => named
-            .into_iter()
-            .map(|algorithm| match algorithm {
-                SigningAlgorithm::RS256 => Algorithm::RS256,
-                SigningAlgorithm::ES256 => Algorithm::ES256,
-                SigningAlgorithm::EdDSA => Algorithm::EdDSA,
-            })
-            .collect(),
-    };
+    if keys.algorithms.as_ref().is_some_and(Vec::is_empty) {
+        return Err(wrong("algorithms: must name at least one"));
+    }
     if let Some(pointer) = &keys.role_claim
         && !pointer.starts_with('/')
     {
@@ -145,16 +132,14 @@ fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettin
             ));
         }
     };
-    Ok(JwtSettings {
-        issuer,
-        audiences,
-        keys: source,
-        algorithms,
-        role_claim: keys.role_claim,
-        default_role: settings.default_role.clone(),
-        roles: settings.roles.iter().map(|role| role.name.clone()).collect(),
-        leeway: keys.leeway.map_or(LEEWAY, |wait| wait.0),
-    })
+    let mut jwt = JwtSettings::new(issuer, String::new(), source);
+    jwt.audiences = audiences;
+    jwt.algorithms = keys.algorithms.unwrap_or(jwt.algorithms);
+    jwt.role_claim = keys.role_claim;
+    jwt.default_role.clone_from(&settings.default_role);
+    jwt.roles = settings.roles.iter().map(|role| role.name.clone()).collect();
+    jwt.leeway = keys.leeway.map_or(jwt.leeway, |wait| wait.0);
+    Ok(jwt)
 }
 
 /// Keys that are fetched without TLS could be forged.

@@ -84,6 +84,20 @@ fn parse(url: &str) -> Result<tokio_postgres::Config, ConfigError> {
         // The message is in the source; the error itself only names the kind.
         let source = std::error::Error::source(&error);
         let reason = source.map_or_else(|| error.to_string(), ToString::to_string);
+        // What is taken for an option may be the end of a password, so it is not repeated.
+        let strange = |option: &str| {
+            !option.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+        };
+        let reason = match reason.strip_prefix("unknown option `").map(|rest| rest.trim_end_matches('`')) {
+            Some(option) if strange(option) => {
+                "after ? there is no option; in a password, @ : / ? # and % are written as %40 %3A %2F %3F %23 %25, or it is given as PGPASSWORD"
+                    .to_owned()
+            }
+            _ if reason.contains("`target_session_attrs`") => {
+                format!("{reason}: it is any, read-write or read-only")
+            }
+            _ => reason,
+        };
         let form = match url.split_once("://") {
             Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql") => {
                 "; it begins with postgres:// or postgresql://"
@@ -265,5 +279,13 @@ mod tests {
         let error = database.resolve(&Environment::default()).unwrap_err().to_string();
         assert!(error.starts_with("the database URL is not valid: "), "{error}");
         assert!(!error.contains("hunter2"));
+        for (url, told, untold) in [
+            ("postgres://u:p@:/?#%&=+ x@127.0.0.1:5432/base", "PGPASSWORD", "#%&"),
+            ("postgres://h/d?target_session_attrs=primary", "read-write or read-only", "password"),
+        ] {
+            let database = Database { url: Some(url.into()) };
+            let error = database.resolve(&Environment::default()).unwrap_err().to_string();
+            assert!(error.contains(told) && !error.contains(untold), "{error}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use super::ConfigError;
+use crate::auth::Algorithm;
 
 macro_rules! section {
     ($($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $key:ident: $type:ty,)* })*) => {$(
@@ -134,7 +135,7 @@ section! {
         jwks_url: String,
         jwks_file: PathBuf,
         public_key_file: PathBuf,
-        algorithms: Vec<SigningAlgorithm>,
+        algorithms: Vec<Algorithm>,
         role_claim: String,
         leeway: Wait,
     }
@@ -167,14 +168,6 @@ section! {
 pub(super) enum Audience {
     One(String),
     Several(Vec<String>),
-}
-
-/// The accepted signature algorithms. All are asymmetric, so that whoever verifies tokens cannot sign them.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) enum SigningAlgorithm {
-    RS256,
-    ES256,
-    EdDSA,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

@@ -1,5 +1,6 @@
 //! The server: MCP, and the pages beside it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::hosts::{self, Hosts};
 use super::readiness::Readiness;
 use super::{REQUEST_TIMEOUT, ServiceOptions, cors, service};
-use crate::auth::{ENDPOINT, ProtectedResource};
+use crate::auth::{ENDPOINT, WELL_KNOWN};
 use crate::listener::{Certificate, Listener};
 use crate::metrics::Metrics;
 
@@ -42,10 +43,10 @@ pub async fn serve(
     let hosts = Hosts::named(&options.allowed_hosts);
     let by_name = middleware::from_fn_with_state(hosts, hosts::require);
     let mut app = Router::new();
-    for path in ProtectedResource::PATHS {
-        if let Some(resource) = &options.resource {
+    if let Some(resource) = &options.resource {
+        for path in BTreeSet::from([WELL_KNOWN.to_owned(), resource.metadata_path()]) {
             let metadata = resource.metadata();
-            app = app.route(path, get(async move || Json(metadata)));
+            app = app.route(&path, get(async move || Json(metadata)));
         }
     }
     let mcp = service(engine.clone(), options);

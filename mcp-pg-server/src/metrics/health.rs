@@ -6,7 +6,7 @@ use mcp_pg_core::{Connections, Health};
 
 /// Adds the state of the engine to a page, and whether the configuration in use is that of its files.
 pub(super) fn render(page: &mut String, configured: bool, health: &Health) {
-    let Connections { up, used, idle, waiting, most } = health.connections;
+    let Connections { up, used, idle, waiting, most, .. } = health.connections;
     let mut add = |name: &str, kind: &str, help: &str, value: u64| {
         let _ = write!(
             page,

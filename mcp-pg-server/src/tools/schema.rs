@@ -59,6 +59,10 @@ fn plain(schema: &mut JsonObject, item: Option<&Value>) {
     }
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");
+        // What sets examples apart in the library's documentation would only take room here.
+        for (quoted, plain) in [("`{", "{"), ("}`", "}"), ("`[", "["), ("]`", "]")] {
+            *description = description.replace(quoted, plain);
+        }
     }
     merge_nullable(schema);
     constants_as_enum(schema);
@@ -204,6 +208,10 @@ mod tests {
             json!([{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}])
         );
         assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["do"]));
+        let examples = [&select["properties"]["order_by"], &insert["properties"]["on_conflict"]];
+        let told = examples.map(|of| of["description"].as_str().unwrap());
+        assert!(told[0].starts_with("[\"last_name\"") && !told[0].contains('`'), "{}", told[0]);
+        assert!(told[1].ends_with("\"do\": \"update\"}."), "{}", told[1]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 
 /// Each room of `plan`, and those that it may use. The types that `plan` names itself, and methods of its `Scope`, are
 /// for all.
-const PLAN: [(&str, &[&str]); 17] = [
+const PLAN: [(&str, &[&str]); 18] = [
     ("grammar", &[]),
     ("scope", &[]),
     ("operand", &["grammar"]),
@@ -60,6 +60,7 @@ const PLAN: [(&str, &[&str]); 17] = [
     ("misfit", &["expression", "grammar"]),
     ("marked", &[]),
     ("shape", &[]),
+    ("node", &[]),
 ];
 
 /// Every source file of the core with its room and its text.

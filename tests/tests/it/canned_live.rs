@@ -1,8 +1,11 @@
 //! Canned queries whose files, functions or tables change while the engine runs.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_tests::{Database, call, error};
+use mcp_pg_tests::{Database, call, error, until};
 use serde_json::json;
 
 use crate::canned::{directory, faults, names, settings};
@@ -35,6 +38,28 @@ async fn a_broken_file_keeps_its_last_good_form() {
     database.sql("ALTER TABLE t ALTER id TYPE text").await;
     let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
     assert_eq!(reply["rows"], json!([{"key": "1"}]));
+}
+
+/// As during a migration.
+#[tokio::test]
+async fn a_query_whose_table_is_locked_is_there_once_it_is_free() {
+    let database = Database::of("CREATE TABLE t (id integer)").await;
+    let mut settings = settings(directory([("ids.sql", "SELECT id FROM t")]));
+    settings.timeouts.lock = Duration::from_millis(100);
+    let holder = database.client().await;
+    for command in ["BEGIN", "LOCK TABLE t"] {
+        holder.execute(command, &[]).await.unwrap();
+    }
+    let engine = Arc::new(database.engine_with(settings).await);
+    assert_eq!(names(&engine, "analyst"), [""; 0]);
+    let followed = engine.clone();
+    let following = tokio::spawn(async move { followed.follow(Duration::from_millis(100)).await });
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(faults(&engine)[0].contains("lock timeout"), "{:?}", faults(&engine));
+    holder.execute("COMMIT", &[]).await.unwrap();
+    until("the query is there", async || names(&engine, "analyst") == ["ids"]).await;
+    assert!(engine.faults().is_empty());
+    following.abort();
 }
 
 #[tokio::test]
@@ -129,4 +154,15 @@ GRANT EXECUTE ON FUNCTION answer TO canned_clerk;
     assert!(refused["code"] == "forbidden" || refused["code"] == "unknown_argument", "{refused}");
     assert!(engine.reload().await.unwrap() || names(&engine, "clerk").is_empty());
     assert_eq!(names(&engine, "clerk"), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_character_that_the_database_lacks_is_a_fault_of_its_file() {
+    let database = Database::encoded("LATIN1", "CREATE TABLE t (id integer)").await;
+    let files = [("arrow.sql", "SELECT '→' AS x"), ("plain.sql", "SELECT 'é' AS x")];
+    let engine = database.engine_with(settings(directory(files))).await;
+    assert_eq!(call(&engine, "admin", "plain", json!({})).await.unwrap()["rows"][0]["x"], "é");
+    let faults = engine.faults();
+    let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+    assert!(fault.place.ends_with("arrow.sql") && fault.message.contains("LATIN1"), "{fault}");
 }

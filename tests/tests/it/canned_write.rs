@@ -70,6 +70,7 @@ async fn a_write_is_guarded_and_recorded() {
     }
     let prices = "SELECT string_agg(id || ':' || price, ' ' ORDER BY id) FROM item";
     assert_eq!(database.value(prices).await.as_deref(), Some("1:3 2:3 3:3 4:4 5:5 9:1"));
+    call(&engine, "admin", "trim", json!({"price": 4})).await.unwrap();
 
     engine.flush().await.unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
@@ -86,6 +87,8 @@ async fn a_write_is_guarded_and_recorded() {
     assert_eq!(added[1]["rows"], 1);
     assert_eq!(added[1]["after"], json!([{"id": 9, "wait": "1 day"}]));
     assert_eq!(added[2]["outcome"], "error", "the refused one has no intent");
+    let trimmed = records.last().unwrap();
+    assert_eq!((&trimmed["before"], trimmed.get("after")), (&json!([{"id": 5}]), None));
 }
 
 #[tokio::test]

@@ -129,3 +129,93 @@ async fn computed_measures_keep_the_marks_of_their_columns() {
     let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
     assert_eq!(reply["untrusted"], json!(["most", "half", "quarter"]), "{reply}");
 }
+
+#[tokio::test]
+async fn a_share_is_one_of_all_groups() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let by_hand = "SELECT json_agg(g ORDER BY part DESC NULLS LAST, doctor_id DESC)::text FROM (SELECT doctor_id,
+      round(sum(price) / sum(sum(price)) OVER (), 12)::float8 AS part,
+      round(100 * count(*) FILTER (WHERE missed) / sum(count(*) FILTER (WHERE missed)) OVER (), 12)::float8 AS percent,
+      round((sum(price) - count(*)) / sum(sum(price) - count(*)) OVER (), 12)::float8 AS net FROM visit GROUP BY doctor_id) g";
+    let expected: Value = serde_json::from_str(&database.value(by_hand).await.unwrap()).unwrap();
+    let request = json!({"table": "visit", "group_by": ["doctor_id"], "measures": {
+        "percent": {"multiply": [100, "of_missed"]}, "of_missed": {"share": "missed"}, "part": {"share": "price"},
+        "earned": {"subtract": ["price", "n"]}, "net": {"share": "earned"},
+        "n": {"count": "*"}, "missed": {"count": "*", "where": {"missed": true}}, "price": {"sum": "price"}},
+        "order_by": [{"column": "part", "direction": "desc", "nulls": "last"}]});
+    let number = |value: &Value| match value {
+        Value::String(text) => text.parse::<f64>().ok(),
+        other => other.as_f64(),
+    };
+    let expected = expected.as_array().unwrap();
+    // By pages, and where `having` leaves out groups: the whole stays the same.
+    let mut few = request.clone();
+    few["having"] = json!({"doctor_id": {"in": [1, 4]}});
+    for (request, wanted) in [(&request, [1, 2, 3, 4, 5].as_slice()), (&few, &[1, 4])] {
+        let found = pages(&engine, "aggregate", request.clone(), 1).await;
+        let kept = |row: &&Value| {
+            wanted.len() == 5 || wanted.iter().any(|wanted| row["doctor_id"] == *wanted)
+        };
+        let expected: Vec<&Value> = expected.iter().filter(kept).collect();
+        assert_eq!(found.len(), expected.len());
+        for (row, expected) in found.iter().zip(expected) {
+            assert_eq!(row["doctor_id"], expected["doctor_id"]);
+            for name in ["part", "percent", "net"] {
+                match (number(&row[name]), number(&expected[name])) {
+                    (Some(a), Some(b)) => assert!((a - b).abs() < 1e-9, "{name}: {row} {expected}"),
+                    (a, b) => assert_eq!(a, b, "{name}: {row} {expected}"),
+                }
+            }
+        }
+    }
+    // Of nothing there is no part.
+    let none = json!({"table": "visit", "group_by": ["doctor_id"], "where": {"missed": true}, "limit": 1,
+        "measures": {"n": {"count": "*", "where": {"id": 0}}, "part": {"share": "n"}}});
+    assert!(rows(&call(&engine, "analyst", "aggregate", none).await.unwrap())[0]["part"].is_null());
+}
+
+#[tokio::test]
+async fn what_does_not_add_up_has_no_shares() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let measures = json!({"n": {"count": "*"}, "price": {"sum": "price"}, "mean": {"avg": "price"}, "doctors": {"count_distinct": "doctor_id"},
+        "last": {"max": "began"}, "rate": {"divide": ["price", "n"]}, "plus": {"add": ["n", 1]}, "half": {"divide": ["n", 2]}, "of_n": {"share": "n"}});
+    for (share, code, at) in [
+        (json!({"share": "mean"}), "invalid_value", "/part/share"),
+        (json!({"share": "doctors"}), "invalid_value", "/part/share"),
+        (json!({"share": "last"}), "invalid_value", "/part/share"),
+        (json!({"share": "rate"}), "invalid_value", "/part/share"),
+        (json!({"share": "plus"}), "invalid_value", "/part/share"),
+        (json!({"share": "of_n"}), "invalid_value", "/part/share"),
+        (json!({"share": "minutes"}), "unknown_column", "/part/share"),
+        (json!({"share": "doctor_id"}), "invalid_value", "/part/share"),
+        (json!({"share": "part"}), "invalid_value", "/part"),
+        (json!({"share": {"sum": "price"}}), "invalid_value", "/part/share"),
+        (json!({"share": "n", "add": ["n", 1]}), "unknown_argument", "/part/add"),
+        (json!({"share": "n", "where": {"id": 1}}), "unknown_argument", "/part/where"),
+    ] {
+        let mut measures = measures.clone();
+        measures["part"] = share.clone();
+        let arguments = json!({"table": "visit", "group_by": ["doctor_id"], "measures": measures});
+        let told = error(&engine, "analyst", "aggregate", arguments).await;
+        assert_eq!(
+            (&told["code"], &told["at"]),
+            (&json!(code), &json!(format!("/measures{at}"))),
+            "{share}: {told}"
+        );
+    }
+    let nameless = json!({"table": "visit", "measures": {"part": {"share": {"sum": "price"}}}});
+    let told = error(&engine, "analyst", "aggregate", nameless).await;
+    assert!(
+        told["hint"]
+            .as_str()
+            .unwrap()
+            .contains("{\"m1\":{\"sum\":\"price\"},\"part\":{\"share\":\"m1\"}}"),
+        "{told}"
+    );
+    let half = json!({"table": "visit", "measures": {"n": {"count": "*"}, "half": {"divide": ["n", 2]}, "part": {"share": "half"}}});
+    assert_eq!(rows(&call(&engine, "analyst", "aggregate", half).await.unwrap())[0]["part"], 1);
+    // Sorting and `having` come after the groups: there is nothing to have a share of.
+    let sorted = json!({"table": "visit", "group_by": ["doctor_id"], "measures": {"n": {"count": "*"}}, "order_by": [{"share": "n"}]});
+    assert_eq!(refused(&engine, "aggregate", sorted).await.0, "unknown_argument");
+}

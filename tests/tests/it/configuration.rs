@@ -125,7 +125,7 @@ async fn names_that_are_not_in_the_database() {
     }
     // It is for tables that have it, and may be in none.
     let note =
-        "note: concurrency.version_column: no table that the login sees has a column \"vresion\"";
+        "note: concurrency.version_column: no table that a role sees has a column \"vresion\"";
     assert!(ended.out.contains(note), "{}", ended.out);
     let sound = "default_role = \"a\"
         [archive]

@@ -75,12 +75,14 @@ async fn invalid_amounts_are_refused() {
     let nothing = |data: Value| json!({"table": "visit", "data": data, "on_conflict": {"columns": ["id"], "do": "nothing"}});
     let mut unnamed = visits(json!({"id": 1, "page": "x", "n": one}));
     unnamed["on_conflict"]["update"] = json!(["page"]);
-    for arguments in
-        [plain(json!({"id": 1, "n": one})), nothing(json!({"id": 1, "n": one})), unnamed]
-    {
+    for (arguments, hint) in [
+        (plain(json!({"id": 1, "n": one})), "\"do\": \"update\""),
+        (nothing(json!({"id": 1, "n": one})), "\"do\": \"update\""),
+        (unnamed, "name n in on_conflict.update, too"),
+    ] {
         let told = error(&engine, "operator", "insert", arguments).await;
         assert_eq!(told["at"], "/data/n/$increment", "{told}");
-        assert!(told["hint"].as_str().unwrap().contains("\"do\": \"update\""), "{told}");
+        assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
     }
     for (data, code, at) in [
         (json!({"id": one, "n": 1}), "invalid_value", "/data/id/$increment"),

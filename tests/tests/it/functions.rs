@@ -274,6 +274,27 @@ async fn a_changed_function_is_noticed_wherever_it_is() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_called_is_a_fault() {
+    let uncallable = "CREATE SCHEMA api;
+        CREATE FUNCTION api.trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+        COMMENT ON FUNCTION api.trg IS '@tool';
+        CREATE FUNCTION api.evt() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+        COMMENT ON FUNCTION api.evt IS '@tool';
+        CREATE AGGREGATE api.agg(integer) (sfunc = int4pl, stype = integer);
+        COMMENT ON AGGREGATE api.agg(integer) IS '@tool';
+        CREATE FUNCTION api.plain() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';";
+    let database = Database::of(uncallable).await;
+    let mut settings = Settings::default();
+    settings.queries.functions = vec!["api".into()];
+    let engine = database.engine_with(settings).await;
+    assert_eq!(engine.queries(&Principal::new("tester", "admin")).unwrap().len(), 0);
+    let told = Vec::from_iter(engine.faults().iter().map(ToString::to_string));
+    let message = "an aggregate, a window function or a trigger function cannot be called";
+    let expected = ["api.agg(integer)", "api.evt()", "api.trg()"];
+    assert_eq!(told, expected.map(|name| format!("{name}: {message}")));
+}
+
+#[tokio::test]
 async fn a_function_of_an_untrusted_owner_is_no_tool_and_blocks_no_name() {
     let trojan = "
         DO $$ BEGIN CREATE ROLE function_guest; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;

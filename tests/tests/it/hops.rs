@@ -303,4 +303,10 @@ async fn a_request_joins_a_bounded_number_of_related_rows() {
             }
         }
     }
+    // Those of a list of updates have a bound of their own.
+    let row = |id| json!({"sale_id": id, "amount": computed(&["track.track_id", "amount"])});
+    let rows = |most: i32| json!({"table": "sale", "dry_run": true, "updates": (1..=most).map(row).collect::<Vec<_>>()});
+    call(&engine, "admin", "update", rows(48)).await.unwrap();
+    let told = call(&engine, "admin", "update", rows(49)).await.unwrap_err();
+    assert_eq!(told.message(), "a request may reach at most 48 related rows (limits.max_joins)");
 }

@@ -3,7 +3,7 @@
 use mcp_pg_core::Engine;
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};
 use mcp_pg_core::{Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, readable, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -132,6 +132,82 @@ async fn measures_computations_and_sort_keys_take_the_present_too() {
     let plan = json!({"operation": "select", "table": "loan", "where": {"made": {"gt": {"$now": "-1 day"}}}});
     let plan = call(&engine, "analyst", "explain", plan).await.unwrap();
     assert!(!plan.to_string().contains("no index on"), "{plan}");
+}
+
+#[tokio::test]
+async fn an_order_by_what_expires_is_paged_by_offset() {
+    let database = Database::of(FIXTURE).await;
+    let recent = json!({"due": {"gte": {"$now": "-7 days"}}});
+    let counted = json!({"n": {"count": "*", "where": recent}});
+    let late = json!({"late": {"max": {"subtract": [{"$now": true}, "due"]}}});
+    let current = json!({"closed": {"lt": {"$now": "1 day"}}});
+    let role = |name: &str, rows| Role {
+        name: name.to_owned(),
+        grants: vec![readable("loan", None), readable("account", rows)],
+        ..Role::default()
+    };
+    let roles = vec![role("all", None), role("some", Some(current))];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (role, tool, arguments, moves) in [
+        (
+            "all",
+            "select",
+            json!({"table": "account", "order_by": [{"count": "loan", "where": recent}]}),
+            true,
+        ),
+        (
+            "all",
+            "select",
+            json!({"table": "account", "order_by": [{"sum": "loan.id", "where": recent, "direction": "desc"}]}),
+            true,
+        ),
+        (
+            "all",
+            "select",
+            json!({"table": "account", "order_by": [{"count": "loan"}], "where": {"loan": {"some": recent}}}),
+            false,
+        ),
+        (
+            "all",
+            "aggregate",
+            json!({"group_by": ["account_id"], "measures": counted, "order_by": ["n"]}),
+            true,
+        ),
+        (
+            "all",
+            "aggregate",
+            json!({"group_by": ["account_id"], "measures": {"n": {"count": "*"}}, "where": recent, "order_by": ["-n"]}),
+            true,
+        ),
+        (
+            "all",
+            "aggregate",
+            json!({"group_by": ["account_id"], "measures": {"n": {"count": "*"}}, "where": recent}),
+            false,
+        ),
+        ("all", "aggregate", json!({"group_by": ["account_id"], "measures": late}), false),
+        (
+            "all",
+            "aggregate",
+            json!({"group_by": ["account_id"], "measures": late, "order_by": [{"add": ["late", 1]}]}),
+            true,
+        ),
+        ("all", "select", json!({"order_by": ["account.secret"]}), false),
+        ("some", "select", json!({"order_by": ["account.secret"]}), true),
+    ] {
+        let mut arguments = arguments;
+        let asked = arguments.as_object_mut().unwrap();
+        asked.entry("table").or_insert_with(|| json!("loan"));
+        asked.insert("limit".to_owned(), json!(1));
+        let reply = call(&engine, role, tool, arguments.clone()).await.unwrap();
+        let noted = reply["notes"].to_string().contains("the order depends on the present");
+        assert_eq!(noted, moves, "{arguments}: {reply}");
+        let cursor = reply["next_cursor"].clone();
+        let first = rows(&reply)[0].clone();
+        arguments["cursor"] = cursor;
+        let next = call(&engine, role, tool, arguments.clone()).await.unwrap();
+        assert!(next["offset"].is_null() && rows(&next)[0] != first, "{arguments}: {next}");
+    }
 }
 
 #[tokio::test]

@@ -198,4 +198,13 @@ async fn explain_tells_the_index_that_counting_lacks() {
     let reply = call(&engine, "analyst", "explain", arguments).await.unwrap();
     let hint = "no index on books.shelf_id: the filter reads the whole table";
     assert_eq!(reply["hints"], json!([hint]), "{reply}");
+
+    // So does a total within a total.
+    let leaves = "CREATE TABLE leaf (id integer PRIMARY KEY, book_id integer REFERENCES books, archived_at timestamptz);
+        INSERT INTO leaf SELECT n, 7 + n % 1000 FROM generate_series(1, 2000) n; ANALYZE;";
+    database.sql(leaves).await;
+    let engine = database.engine().await;
+    let arguments = json!({"operation": "select", "table": "shelves", "columns": [{"max": {"count": "books.leaf"}, "as": "most"}]});
+    let reply = call(&engine, "analyst", "explain", arguments).await.unwrap();
+    assert!(reply["hints"].to_string().contains("no index on leaf.book_id"), "{reply}");
 }

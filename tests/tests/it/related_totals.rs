@@ -141,6 +141,23 @@ async fn rows_are_found_sorted_and_grouped_by_totals() {
         "SELECT string_agg(id::text, ',' ORDER BY (SELECT max(due) FROM bill b WHERE {LIVE}) DESC NULLS LAST, id DESC) FROM account a"
     );
     assert_eq!(told.join(","), ids(sql).await);
+    // Nor has it anything that is computed of that.
+    for of in [
+        json!({"subtract": [{"max": "bill.amount"}, 1]}),
+        json!({"divide": [{"sum": "bill.amount"}, {"count": "bill"}]}),
+    ] {
+        let mut labelled = of.clone();
+        labelled["as"] = json!("it");
+        let mut key = of;
+        key["direction"] = json!("desc");
+        for order in [json!(["-it"]), json!([key])] {
+            let request =
+                json!({"table": "account", "columns": ["id", labelled], "order_by": order});
+            let all = pages(&engine, "select", request, 5).await;
+            let [first, .., last] = all.as_slice() else { panic!("{all:?}") };
+            assert!(first["it"] != json!(null) && last["it"].is_null(), "{all:?}");
+        }
+    }
 
     let groups = json!({"table": "account", "group_by": [{"count": "tag", "as": "tags"}], "order_by": ["tags"],
         "measures": {"n": {"count": "*"}, "spent": {"sum": {"sum": "bill.amount"}}}});

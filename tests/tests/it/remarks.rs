@@ -9,9 +9,10 @@ const PAYMENTS: &str = "
         state varchar(20) CHECK (state IN ('draft', 'it''s', 'Sale')), kind text CHECK (kind = 'x') CHECK (kind <> ''),
         code char(3) CHECK (code IN ('A', 'BCD')), free text CHECK (free IN ('a') OR free IS NULL));
     CREATE TABLE payment (id integer PRIMARY KEY, customer_id integer REFERENCES customer, failure text, amount integer,
-        meta jsonb);
+        meta jsonb, at timestamptz);
+    CREATE TABLE refund (id integer PRIMARY KEY, payment_id integer REFERENCES payment);
     INSERT INTO customer VALUES (1, 'Ada', 'draft', NULL, 'A', NULL), (2, NULL, NULL, 'x', NULL, 'a');
-    INSERT INTO payment VALUES (1, 1, 'declined', 5, '{\"a\": 1}'), (2, 2, NULL, 6, NULL), (3, 1, 'lost', NULL, NULL);";
+    INSERT INTO payment (id, customer_id, failure, amount, meta) VALUES (1, 1, 'declined', 5, '{\"a\": 1}'), (2, 2, NULL, 6, NULL), (3, 1, 'lost', NULL, NULL);";
 
 async fn notes(tool: &str, arguments: Value) -> Vec<String> {
     let engine = Database::of(PAYMENTS).await.engine().await;
@@ -72,6 +73,57 @@ async fn rows_without_a_value_are_left_out() {
     assert_eq!(told, [is_distinct]);
     let page = json!({"table": "payment", "where": {"failure": {"ne": "x"}}, "offset": 1});
     assert_eq!(notes("select", page).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn conditions_of_totals_are_told_of_wherever_they_stand() {
+    let nulls = json!({"failure": {"ne": "x"}});
+    let unknown = json!({"state": "confirmed"});
+    let day = json!({"at": {"lte": "2024-01-31"}});
+    let of_customers = |of: Value, part: &str| match part {
+        "columns" => {
+            json!({"table": "customer", "columns": ["name", {"count": "payment", "where": of, "as": "n"}]})
+        }
+        "order_by" => {
+            json!({"table": "customer", "order_by": [{"sum": "payment.amount", "where": of}]})
+        }
+        "where" => {
+            json!({"table": "customer", "where": {"compute": {"sum": "payment.amount", "where": of, "gt": 5}}})
+        }
+        "count" => {
+            json!({"table": "customer", "where": {"payment": {"count": {"gt": 0}, "where": of}}})
+        }
+        "nested" => {
+            json!({"table": "customer", "columns": [{"max": {"add": ["payment.amount", {"count": "payment.refund", "where": {"payment": of}}]}, "as": "n"}]})
+        }
+        "include" => {
+            json!({"table": "payment", "include": {"customer": {"columns": [{"divide": [{"count": "payment", "where": of}, 2], "as": "n"}]}}})
+        }
+        _ => {
+            json!({"table": "customer", "group_by": ["kind"], "measures": {"n": {"sum": {"count": "payment", "where": of}}}})
+        }
+    };
+    for part in ["columns", "order_by", "where", "count", "nested", "include", "measures"] {
+        let tool = if part == "measures" { "aggregate" } else { "select" };
+        for (of, note) in [
+            (nulls.clone(), "rows where failure is null are left out"),
+            (json!({"customer": unknown}), "state is never \"confirmed\""),
+            (day.clone(), "at has a time of day, and was compared with midnight"),
+        ] {
+            let arguments = of_customers(of, part);
+            let told = notes(tool, arguments.clone()).await;
+            let fitting = told.iter().filter(|told| told.starts_with(note));
+            assert_eq!(fitting.count(), 1, "{arguments}: {told:?}");
+        }
+    }
+    // What is said once is not said again.
+    let total = json!({"count": "payment", "where": {"customer": unknown}});
+    let mut shown = total.clone();
+    shown["as"] = json!("n");
+    let told =
+        notes("select", json!({"table": "customer", "columns": [shown], "order_by": [total]}))
+            .await;
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[tokio::test]

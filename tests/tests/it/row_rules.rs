@@ -83,6 +83,12 @@ async fn a_row_condition_on_related_rows_holds_everywhere() {
     let counted = call_as(&engine, &agent, "aggregate", count).await.unwrap();
     assert_eq!(rows(&counted)[0]["n"], 1);
 
+    // That only some rows are seen and written is told, and not which.
+    let told =
+        call_as(&engine, &reader, "describe_table", json!({"table": "client"})).await.unwrap();
+    assert_eq!(told["row_security"], json!({"some_rows_only": ["select"]}));
+    assert!(!told.to_string().contains("mine"), "{told}");
+
     let before = database.value("SELECT string_agg(n::text, ';' ORDER BY id) FROM note n").await;
     // Rows out of view are not touched, and none is moved there.
     for (tool, arguments) in [

@@ -190,6 +190,7 @@ async fn numbers_are_grouped_by_steps() {
     for (group, sql) in [
         (json!({"column": "price", "bucket": 10}), "floor(price / 10) * 10"),
         (json!({"column": "price", "bucket": 2.5}), "floor(price / 2.5) * 2.5"),
+        (json!({"column": "price", "bucket": "0.25"}), "floor(price / 0.25) * 0.25"),
         (json!({"column": "qty", "bucket": 7}), "floor(qty::numeric / 7) * 7"),
         (json!({"column": "cost", "bucket": 20}), "floor(cost::numeric / 20) * 20"),
         (
@@ -221,7 +222,9 @@ async fn numbers_are_grouped_by_steps() {
         (json!({"column": "price", "bucket": 0}), "/group_by/0/bucket"),
         (json!({"column": "price", "bucket": -1}), "/group_by/0/bucket"),
         (json!({"column": "name", "bucket": 1}), "/group_by/0/bucket"),
-        (json!({"column": "price", "bucket": "10"}), "/group_by/0/bucket"),
+        (json!({"column": "price", "bucket": "ten"}), "/group_by/0/bucket"),
+        (json!({"column": "price", "bucket": "-1"}), "/group_by/0/bucket"),
+        (json!({"column": "name", "bucket": "10"}), "/group_by/0/bucket"),
         (json!({"column": "price", "bucket": 10, "part": "month"}), "/group_by/0/part"),
         (json!({"column": "price", "bucket": 10, "time_zone": "UTC"}), "/group_by/0/time_zone"),
     ] {

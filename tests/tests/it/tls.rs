@@ -43,7 +43,12 @@ impl Authority {
 async fn encrypting(authority: &Authority) -> (Cluster, u16) {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let cluster = Cluster::start_on(free).unwrap();
-    let (certificate, key) = authority.issue("localhost");
+    present(&cluster, authority.issue("localhost")).await;
+    (cluster, free)
+}
+
+/// Has the cluster show a certificate.
+async fn present(cluster: &Cluster, (certificate, key): (String, String)) {
     let (client, connection) =
         cluster.config("postgres").connect(tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -56,17 +61,53 @@ async fn encrypting(authority: &Authority) -> (Cluster, u16) {
         );
         client.execute(&write, &[]).await.unwrap();
     }
-    client.execute("CREATE TABLE something (id integer PRIMARY KEY)", &[]).await.unwrap();
+    client
+        .execute("CREATE TABLE IF NOT EXISTS something (id integer PRIMARY KEY)", &[])
+        .await
+        .unwrap();
     client.execute("ALTER SYSTEM SET ssl = on", &[]).await.unwrap();
     client.query("SELECT pg_reload_conf()", &[]).await.unwrap();
     for _ in 0..500 {
         let on: String = client.query_one("SHOW ssl", &[]).await.unwrap().get(0);
         if on == "on" {
-            return (cluster, free);
+            return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("the cluster does not encrypt");
+}
+
+/// A certificate that the server made for itself, which says that it is an authority, as those of OpenSSL do.
+#[tokio::test]
+async fn a_certificate_of_its_own_is_known_where_it_is_given() {
+    let own = |name: &str| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let cluster = Cluster::start_on(free).unwrap();
+    let (ours, other) = (own("localhost"), own("localhost"));
+    present(&cluster, ours.clone()).await;
+    let (ours, other) = (file(&ours.0), file(&other.0));
+    for (host, mode, root, status) in [
+        ("localhost", "verify-full", &ours, 0),
+        ("127.0.0.1", "verify-full", &ours, 3),
+        ("127.0.0.1", "verify-ca", &ours, 0),
+        ("localhost", "verify-full", &other, 3),
+        ("localhost", "verify-ca", &other, 3),
+    ] {
+        let url = format!(
+            "postgres://postgres@{host}:{free}/postgres?sslmode={mode}&sslrootcert={}",
+            root.display()
+        );
+        let ended = run(&["call", "list_tables", "--database-url", &url]).await;
+        assert_eq!(ended.status, Some(status), "{host} {mode} {root:?}: {ended:?}");
+        if status == 3 {
+            assert!(!ended.err.contains("try again"), "{ended:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -241,6 +241,54 @@ async fn a_partial_key_whose_predicate_uses_a_hidden_column_is_not_offered() {
 }
 
 #[tokio::test]
+async fn a_null_meets_a_null_where_the_key_says_so() {
+    let database = Database::of(
+        "CREATE TABLE slot (id integer PRIMARY KEY, room integer, day integer, UNIQUE NULLS NOT DISTINCT (room, day));
+         CREATE TABLE loose (id integer PRIMARY KEY, room integer, day integer, UNIQUE (room, day));
+         INSERT INTO slot VALUES (1, NULL, 1), (2, 5, 1); INSERT INTO loose SELECT * FROM slot;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let upsert = |table: &str, dry_run: bool| {
+        json!({"table": table, "data": [{"id": 8, "room": null, "day": 1}, {"id": 9, "room": 5, "day": 1}],
+               "on_conflict": {"columns": ["room", "day"], "do": "update", "update": ["id"]}, "dry_run": dry_run})
+    };
+    let tried = call(&engine, "operator", "insert", upsert("slot", true)).await.unwrap();
+    let before = json!([{"id": 1, "room": null, "day": 1}, {"id": 2, "room": 5, "day": 1}]);
+    assert_eq!(tried["before"], before);
+    call(&engine, "operator", "insert", upsert("slot", false)).await.unwrap();
+    let ids = "SELECT string_agg(id::text, ',' ORDER BY id) FROM ";
+    assert_eq!(database.value(&format!("{ids}slot")).await.unwrap(), "8,9");
+    let tried = call(&engine, "operator", "insert", upsert("loose", true)).await.unwrap();
+    assert_eq!(tried["before"], json!([{"id": 2, "room": 5, "day": 1}]));
+    call(&engine, "operator", "insert", upsert("loose", false)).await.unwrap();
+    assert_eq!(database.value(&format!("{ids}loose")).await.unwrap(), "1,8,9");
+}
+
+#[tokio::test]
+async fn a_key_that_is_computed_is_not_a_place_in_the_arguments() {
+    let database = Database::of(
+        "CREATE TABLE label (id integer PRIMARY KEY, name text, slug text GENERATED ALWAYS AS (lower(name)) STORED UNIQUE);
+         INSERT INTO label (id, name) VALUES (1, 'Tea'), (2, 'Cup');",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (tool, arguments, at) in [
+        ("insert", json!({"table": "label", "data": {"id": 3, "name": "TEA"}}), "/data"),
+        (
+            "update",
+            json!({"table": "label", "where": {"id": 2}, "updates": {"name": "TEA"}}),
+            "/updates",
+        ),
+    ] {
+        let told = error(&engine, "operator", tool, arguments).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("unique_violation"), &json!(at)));
+        let hint = told["hint"].as_str().unwrap();
+        assert!(hint.contains("from other columns") && !hint.contains("on_conflict"), "{hint}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_is_checked_later_is_told() {
     let engine = Database::of(
         "CREATE TABLE later (col integer UNIQUE DEFERRABLE INITIALLY IMMEDIATE); INSERT INTO later VALUES (1);
@@ -253,7 +301,7 @@ async fn a_key_that_is_checked_later_is_told() {
     let reply = error(&engine, "admin", "insert", skip).await;
     assert_eq!(
         (&reply["code"], &reply["at"]),
-        (&json!("invalid_value"), &json!("/on_conflict/columns")),
+        (&json!("invalid_value"), &json!("/on_conflict")),
         "{reply}"
     );
     let reply = error(&engine, "admin", "select", json!({"table": "never"})).await;
@@ -333,6 +381,61 @@ async fn existing_rows_are_set_as_by_an_update() {
     ] {
         let found = refused(&engine, "insert", upsert(update.clone())).await;
         assert_eq!(found, (code.to_owned(), format!("/on_conflict/update{at}")), "{update}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_value_is_told_where_it_stands() {
+    let database = Database::of(
+        "CREATE TABLE stock (id integer PRIMARY KEY, left_over integer NOT NULL DEFAULT 1 CHECK (left_over >= 0), top integer,
+            note text, made integer GENERATED ALWAYS AS IDENTITY UNIQUE);
+         INSERT INTO stock VALUES (1, 1, NULL, 'x');
+         CREATE VIEW noted AS SELECT id, note FROM stock WHERE note IS NOT NULL;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let upsert = |data: Value, update: Value| json!({"table": "stock", "data": data, "on_conflict": {"columns": ["id"], "do": "update", "update": update}});
+    let less = json!({"left_over": {"$increment": -2}});
+    for (arguments, at, hint) in [
+        (upsert(json!({"id": 1}), less.clone()), "/on_conflict/update/left_over", None),
+        (
+            upsert(json!({"id": 1, "left_over": 5}), less.clone()),
+            "/data/left_over",
+            Some("or at /on_conflict/update/left_over, if the row exists already"),
+        ),
+        (upsert(json!({"id": 1, "left_over": -5}), json!(["left_over"])), "/data/left_over", None),
+        (
+            upsert(json!({"id": 1, "left_over": 5}), json!({"left_over": {"$column": "top"}})),
+            "/on_conflict/update/left_over",
+            None,
+        ),
+        (
+            upsert(json!({"id": 1, "note": "y", "left_over": {"$increment": 2}}), json!(["note"])),
+            "/data/left_over/$increment",
+            Some("name left_over in on_conflict.update, too"),
+        ),
+        (
+            json!({"table": "stock", "data": {"id": 1, "left_over": {"$increment": 2}}}),
+            "/data/left_over/$increment",
+            Some("{\"columns\": [\"id\"], \"do\": \"update\"}"),
+        ),
+        (
+            json!({"table": "stock", "data": {"id": 1}, "on_conflict": {"columns": ["made"], "do": "update", "update": {"note": "z"}}}),
+            "/data/made",
+            Some("no row can give it: name another key"),
+        ),
+        (
+            json!({"table": "noted", "data": {"id": 1, "note": "y"}, "on_conflict": {"columns": ["id"], "do": "update"}}),
+            "/on_conflict/columns",
+            Some("only one that shows all rows of its table"),
+        ),
+    ] {
+        let told = error(&engine, "operator", "insert", arguments.clone()).await;
+        assert_eq!(told["at"], at, "{arguments}: {told}");
+        match hint {
+            Some(hint) => assert!(told["hint"].as_str().unwrap().contains(hint), "{told}"),
+            None => assert!(told["hint"].is_null(), "{told}"),
+        }
     }
 }
 

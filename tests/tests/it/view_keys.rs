@@ -1,6 +1,7 @@
 //! Keys of views that follow from their tables: pages, upserts, errors.
 
 use mcp_pg_core::policy::Comments;
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, rows};
 use serde_json::{Value, json};
@@ -32,6 +33,31 @@ const FIXTURE: &str = "
     CREATE VIEW computed AS SELECT id + 0 AS id, name FROM base.project;
     CREATE VIEW inherited AS SELECT id, name FROM base.parent;
     CREATE VIEW alone AS SELECT id, name FROM ONLY base.parent;";
+
+#[tokio::test]
+async fn a_declaration_names_the_relation_that_a_view_has_from_its_table() {
+    let database = Database::of(FIXTURE).await;
+    let relations = vec![DeclaredRelation {
+        table: "plain".into(),
+        columns: vec!["t_client_id".into()],
+        to: "base.client".into(),
+        name: Some("payer".into()),
+        inverse: Some("orders".into()),
+        ..DeclaredRelation::default()
+    }];
+    let schemas = vec!["public".to_owned(), "base".to_owned()];
+    let settings = Settings { relations: relations.clone(), schemas, ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let (_, faults) = engine.schema().as_ref().clone().declaring(&relations);
+    assert_eq!(faults, Vec::<String>::new());
+    let one =
+        json!({"table": "plain", "columns": ["t_id"], "limit": 1, "include": {"payer": true}});
+    let reply = call(&engine, "analyst", "select", one).await.unwrap();
+    assert_eq!(rows(&reply)[0], json!({"t_id": 1, "payer": {"id": 1}}));
+    let many = json!({"table": "base.client", "include": {"orders": {"count": true}}});
+    let reply = call(&engine, "analyst", "select", many).await.unwrap();
+    assert_eq!(rows(&reply)[0]["orders"], 9);
+}
 
 async fn key(engine: &Engine, table: &str) -> Value {
     let described = call(engine, "admin", "describe_table", json!({"table": table})).await.unwrap();

@@ -61,6 +61,7 @@ fn event(id: &str) -> Event {
         table: Some("public.film".into()),
         arguments: None,
         sql: vec![],
+        operations: vec![],
         rows: Some(1),
         confirmation: None,
         sensitive: vec![],

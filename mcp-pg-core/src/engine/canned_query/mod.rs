@@ -12,7 +12,7 @@ use crate::engine::{Engine, identity};
 use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal};
 use crate::plan::Scope;
-use crate::policy::Principal;
+use crate::policy::{Principal, milliseconds};
 use crate::reply::{QueryResult, Reply, Rows};
 use crate::request::unknown_tool;
 use crate::statement::Statement;
@@ -98,8 +98,7 @@ impl Engine {
         if let Some(timeout) =
             query.timeout.filter(|own| longest.is_none_or(|longest| *own < longest))
         {
-            let milliseconds = timeout.as_millis().to_string();
-            identity.settings.push(("statement_timeout".into(), milliseconds));
+            identity.settings.push(("statement_timeout".into(), milliseconds(timeout)));
         }
         identity.restore = query.coded;
         let rows = query.limit.min(limits.max_rows);

@@ -60,7 +60,11 @@ impl Engine {
             result.row_count = rows;
         }
         if record.keeps_images() {
-            record.after(&objects(&result), result.truncated);
+            let (rows, cut) = (objects(&result), result.truncated);
+            match call.query.removes() {
+                true => record.before(&rows, cut),
+                false => record.after(&rows, cut),
+            }
         }
         record.rows(rows);
         let refused = |failure| call.refused(failure);

@@ -16,6 +16,8 @@ use crate::schema::Described;
 pub(in crate::engine) struct Canned {
     queries: BTreeMap<String, Arc<Query>>,
     pub(in crate::engine) faults: Vec<Fault>,
+    /// The text of a query that PostgreSQL refused to describe for a reason that passes.
+    waiting: Option<String>,
     /// Queries that PostgreSQL refused to run although it had described them.
     broken: Mutex<BTreeSet<String>>,
 }
@@ -164,7 +166,7 @@ impl Canned {
         sources: Vec<Source>,
     ) -> Result<Vec<Query>> {
         let texts: Vec<String> = sources.iter().map(Source::statement).collect();
-        let signatures = database.described(&texts).await?;
+        let signatures = self.describe(database, &texts).await?;
         let mut queries = Vec::with_capacity(sources.len());
         // The greatest limit of all roles. Each call is limited by its role.
         let roles = settings.roles.iter().map(|role| role.limits.over(&settings.limits).max_rows);
@@ -188,7 +190,7 @@ impl Canned {
                 Err(message) => self.faults.push(query.fault(message)),
             }
         }
-        let signatures = database.described(&sent).await?;
+        let signatures = self.describe(database, &sent).await?;
         let mut good = Vec::with_capacity(sendable.len());
         for (query, signature) in sendable.into_iter().zip(signatures) {
             match signature {
@@ -197,6 +199,34 @@ impl Canned {
             }
         }
         Ok(good)
+    }
+
+    async fn describe(
+        &mut self,
+        database: &Database,
+        texts: &[String],
+    ) -> Result<Vec<Result<Described, Refused>>> {
+        let described = database.described(texts).await?;
+        let passing = |described: &Result<_, Refused>| {
+            described.as_ref().is_err_and(|refused| refused.passing)
+        };
+        let waiting = described.iter().position(passing).and_then(|position| texts.get(position));
+        self.waiting = self.waiting.take().or(waiting.cloned());
+        Ok(described)
+    }
+
+    /// Whether a query waits for something that passes.
+    pub(super) fn waits(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Whether PostgreSQL describes the query now that waits, or refuses it for another reason.
+    pub(super) async fn waits_no_more(&self, database: &Database) -> bool {
+        let Some(text) = &self.waiting else { return false };
+        let described = database.described(std::slice::from_ref(text)).await.unwrap_or_default();
+        described
+            .first()
+            .is_some_and(|described| !matches!(described, Err(refused) if refused.passing))
     }
 
     /// The queries whose defaults PostgreSQL accepts.
@@ -282,7 +312,7 @@ impl Canned {
 fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {
     match signature {
         Ok(signature) => Query::new(source, signature, most),
-        Err(Refused { message, position }) => {
+        Err(Refused { message, position, .. }) => {
             // "could not determine data type of parameter $1": with the name that the author knows.
             let mut message = source.with_names(&message);
             let said = message.split(". ").next().unwrap_or_default();

@@ -80,6 +80,7 @@ impl Catalogue {
         let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
         let mut unassumed = BTreeMap::new();
+        let mut misfits = None;
         // PostgreSQL reports the rights of a role to that role, so the schema is read as each role.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());
         for role in std::iter::once(None).chain(roles) {
@@ -91,8 +92,17 @@ impl Catalogue {
                 unassumed.insert(role.clone(), reason);
                 continue;
             }
-            let schema = read_schema(database, &settings, place.key().as_deref()).await?;
+            let (schema, misdeclared) =
+                read_schema(database, &settings, place.key().as_deref()).await?;
+            // A database role may see less than the login, so only the login's faults count, unless the login sees nothing.
+            // `check` reports them, too.
+            if misfits.is_none() && !schema.tables.is_empty() {
+                misfits = Some(misdeclared);
+            }
             place.insert(Seen { schema: Arc::new(schema), everything: OnceLock::new() });
+        }
+        for misfit in misfits.iter().flatten() {
+            tracing::warn!("{misfit}");
         }
         let assumed: Vec<Option<String>> = schemas.keys().cloned().collect();
         let canned = before.map(|before| &before.canned);
@@ -132,19 +142,19 @@ impl Catalogue {
         ))
     }
 
-    /// Whether the login cannot become a database role of a caller.
-    pub(in crate::engine) fn lacks_roles(&self) -> bool {
-        !self.unassumed.is_empty()
+    /// Whether the login cannot become a database role of a caller, or a canned query could not be described for now.
+    pub(in crate::engine) fn is_partial(&self) -> bool {
+        !self.unassumed.is_empty() || self.canned.waits()
     }
 
-    /// Whether the login can become a database role that it could not become when this was read.
-    pub(in crate::engine) async fn is_assumable_again(&self, database: &Database) -> bool {
+    /// Whether a database role or a canned query can be used that could not be when this was read.
+    pub(in crate::engine) async fn can_be_completed(&self, database: &Database) -> bool {
         for role in self.unassumed.keys() {
             if matches!(database.role_refused(role).await, Ok(None)) {
                 return true;
             }
         }
-        false
+        self.canned.waits_no_more(database).await
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this
@@ -258,12 +268,13 @@ fn without_tables<'s>(
     })
 }
 
-/// The schema as a database role sees it, or the login, without what callers are never served.
+/// The schema as a database role sees it, or the login, without what callers are never served; and the declared relations that do
+/// not fit it.
 async fn read_schema(
     database: &Database,
     settings: &Settings,
     role: Option<&str>,
-) -> Result<Schema> {
+) -> Result<(Schema, Vec<String>)> {
     let schema = database.schema(&settings.schemas, role).await?;
     let schema = schema.obeying(&settings.comments.owners);
     // Callers may neither write to the audit table nor read it.
@@ -271,10 +282,5 @@ async fn read_schema(
         Some(audit) => schema.without(audit),
         None => schema,
     };
-    let (schema, faults) = schema.declaring(&settings.relations);
-    // A database role may see less than the login, so only the login's faults count. `check` reports them, too.
-    for fault in faults.iter().filter(|_| role.is_none()) {
-        tracing::warn!("{fault}");
-    }
-    Ok(schema)
+    Ok(schema.declaring(&settings.relations))
 }

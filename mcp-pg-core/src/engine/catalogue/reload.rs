@@ -9,6 +9,7 @@ use crate::engine::{Change, Engine};
 use crate::error::Result;
 use crate::execute::Posture;
 use crate::policy::Settings;
+use crate::schema::Signature;
 
 impl Engine {
     /// Reads the schema and the canned queries again; returns whether anything has changed. A query that has become faulty keeps
@@ -30,6 +31,19 @@ impl Engine {
             self.replace(read?);
         }
         Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Reloads if the schema's signature is no longer the catalogue's, or what could not be used can be now. Returns
+    /// false if that failed, which is logged.
+    pub(super) async fn keep_up(&self, catalogue: &Catalogue, now: &Signature) -> bool {
+        if *now == catalogue.signature && !catalogue.can_be_completed(&self.database).await {
+            return true;
+        }
+        let read = self.reload().await;
+        if let Err(error) = &read {
+            tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
+        }
+        read.is_ok()
     }
 
     /// Reloads if the catalogue has changed, after PostgreSQL found a statement stale. Returns whether the current

@@ -29,6 +29,7 @@ const PAUSE_MOST: Duration = Duration::from_secs(30);
 
 /// A change of something that callers may have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// The schema or the settings. Whether what a role sees has changed shows [`View::digest`](crate::policy::View).
     Catalogue,
@@ -103,12 +104,8 @@ impl Engine {
             let schemas = catalogue.settings.watched_schemas();
             let now = self.database.signature(&schemas, Some(known)).await;
             // If there is no connection at all, the calls report that.
-            let is_other = match now {
-                Ok(now) => now != *known || catalogue.is_assumable_again(&self.database).await,
-                Err(_) => false,
-            };
-            if is_other && let Err(error) = self.reload().await {
-                tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
+            if let Ok(now) = now {
+                self.keep_up(&catalogue, &now).await;
             }
         }
     }
@@ -127,17 +124,13 @@ impl Engine {
                 let schemas = catalogue.settings.watched_schemas();
                 let now = listener.poll(&schemas, &catalogue.signature).await?;
                 (seen, notified) = (snapshot, now.notifies);
-                let is_other = now.signature != catalogue.signature;
-                if is_other || catalogue.is_assumable_again(&self.database).await {
-                    let begun = Instant::now();
-                    if let Err(error) = self.reload().await {
-                        tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
-                        seen = None;
-                    }
-                    rested = Instant::now() + begun.elapsed();
+                let begun = Instant::now();
+                if !self.keep_up(&catalogue, &now.signature).await {
+                    seen = None;
                 }
-                // No trigger notifies of roles.
-                if self.catalogue.load().lacks_roles() {
+                rested = Instant::now() + begun.elapsed();
+                // No trigger notifies of roles and locks.
+                if self.catalogue.load().is_partial() {
                     seen = None;
                 }
             }

@@ -1,10 +1,9 @@
 //! The rows that an operation affected, to which a confirmation is bound in addition to the request.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::generated::Generated;
 use crate::engine::transaction::Operation;
 use crate::plan::{Plan, Shown};
 use crate::policy::TableView;
@@ -19,10 +18,12 @@ pub(in crate::engine) struct Affected {
     pub(in crate::engine) rows: u64,
     /// Facts about them that do not follow from the request, if the user is to confirm it.
     pub(in crate::engine) facts: Vec<Fact>,
-    /// The keys of inserted rows, each with its index in the operation's rows.
-    pub(in crate::engine) added: HashMap<Values, usize>,
+    /// For inserted rows that later operations may find, in their order: the values by which they do.
+    pub(in crate::engine) added: Vec<Values>,
     /// The indexes of overwritten rows in an upsert, as far as known.
     pub(in crate::engine) met: Vec<usize>,
+    /// What the database generated for the new rows.
+    pub(in crate::engine) generated: Generated,
 }
 
 /// A fact about a row to which the confirmation is bound.
@@ -32,29 +33,25 @@ pub(in crate::engine) enum Fact {
     Row(Values, Vec<String>),
     /// A row by its key, and the values computed for it from related rows.
     Computed(Values, Values),
-    /// A value that another operation takes from a row, with the row's key if it is known.
+    /// A row by the key that it had before the operation, if that is known, and the values by which later operations
+    /// may find it.
+    Rekeyed(Option<Values>, Values),
+    /// A value that another operation takes from a row, with the row's key if it existed before the operation. The
+    /// text is empty for a time that the transaction itself set.
     Taken(Option<Values>, (usize, String)),
 }
 
 impl Affected {
     /// The number of rows that are identified.
     pub(in crate::engine) fn told(&self) -> usize {
-        self.met_keys().count()
-    }
-
-    /// The keys of the rows that are identified.
-    pub(in crate::engine) fn met_keys(&self) -> impl Iterator<Item = &Values> {
-        self.facts.iter().filter_map(|fact| match fact {
-            Fact::Row(key, _) => Some(key),
-            Fact::Computed(..) | Fact::Taken(..) => None,
-        })
+        self.facts.iter().filter(|fact| matches!(fact, Fact::Row(..))).count()
     }
 
     /// What the user confirms, as JSON.
     pub(in crate::engine) fn effect(&self) -> Value {
         let mut facts: Vec<&Fact> = self.facts.iter().collect();
         facts.sort_unstable();
-        json!([self.rows, facts])
+        json!([self.rows, facts, self.added])
     }
 }
 
@@ -94,10 +91,11 @@ pub(in crate::engine) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>
     rows.iter().map(of_row).collect()
 }
 
-/// The facts that identify rows which were read with these columns, and whose values from `apart` on are those of
-/// [`TableView::apart`].
+/// The facts that identify rows by the columns `told`. The rows were read with the columns `read`, and their values from
+/// `apart` on are those of [`TableView::apart`].
 pub(in crate::engine) fn facts(
     table: &TableView,
+    told: &[usize],
     read: &[usize],
     apart: usize,
     rows: &[Vec<Value>],
@@ -107,6 +105,6 @@ pub(in crate::engine) fn facts(
         let values = row.iter().skip(apart).take(width);
         values.map(ToString::to_string).collect()
     });
-    let keys = keys(&table.steady_order(), read, rows).into_iter();
+    let keys = keys(told, read, rows).into_iter();
     keys.zip(others).map(|(key, others)| Fact::Row(key, others)).collect()
 }

@@ -1,15 +1,19 @@
 //! Writes that need the user's confirmation. They are executed and then rolled back, unless the user has confirmed
 //! exactly this effect before. What cannot be rolled back is not executed at all.
 //!
+//! The confirmed run gives new rows the values that the database generated in the run before, so that the effects of both
+//! can be compared as they are.
+//!
 //! Knows what needs a confirmation and what the user is shown, but not how the user is asked.
 
 mod affected;
 mod excerpt;
-mod identities;
-mod made;
+mod generated;
+mod times;
 
-pub(super) use affected::{Affected, Fact, facts, keys};
-pub(super) use made::Made;
+pub(super) use affected::{Affected, Fact, Values, facts, keys};
+pub(super) use generated::Generated;
+pub(super) use times::Times;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -61,6 +65,21 @@ impl Consent {
         self.agreed.as_ref()?.number.as_deref()
     }
 
+    /// Gives the operations what the database generated for them in the run that the user agreed to, if it was one of
+    /// this request by this caller.
+    pub(in crate::engine) fn give_again(
+        &self,
+        scope: &Scope<'_>,
+        operations: &mut [Operation<'_>],
+    ) {
+        let mut parts = self.agreed.iter().flat_map(|agreed| agreed.plan.splitn(3, ' ')).skip(1);
+        if let (Some(origin), Some(generated)) = (parts.next(), parts.next())
+            && origin == self.digest(scope, &json!(generated))
+        {
+            generated::give_again(generated, operations);
+        }
+    }
+
     /// Refuses unless the user has confirmed this query, the number of rows that it has just written, if known, and
     /// their keys as far as it returns them.
     pub(in crate::engine) fn check_query(
@@ -78,7 +97,7 @@ impl Consent {
             None => query.name.clone(),
         };
         // The confirmation is for this text of the query.
-        self.agree(scope, &json!([query.digest, touched, which]), &asked)
+        self.agree(scope, &json!([query.digest, touched, which]), &asked, "")
     }
 
     /// Refuses unless the user has confirmed what the operations have just done to these rows.
@@ -112,16 +131,22 @@ impl Consent {
         }
         let Some(place) = place else { return Ok(()) };
         let effect = affected.iter().map(Affected::effect).collect();
-        self.agree(scope, &effect, &asked.join(", "))
+        self.agree(scope, &effect, &asked.join(", "), &generated::text(affected))
             .map_err(|error| if place.is_empty() { error } else { error.at(place) })
     }
 
-    /// Refuses unless the user has confirmed the request with this effect, which `asked` describes.
-    fn agree(&self, scope: &Scope<'_>, effect: &Value, asked: &str) -> Result<()> {
-        let plan = self.plan(scope, effect);
-        if self.agreed.as_ref().is_some_and(|agreed| agreed.plan == plan) {
+    /// Refuses unless the user has confirmed the request with this effect, which `asked` describes. `generated` is what
+    /// the database generated in this run.
+    fn agree(&self, scope: &Scope<'_>, effect: &Value, asked: &str, generated: &str) -> Result<()> {
+        let digest = self.digest(scope, effect);
+        let confirmed = |agreed: &Agreement| agreed.plan.split(' ').next() == Some(&digest);
+        if self.agreed.as_ref().is_some_and(confirmed) {
             return Ok(());
         }
+        let plan = match generated {
+            "" => digest,
+            _ => format!("{digest} {} {generated}", self.digest(scope, &json!(generated))),
+        };
         let text = format!("Allow this: {asked}? The request is {}", excerpt(self.shown()));
         Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
             .hint("this works only through a client that can ask its user")
@@ -137,11 +162,11 @@ impl Consent {
         arguments.filter(|_| built_in).unwrap_or(&self.request)
     }
 
-    /// A digest of the caller, the request and its effect.
-    fn plan(&self, scope: &Scope<'_>, effect: &Value) -> String {
+    /// A digest of the caller, the request, and its effect or what was generated for it.
+    fn digest(&self, scope: &Scope<'_>, of: &Value) -> String {
         let caller = scope.caller;
-        let plan = json!([caller.subject, caller.role, caller.claims, self.request, effect]);
-        hex(&Sha256::digest(plan.to_string().as_bytes()))
+        let whole = json!([caller.subject, caller.role, caller.claims, self.request, of]);
+        hex(&Sha256::digest(whole.to_string().as_bytes()))
     }
 }
 

@@ -6,6 +6,8 @@ mod grant;
 mod row;
 mod setting;
 
+use std::collections::BTreeSet;
+
 use super::Engine;
 use crate::policy::{Role, Settings};
 use crate::schema::Schema;
@@ -65,10 +67,15 @@ fn of_role(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
 
 /// The findings on settings for all roles: names that no role's schema contains.
 fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String> {
+    let illegible: BTreeSet<_> = schemas.iter().flat_map(|schema| &schema.illegible).collect();
+    let illegible = illegible.into_iter().map(|name| {
+        format!("{name}: not served, because its name, or that of its type, is not valid in the database's encoding")
+    });
+    let mut findings: Vec<String> = illegible.collect();
     if schemas.iter().all(|schema| schema.tables.is_empty()) {
-        return vec![];
+        return findings;
     }
-    let mut findings = Vec::from_iter(action::of_archive(settings, schemas));
+    findings.extend(action::of_archive(settings, schemas));
     findings.extend(column::of_columns(settings, schemas));
     findings
 }

@@ -1,9 +1,6 @@
 //! The columns that a read compares, for which an index could be used.
 
-use crate::plan::{
-    Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan, Shown, Sort,
-    SortKey, Source, Total,
-};
+use crate::plan::{Comparison, Expression, Hop, Node, Operand, Predicate, SelectPlan, Source};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Operator};
 use crate::value::Decoder;
@@ -40,125 +37,77 @@ impl<'v> Tested<'v> {
 }
 
 /// The compared columns of a read: those of its table as far as they are visible, and those of related tables.
-pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
+pub(super) fn columns<'p>(plan: &'p SelectPlan<'_>) -> Vec<Tested<'p>> {
     let mut all = All::default();
-    let (table, filter) = plan.source();
-    // What the role's own condition compares is not shown.
-    filter.requested().into_iter().for_each(|part| all.conditions(table, part));
-    all.shown(&plan.columns);
-    all.included(&plan.includes);
-    all.sorted(&plan.order);
-    if let Some(grouping) = &plan.grouping {
-        all.grouped(grouping);
-    }
-    all.0
+    all.look(match &plan.grouping {
+        // The rest of the plan is about the groups.
+        Some(grouping) => Node::Grouping(grouping),
+        None => Node::Select(plan),
+    });
+    all.tested
 }
 
 #[derive(Default)]
-struct All<'v>(Vec<Tested<'v>>);
+struct All<'p> {
+    tested: Vec<Tested<'p>>,
+    /// The number of relations to many so far.
+    relations: usize,
+}
 
-impl<'v> All<'v> {
-    /// Adds the columns of a condition, on the table and on related tables.
-    fn conditions(&mut self, table: &'v TableView, filter: &Predicate<'v>) {
-        match filter {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| self.conditions(table, part));
+impl<'p> All<'p> {
+    fn look(&mut self, node: Node<'p, '_>) {
+        match node {
+            // What the role's own condition compares is not shown.
+            Node::Filter(table, filter) => {
+                let parts = filter.requested().into_iter();
+                return parts.for_each(|part| self.look(Node::Condition(table, part)));
             }
-            Predicate::Not(inner) => self.conditions(table, inner),
-            Predicate::Compared { left, right, .. } => {
-                let present = matches!(**right, Expression::Now(_));
-                [left, right].into_iter().for_each(|side| self.compared(table, side, present));
-            }
-            Predicate::Computed { value, .. } => self.expression(value),
-            Predicate::Test { column, path, comparison } => {
+            Node::Hop(hop) => return self.hop(hop),
+            Node::Measure(table, _) => return self.measure(table, node),
+            Node::Condition(table, Predicate::Test { column, path, comparison }) => {
                 // What the operator's own conditions compare may be hidden.
                 let known = column.whole().and_then(|column| table.column(&column.name));
                 let sought = sought(path.as_ref(), comparison);
-                self.0.extend(
-                    known.map(|(_, column)| Tested { sought, ..Tested::whole(table, column) }),
-                );
+                let tested = |(_, column)| Tested { sought, ..Tested::whole(table, column) };
+                self.tested.extend(known.map(tested));
             }
-            Predicate::Related { hop, filter, .. } => self.related(hop, filter),
-        }
-    }
-
-    /// Adds the columns of a comparison; `present` if it is with the current time. No index helps to compare columns
-    /// of the same row, or values computed from them.
-    fn compared(&mut self, table: &'v TableView, value: &Expression<'v>, present: bool) {
-        self.expression(value);
-        if let Some(reached) = value.column().filter(|of| present && of.hops.is_empty()) {
-            self.0.extend(reached.column.whole().map(|column| Tested::whole(table, column)));
-        }
-    }
-
-    fn included(&mut self, includes: &[Include<'v>]) {
-        for include in includes {
-            self.related(&include.hop, &include.filter);
-            self.shown(&include.columns);
-            self.included(&include.includes);
-            self.sorted(&include.order);
-        }
-    }
-
-    fn shown(&mut self, shown: &[Shown<'v>]) {
-        for shown in shown {
-            match shown {
-                Shown::Column(_) => {}
-                Shown::Computed(computed) => self.expression(&computed.of),
-                Shown::Related { of, .. } => self.hops(&of.hops),
+            // No index helps to compare columns of the same row, or values computed from them.
+            Node::Condition(table, Predicate::Compared { left, right, .. })
+                if matches!(**right, Expression::Now(_)) =>
+            {
+                let own = left.column().filter(|of| of.hops.is_empty());
+                let column = own.and_then(|of| of.column.whole());
+                self.tested.extend(column.map(|column| Tested::whole(table, column)));
             }
+            _ => {}
         }
+        node.each(&mut |node| self.look(node));
     }
 
-    fn sorted(&mut self, order: &[Sort<'v>]) {
-        for sort in order {
-            match &sort.key {
-                SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => {
-                    self.hops(&of.hops);
-                }
-                SortKey::Computed(expression) => self.expression(expression),
-                SortKey::Place => {}
+    /// Adds the columns of a measure, whose own condition leaves out no rows of the table.
+    fn measure(&mut self, table: &TableView, measure: Node<'p, '_>) {
+        measure.each(&mut |node| {
+            let before = std::mem::take(&mut self.tested);
+            self.look(node);
+            if matches!(node, Node::Condition(..)) {
+                let other =
+                    |it: &Tested<'_>| it.relation.is_some() || it.table.name() != table.name();
+                self.tested.retain(other);
             }
-        }
+            self.tested.splice(..0, before);
+        });
     }
 
-    /// Adds the columns of groups and measures. A measure's own condition leaves out no rows of the table.
-    fn grouped(&mut self, grouping: &Grouping<'v>) {
-        let groups = grouping.groups.iter().map(|group| &group.of);
-        let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
-        groups.chain(measured).for_each(|of| self.expression(of));
-        let mut measured = Self::default();
-        for measure in &grouping.measures {
-            measured.conditions(grouping.table, &measure.filter);
-        }
-        let beyond = |tested: &Tested<'v>| tested.table.name() != grouping.table.name();
-        self.0.extend(measured.0.into_iter().filter(beyond));
-    }
-
-    fn expression(&mut self, of: &Expression<'v>) {
-        of.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
-        for Total { hop, filter, .. } in of.totals() {
-            self.related(hop, filter);
-        }
-    }
-
-    /// Adds the columns by which related rows are found, and those of the condition on them.
-    fn related(&mut self, hop: &Hop<'v>, filter: &Predicate<'v>) {
-        self.hops(std::slice::from_ref(hop));
-        self.conditions(hop.table, filter);
-    }
-
-    /// Adds the columns at the end of each hop.
-    fn hops(&mut self, hops: &[Hop<'v>]) {
-        for hop in hops {
-            let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
-            let columns = hop.relation.columns.iter();
-            let relation = Some(self.0.len()).filter(|_| !hop.is_to_one());
-            self.0.extend(columns.map(|(_, theirs)| Tested {
-                relation,
-                ..Tested::whole(near, &near.table.columns[*theirs])
-            }));
-        }
+    /// Adds the columns at the end of a hop.
+    fn hop(&mut self, hop: &'p Hop<'_>) {
+        let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
+        let columns = hop.relation.columns.iter();
+        self.relations += usize::from(!hop.is_to_one());
+        let relation = Some(self.relations).filter(|_| !hop.is_to_one());
+        self.tested.extend(columns.map(|(_, theirs)| Tested {
+            relation,
+            ..Tested::whole(near, &near.table.columns[*theirs])
+        }));
     }
 }
 

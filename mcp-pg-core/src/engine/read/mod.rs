@@ -84,6 +84,7 @@ impl Engine {
                 values: None,
                 written: None,
                 given: None,
+                updated: &[],
                 parameters: &statements[index].parameters,
             };
             slow(scope.view, plan, refusal(failure, &place))

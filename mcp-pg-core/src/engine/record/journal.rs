@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
+use tokio::runtime::Builder;
+use tokio::time::sleep;
 use tokio_postgres::Config;
 
 use crate::audit::{
@@ -20,6 +23,9 @@ use crate::policy::{Limits, Settings, Tls};
 /// The most records per transaction, and how long posted ones wait to share one.
 const BATCH: usize = 256;
 const GATHER: Duration = Duration::from_millis(5);
+
+/// How long the writer's connection has to close at the end.
+const LEAVE: Duration = Duration::from_millis(100);
 
 /// The sink that is a table in the engine's own database.
 pub(super) struct Journal {
@@ -55,7 +61,7 @@ impl Journal {
         let insert: Arc<str> = table.insert().into();
         let (queue, waiting) = queue();
         let writer = Writer { database, insert: insert.clone(), ledger: ledger.clone(), waiting };
-        tokio::spawn(writer.run());
+        writer.start().map_err(unavailable)?;
         let once = table.once().to_owned();
         Ok(Self { insert, once, ledger, queue: Arc::new(queue) })
     }
@@ -116,6 +122,19 @@ struct Writer {
 }
 
 impl Writer {
+    /// Runs it on a thread of its own: the engine may outlive the runtime in which it was made.
+    fn start(self) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let run = move || {
+            runtime.block_on(async {
+                self.run().await;
+                // Its connection takes leave of PostgreSQL.
+                sleep(LEAVE).await;
+            });
+        };
+        thread::Builder::new().name("audit table".into()).spawn(run).map(drop)
+    }
+
     async fn run(mut self) {
         while self.waiting.gather(BATCH, GATHER).await {
             self.write().await;

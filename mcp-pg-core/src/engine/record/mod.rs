@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 
-use crate::audit::{Actor, Client, Entry, PART_MOST, Phase, milliseconds, name};
+use crate::audit::{Actor, Client, Entry, PART_MOST, Phase, Written, milliseconds, name};
 use crate::engine::Engine;
 use crate::engine::catalogue::Catalogue;
 use crate::engine::confirm::Consent;
@@ -28,12 +28,19 @@ use notes::{Notes, Stage};
 use redaction::Redaction;
 
 /// Where a call came from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// `stdio`, `http`, `cli` or `library`.
     pub transport: String,
     /// The client program.
     pub client: Client,
+}
+
+impl Default for Origin {
+    /// The application that embeds the engine.
+    fn default() -> Self {
+        Self { transport: "library".into(), client: Client::default() }
+    }
 }
 
 /// A running call. Its record is written at the end, even if the caller disconnects. Nothing is noted if there are no
@@ -84,6 +91,7 @@ impl<'e> Record<'e> {
                 accepted: OnceLock::new(),
                 table: None,
                 sql: Vec::new(),
+                operations: Vec::new(),
                 rows: None,
                 sensitive: Vec::new(),
                 confirmation: None,
@@ -172,6 +180,13 @@ impl<'e> Record<'e> {
         }
     }
 
+    /// Notes what an operation of a transaction wrote.
+    pub(in crate::engine) fn wrote(&mut self, written: impl FnOnce() -> Written) {
+        if let Some(notes) = &mut self.notes {
+            notes.operations.push(written());
+        }
+    }
+
     pub(in crate::engine) fn rows(&mut self, rows: u64) {
         if let Some(notes) = &mut self.notes {
             notes.rows = Some(notes.rows.unwrap_or_default() + rows);
@@ -209,6 +224,7 @@ impl<'e> Record<'e> {
     /// Forgets the images of rows that were rolled back.
     pub(in crate::engine) fn forget_images(&mut self) {
         if let Some(notes) = &mut self.notes {
+            notes.operations.clear();
             notes.before = Image::default();
             notes.after = Image::default();
         }

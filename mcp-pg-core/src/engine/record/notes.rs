@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Origin;
 use super::image::Image;
 use super::redaction::Redaction;
-use crate::audit::{Actor, Event, Outcome, Phase, milliseconds};
+use crate::audit::{Actor, Event, Outcome, Phase, Written, milliseconds};
 use crate::engine::size::size;
 use crate::error::{Error, Result};
 
@@ -29,6 +29,8 @@ pub(super) struct Notes {
     pub(super) accepted: OnceLock<Value>,
     pub(super) table: Option<String>,
     pub(super) sql: Vec<String>,
+    /// Of a transaction.
+    pub(super) operations: Vec<Written>,
     pub(super) rows: Option<u64>,
     pub(super) sensitive: Vec<String>,
     pub(super) confirmation: Option<String>,
@@ -62,6 +64,7 @@ impl Notes {
         if result.is_err() {
             // A failed call has written and returned nothing.
             (event.rows, event.before, event.after) = (None, None, None);
+            event.operations.clear();
             event.confirmation = None;
             if result.is_err_and(|error| error.get_current().is_none()) {
                 event.sensitive.clear();
@@ -75,6 +78,7 @@ impl Notes {
         let mut event = self.event(Phase::Outcome, true);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
+        event.operations.clear();
         // The confirmation may not have been used, so it stays valid.
         event.confirmation = None;
         event.sensitive.clear();
@@ -116,6 +120,7 @@ impl Notes {
             arguments: Some(self.kept_arguments(refused)),
             sql: self.sql.clone(),
             confirmation: self.confirmation.clone(),
+            operations: self.operations.clone(),
             rows: self.rows,
             sensitive: self.sensitive.clone(),
             outcome: None,

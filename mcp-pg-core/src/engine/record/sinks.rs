@@ -1,5 +1,6 @@
 //! The sinks of an engine's audit records: any number of them, and a table of the database itself.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,7 +99,7 @@ impl Sinks {
     /// are none.
     pub(in crate::engine) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
         for sink in &self.others {
-            sink.write(event()).await?;
+            guarded(sink.write(event())).await?;
         }
         Ok(!self.others.is_empty())
     }
@@ -140,7 +141,7 @@ impl Sinks {
 
     async fn queued(self, sinks: Vec<Arc<dyn AuditSink>>, event: Event) {
         for sink in sinks {
-            self.tell(sink.enqueue(event.clone()).await.as_ref().err());
+            self.tell(guarded(sink.enqueue(event.clone())).await.as_ref().err());
         }
     }
 
@@ -157,7 +158,9 @@ impl Sinks {
             (Handle::try_current(), left.try_acquire_many_owned(places.min(LEFT_MOST)))
         else {
             for sink in sinks {
-                self.tell(sink.try_enqueue(event.clone()).as_ref().err());
+                let queued = AssertUnwindSafe(|| sink.try_enqueue(event.clone()));
+                let queued = catch_unwind(queued).unwrap_or_else(|_panic| Err(panicked()));
+                self.tell(queued.as_ref().err());
             }
             return;
         };
@@ -172,7 +175,8 @@ impl Sinks {
 
     /// The number of lost records in all sinks.
     pub(in crate::engine) fn lost(&self) -> u64 {
-        self.of(Which::All).iter().map(|sink| sink.lost()).sum()
+        let lost = |sink: &Arc<dyn AuditSink>| catch_unwind(AssertUnwindSafe(|| sink.lost()));
+        self.of(Which::All).iter().filter_map(|sink| lost(sink).ok()).sum()
     }
 
     /// Whether any sink failed to write the last records.
@@ -193,7 +197,7 @@ impl Sinks {
         let sinks = self.clone();
         let mut writing = Box::pin(async move {
             let all = sinks.of(Which::All);
-            let written = join_all(all.iter().map(|sink| sink.write(event.clone()))).await;
+            let written = join_all(all.iter().map(|sink| guarded(sink.write(event.clone())))).await;
             let written = written.into_iter().fold(Ok(()), Result::and);
             sinks.tell(written.as_ref().err());
             written
@@ -211,10 +215,19 @@ impl Sinks {
         drop(self.left.acquire_many(LEFT_MOST).await);
         let mut flushed = Ok(());
         for sink in self.of(Which::All) {
-            flushed = flushed.and(sink.flush().await);
+            flushed = flushed.and(guarded(sink.flush()).await);
         }
         flushed
     }
+}
+
+/// The result of a sink, whose panic must not end the process: records are also written while a panic unwinds.
+async fn guarded(work: impl Future<Output = Result<()>>) -> Result<()> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| Err(panicked()))
+}
+
+fn panicked() -> Error {
+    unavailable("an audit sink panicked")
 }
 
 #[cfg(test)]

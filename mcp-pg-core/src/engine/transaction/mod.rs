@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use crate::engine::confirm::{Affected, Fact, Made};
+use crate::engine::confirm::{Affected, Fact, Times};
 use crate::engine::record::Record;
 use crate::engine::size::size;
 use crate::engine::write::Provenance;
@@ -47,50 +47,35 @@ impl Together {
     fn bind(
         &self,
         operations: &[Operation<'_>],
-        made: &mut Made,
+        times: &mut Times,
         affected: &mut Affected,
         given: &Given,
     ) {
         let Some((index, rows)) = given.iter().enumerate().next_back() else { return };
         let operation = &operations[index];
-        // An upsert may overwrite an existing row with this key.
-        let keys: Vec<&str> = match &operation.plan {
-            Plan::Insert(plan) => {
-                let columns = plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
-                columns.map(|column| column.name.as_str()).collect()
-            }
-            _ => Vec::new(),
-        };
+        let table = operation.table();
         operation.plan.each_assigned(|column, assign| {
-            if keys.contains(&column.name.as_str()) {
-                return;
-            }
             let Some(Source::Reference { reference, .. }) = assign.value().map(|set| &set.source)
             else {
                 return;
             };
             let source = operations[reference.operation].table();
             if let Some(value) = value(reference, given) {
-                made.pass_on((operation.table(), &column.name), (source, &reference.column), value);
+                times.pass_on((table, &column.name), (source, &reference.column), value);
             }
         });
-        let table = operation.table();
-        let met: Vec<_> = affected.met_keys().cloned().collect();
-        made.name_met(table, &mut affected.facts);
-        made.add(index, operation, affected, rows);
-        if !operation.removes() {
-            made.rekey(operation, affected, met.clone(), rows);
-        }
+        times.add(operation, &affected.met, rows);
+        let is_insert = matches!(operation.plan, Plan::Insert(_));
         let taken = self.references.iter().filter(|reference| reference.operation == index);
         affected.facts.extend(taken.filter_map(|reference| {
-            let (position, _) = operation.table().table.column(&reference.column)?;
-            let value = (position, value(reference, given)?.to_string());
-            Some(Fact::Taken(operation.key(row(reference, given)?), value))
+            let (position, column) = table.table.column(&reference.column)?;
+            let mut text = value(reference, given)?.to_string();
+            if times.has(table, &column.name, &text) {
+                text.clear();
+            }
+            let key = row(reference, given).filter(|_| !is_insert);
+            Some(Fact::Taken(key.and_then(|row| operation.key(row)), (position, text)))
         }));
-        affected.facts.iter_mut().for_each(|fact| made.name(table, fact));
-        if operation.removes() {
-            made.remove(table, &met);
-        }
     }
 }
 
@@ -154,6 +139,10 @@ impl Engine {
             references.extend(known.into_iter().map(|(_, reference)| reference));
             operations.push(Operation { dry_run, ..operation });
         }
+        if let Some(consent) = &record.consent {
+            consent.give_again(scope, &mut operations);
+            note_followed(&mut operations);
+        }
 
         let run = Together {
             isolation: match request.isolation.unwrap_or_default() {
@@ -196,7 +185,7 @@ impl Engine {
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
         let mut affected = Vec::with_capacity(operations.len());
-        let mut made = Made::default();
+        let mut times = Times::default();
         // All results share the size limit of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
@@ -223,7 +212,7 @@ impl Engine {
             // Kept for references, and to find the operation that a failed commit is about.
             given.push(rows);
             if record.consent.is_some() {
-                run.bind(operations, &mut made, &mut reach, &given);
+                run.bind(operations, &mut times, &mut reach, &given);
             }
             affected.push(reach);
             if run.references.is_empty() && transaction.is_crowded() {
@@ -237,6 +226,15 @@ impl Engine {
         let did = (affected.as_slice(), given.as_slice());
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
+    }
+}
+
+/// Notes which operations are followed by others that may change the same rows.
+fn note_followed(operations: &mut [Operation<'_>]) {
+    for index in 0..operations.len() {
+        if let Some((earlier, later)) = operations[index..].split_first_mut() {
+            earlier.is_followed = later.iter().any(|later| later.follows(earlier));
+        }
     }
 }
 

@@ -7,10 +7,11 @@ use crate::engine::write::Provenance;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Place, refusal};
 use crate::plan::{
-    ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
+    Assign, ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
 };
 use crate::policy::{Action, TableView};
 use crate::request::Request;
+use crate::schema::Column;
 
 /// The part of an operation that a statement performs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(in crate::engine) struct Operation<'v> {
     pub(in crate::engine) dry_run: bool,
     /// The columns from which its rows take values.
     pub(in crate::engine) provenance: Provenance,
+    /// Whether later operations of the transaction may find its rows by their keys, and change them.
+    pub(in crate::engine) is_followed: bool,
 }
 
 impl<'v> Operation<'v> {
@@ -60,7 +63,7 @@ impl<'v> Operation<'v> {
             _ => return Err(Error::new(Code::Internal, "not an operation on rows")),
         };
         let provenance = Provenance::computed(&plan, plan.table());
-        Ok(Self { dry_run: plan.dry_run(), plan, at, provenance })
+        Ok(Self { dry_run: plan.dry_run(), plan, at, provenance, is_followed: false })
     }
 
     pub(in crate::engine) fn table(&self) -> &'v TableView {
@@ -111,8 +114,41 @@ impl<'v> Operation<'v> {
         names
     }
 
-    pub(in crate::engine) fn adds(&self) -> bool {
-        matches!(&self.plan, Plan::Insert(_))
+    /// Whether it may change rows that an `earlier` operation wrote, or rows that got other keys with those.
+    pub(in crate::engine) fn follows(&self, earlier: &Operation<'_>) -> bool {
+        let changes = match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => {
+                plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty())
+            }
+            Plan::Change(_) => true,
+        };
+        let (table, other) = (&self.table().table, &earlier.table().table);
+        let meets = match &earlier.plan {
+            Plan::Select(_) => false,
+            // An upsert that changes keys changes those of rows that refer to them, too.
+            Plan::Insert(plan) if plan.arbiter.as_ref().is_none_or(|met| met.set.is_empty()) => {
+                table.name == other.name || !table.is_apart() || !other.is_apart()
+            }
+            Plan::Insert(_) | Plan::Change(_) => true,
+        };
+        changes && meets
+    }
+
+    /// Whether the database generates the value of this column of its row at an index.
+    pub(in crate::engine) fn generates(&self, row: usize, column: &Column) -> bool {
+        match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => {
+                let place = plan.columns.iter().position(|known| known.name == column.name);
+                let assign = place.and_then(|place| plan.rows.get(row)?.get(place));
+                assign.is_none_or(Assign::is_generated)
+            }
+            Plan::Change(plan) => {
+                let mut sets = plan.effect.sets().flat_map(|(_, set)| set);
+                sets.any(|(set, assign)| set.name == column.name && assign.is_generated())
+            }
+        }
     }
 
     pub(in crate::engine) fn removes(&self) -> bool {
@@ -143,7 +179,7 @@ impl<'v> Operation<'v> {
 
     /// Whether its rows would be empty objects in the reply, although the table has columns.
     pub(in crate::engine) fn shows_nothing(&self) -> bool {
-        self.asks_for_nothing() && self.table().readable_columns().next().is_some()
+        self.asks_for_nothing() && !self.table().table.columns.is_empty()
     }
 
     fn asks_for_nothing(&self) -> bool {
@@ -184,12 +220,17 @@ impl<'v> Operation<'v> {
             Plan::Insert(plan) => Some(plan.given(row)),
             _ => None,
         };
+        let updated = match &self.plan {
+            Plan::Insert(plan) => plan.updated(),
+            _ => Vec::new(),
+        };
         let place = Place {
             view: scope.view,
             table: self.table(),
             values: values.as_deref(),
             written,
             given: given.as_deref(),
+            updated: &updated,
             parameters,
         };
         refusal(failure, &place)

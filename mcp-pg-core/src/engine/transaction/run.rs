@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::operation::{Operation, Part};
-use crate::audit::PART_MOST;
+use crate::audit::{PART_MOST, Written};
 use crate::engine::confirm::Affected;
 use crate::engine::record::Record;
 use crate::engine::{Engine, rows};
@@ -63,6 +63,10 @@ impl Engine {
         if !operation.removes() {
             record.after(&done.after, done.after_cut);
         }
+        if !operation.at.is_empty() {
+            let images = record.keeps_images();
+            record.wrote(|| written(operation, &done, images));
+        }
         record.rows(done.count);
         record.sensitive(|| operation.sensitive());
         done.notes.extend(operation.plan.doubt().filter(|_| done.count > 0));
@@ -71,10 +75,23 @@ impl Engine {
     }
 }
 
+/// What the operation of a transaction wrote, for its record, which has `images` of the rows or not.
+fn written(operation: &Operation<'_>, done: &Done, images: bool) -> Written {
+    let shown = |rows: &[_], shows: bool| if shows { rows.len() } else { 0 };
+    Written {
+        at: operation.at.clone(),
+        operation: operation.action().to_string(),
+        table: operation.table().name().to_string(),
+        rows: done.count,
+        before: shown(&done.before, images),
+        after: shown(&done.after, images && !operation.removes()),
+    }
+}
+
 /// Keeps all rows of a statement, within the transaction's limit.
 pub(in crate::engine) const ALL: Keep = Keep { rows: u64::MAX, bytes: usize::MAX };
 
-/// The most bytes of rows that are read before a write to show them: no more fit into a reply or an audit record.
+/// The most bytes of rows that are kept only to show them: no more fit into a reply or an audit record.
 pub(in crate::engine) fn image_room(scope: &Scope<'_>) -> usize {
     scope.view.limits.max_reply_bytes.max(4 * PART_MOST)
 }
@@ -104,21 +121,35 @@ impl Run<'_, '_> {
     }
 
     /// The error of a failure that no parameter caused.
+    /// How many of the written rows are kept: all, if they are needed for more than to show them.
+    pub(in crate::engine) fn kept(&self, record: &Record<'_>) -> Keep {
+        let later = !self.operation.at.is_empty();
+        match later || record.consent.is_some() || is_checked(self.operation) {
+            true => ALL,
+            false => Keep { bytes: image_room(self.scope), ..ALL },
+        }
+    }
+
     pub(in crate::engine) fn refused(&self, failure: Failure) -> Error {
         self.operation.refused(failure, self.scope, &[], Part::Look)
     }
 }
 
+/// Whether the rows that it writes must be covered by the caller's grant.
+fn is_checked(operation: &Operation<'_>) -> bool {
+    match &operation.plan {
+        Plan::Insert(plan) => plan.is_checked(),
+        Plan::Change(plan) => !plan.check.is_always(),
+        Plan::Select(_) => false,
+    }
+}
+
 /// Refuses rows that the caller's grant does not cover, according to the last output.
 pub(in crate::engine) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
-    let (place, is_checked) = match &run.operation.plan {
-        Plan::Insert(plan) => ("/data", plan.is_checked()),
-        Plan::Change(plan) => ("/updates", !plan.check.is_always()),
-        Plan::Select(_) => return Ok(()),
-    };
-    if !is_checked {
+    if !is_checked(run.operation) {
         return Ok(());
     }
+    let place = if let Plan::Insert(_) = run.operation.plan { "/data" } else { "/updates" };
     if fetched.too_large.is_some() {
         return Err(Error::new(
             Code::LimitExceeded,

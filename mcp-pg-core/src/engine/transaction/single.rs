@@ -24,7 +24,10 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
-        let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
+        let mut operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
+        if let Some(consent) = &record.consent {
+            consent.give_again(scope, std::slice::from_mut(&mut operation));
+        }
         record.meant(operation.provenance.names());
         let table = operation.table().name().to_string();
         let mut retries = Retries::of(scope, &self.turns, &table);

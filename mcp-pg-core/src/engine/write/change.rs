@@ -1,12 +1,14 @@
 //! Updates and deletes: reads and locks the rows, checks them, and writes no more of them than is allowed.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::document;
 use super::each::{each_is_one, position};
 use super::lost_members;
 use super::version::Versions;
-use crate::engine::confirm::{Affected, Fact, facts, keys};
+use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
@@ -47,7 +49,7 @@ impl Run<'_, '_> {
         let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
-        enough(plan, found.count, &notes)?;
+        enough(plan, found.count, || of_few(plan, found.count, &notes))?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
@@ -55,9 +57,13 @@ impl Run<'_, '_> {
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
+        let followed = asked && self.operation.is_followed;
+        let rekeyed = if followed { plan.rekeyed() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
-        let changes = statement::changes(plan, &returned, false);
-        let mut changed = self.apply(transaction, plan, &changes, ALL, record).await?;
+        let paired = found.count > 1 && !rekeyed.is_empty();
+        let changes = statement::changes(plan, &returned, paired);
+        let kept = self.kept(record);
+        let mut changed = self.apply(transaction, plan, &changes, kept, record).await?;
         let count = changed.count;
         if count > plan.max_rows {
             return Err(self.count_too_many(transaction, plan, record).await);
@@ -67,6 +73,7 @@ impl Run<'_, '_> {
             notes.push(format!(
                 "rows that match where, but that a database trigger left unchanged or changed differently: {left}"
             ));
+            enough(plan, count, || notes.clone())?;
         }
         if plan.effect.each().is_some() {
             changed.rows.sort_by_key(|row| position(row, 1));
@@ -74,20 +81,35 @@ impl Run<'_, '_> {
         let mut told = Vec::new();
         if asked {
             let apart = looked_at.len() + usize::from(plan.versioned());
-            told = facts(plan.table, &looked_at, apart, &found.rows);
+            let key = plan.table.steady_order();
+            told = facts(plan.table, &key, &looked_at, apart, &found.rows);
         }
         if !reaching.is_empty() {
             let values = keys(&reaching, &returned, &changed.rows);
             let rows = keys(&plan.table.steady_order(), &returned, &changed.rows).into_iter();
             told.extend(rows.zip(values).map(|(row, values)| Fact::Computed(row, values)));
         }
+        let mut generated = Generated::default();
+        if asked && let ([_], [_]) = (found.rows.as_slice(), changed.rows.as_slice()) {
+            generated.keep(self.operation, &returned, (0..).zip(&changed.rows));
+        }
+        if !rekeyed.is_empty() {
+            let former = former(plan, &looked_at, &found.rows, returned.len(), &changed.rows);
+            let values = keys(&rekeyed, &returned, &changed.rows);
+            let pairs = former.into_iter().zip(values);
+            told.extend(pairs.map(|(key, values)| Fact::Rekeyed(key, values)));
+        }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let affected =
-            Affected { rows: found.count.max(count), facts: told, ..Affected::default() };
+        let affected = Affected {
+            rows: found.count.max(count),
+            facts: told,
+            generated,
+            ..Affected::default()
+        };
         let after_cut = changed.cut;
         Ok(Done { before, after, count, affected, before_cut, after_cut, notes, related: None })
     }
@@ -123,7 +145,7 @@ impl Run<'_, '_> {
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
-        notes.extend(plan.filter.midnight());
+        notes.extend(plan.filter.midnight(plan.table));
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (plan.effect.each(), &plan.if_version) {
@@ -179,6 +201,32 @@ impl Run<'_, '_> {
     }
 }
 
+/// The keys that changed rows had before, as far as known. They were found with the columns `looked_at`, and returned
+/// with `width` columns.
+fn former(
+    plan: &ChangePlan<'_>,
+    looked_at: &[usize],
+    found: &[Vec<Value>],
+    width: usize,
+    changed: &[Vec<Value>],
+) -> Vec<Option<Values>> {
+    let Some(key) = plan.table.row_key() else { return vec![None; changed.len()] };
+    let before = keys(key, looked_at, found);
+    if plan.effect.each().is_some() {
+        let places = found.iter().map(|row| position(row, 0));
+        let by_place: HashMap<usize, Values> = places.zip(before).collect();
+        return changed.iter().map(|row| by_place.get(&position(row, 1)).cloned()).collect();
+    }
+    let of = |row: &Vec<Value>| match before.as_slice() {
+        [only] => Some(only.clone()),
+        _ => {
+            let values = row.get(width..width + key.len())?;
+            Some(key.iter().copied().zip(values.iter().map(Value::to_string)).collect())
+        }
+    };
+    changed.iter().map(of).collect()
+}
+
 /// The notes on a change that matched no row.
 pub(in crate::engine) fn nothing_found(
     plan: &ChangePlan<'_>,
@@ -197,22 +245,27 @@ pub(in crate::engine) fn nothing_found(
     notes
 }
 
-/// Refuses a change that met fewer rows than it must.
-pub(in crate::engine) fn enough(plan: &ChangePlan<'_>, rows: u64, notes: &[String]) -> Result<()> {
+/// Refuses a change of fewer rows than it must reach.
+pub(in crate::engine) fn enough(
+    plan: &ChangePlan<'_>,
+    rows: u64,
+    why: impl FnOnce() -> Vec<String>,
+) -> Result<()> {
     let least = plan.min_rows;
     if rows >= least {
         return Ok(());
     }
-    let why = if rows == 0 { nothing_found(plan, notes.to_vec()) } else { notes.to_vec() };
-    let met = if rows == 1 { "row" } else { "rows" };
-    Err(Error::new(Code::Conflict, format!("met {rows} {met}, fewer than min_rows {least}"))
-        .at(place(plan))
-        .hint(
-            why.into_iter()
-                .chain(["nothing was changed: read the rows as they are now".to_owned()])
-                .collect::<Vec<_>>()
-                .join("; "),
-        ))
+    let (action, plural) = (plan.action, if rows == 1 { "row" } else { "rows" });
+    let message = format!("{action} reached {rows} {plural}, fewer than min_rows {least}");
+    let then = "nothing was changed: read the rows as they are now".to_owned();
+    let hint = why().into_iter().chain([then]).collect::<Vec<_>>().join("; ");
+    Err(Error::new(Code::Conflict, message).at(place(plan)).hint(hint))
+}
+
+/// Why a change met so few rows, as far as known.
+pub(in crate::engine) fn of_few(plan: &ChangePlan<'_>, rows: u64, notes: &[String]) -> Vec<String> {
+    let notes = notes.to_vec();
+    if rows == 0 { nothing_found(plan, notes) } else { notes }
 }
 
 /// The argument that names the rows.

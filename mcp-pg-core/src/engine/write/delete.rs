@@ -2,7 +2,7 @@
 //! allow, which says nothing about deletes. So rows are not read before they are deleted: RETURNING tells which were,
 //! and the transaction is rolled back if these are not allowed.
 
-use super::change::{Changed, enough, gone_with_them, nothing_found, too_many};
+use super::change::{Changed, enough, gone_with_them, nothing_found, of_few, too_many};
 use super::version::Versions;
 use crate::engine::confirm::{Affected, facts};
 use crate::engine::notes;
@@ -42,15 +42,19 @@ impl Run<'_, '_> {
             versions.unchanged(&rows, version)?;
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
-        notes.extend(plan.filter.midnight());
-        enough(plan, count, &notes)?;
+        notes.extend(plan.filter.midnight(plan.table));
+        enough(plan, count, || of_few(plan, count, &notes))?;
         if count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
         notes.extend(plan.filter.remarks(plan.table));
         notes.extend(gone_with_them(self.scope.view, plan));
         let apart = returned.len() + usize::from(plan.versioned());
-        let facts = if asked { facts(plan.table, &returned, apart, &rows) } else { Vec::new() };
+        let facts = if asked {
+            facts(plan.table, &plan.table.steady_order(), &returned, apart, &rows)
+        } else {
+            Vec::new()
+        };
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
         let before = if images { after.clone() } else { Vec::new() };

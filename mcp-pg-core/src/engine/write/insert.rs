@@ -31,6 +31,7 @@ impl Run<'_, '_> {
         let affected = Affected { rows: total as u64, ..Affected::default() };
         let mut done = Done { affected, ..Done::default() };
         let mut room = if asked { ALL.bytes } else { image_room(self.scope) };
+        let mut kept = self.kept(record);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
             if total > 1 {
@@ -45,16 +46,24 @@ impl Run<'_, '_> {
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
-            let added = self.added(transaction, plan, range, &returned, record).await?;
+            let added =
+                self.added(transaction, plan, range.clone(), (&returned, kept), record).await?;
+            kept.bytes = kept.bytes.saturating_sub(added.fetched.bytes);
             allowed(&added.fetched, self)?;
             if asked {
-                done.affected.tell(plan, overwritten.as_ref(), &added, done.after.len());
+                self.tell(&mut done, plan, overwritten.as_ref(), &added, range);
             }
             let Added { insert, returned, fetched } = added;
             if let Some(overwritten) = &overwritten {
                 let rows = overwritten.rows(found, &fetched)?;
                 let (read, apart) = (&overwritten.columns, overwritten.columns.len());
-                done.affected.facts.extend(facts(plan.table, read, apart, &rows));
+                done.affected.facts.extend(facts(
+                    plan.table,
+                    &overwritten.told(),
+                    read,
+                    apart,
+                    &rows,
+                ));
                 if let Some(existing) = existing {
                     done.before.extend(objects(&existing, rows, returned.len()));
                 }
@@ -80,13 +89,15 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'v>,
         range: Range<usize>,
-        mut returned: &'s [usize],
+        (mut returned, keep): (&'s [usize], Keep),
         record: &mut Record<'_>,
     ) -> Result<Added<'s, 'v>> {
         let mut insert = statement::insert(plan, range.clone(), returned)?;
         let for_audit = self.operation.returns_nothing() && !returned.is_empty();
         if for_audit && may_be_hidden(plan) {
-            if let Some(fetched) = self.shown(transaction, plan, range.clone(), &insert).await? {
+            if let Some(fetched) =
+                self.shown(transaction, plan, range.clone(), (&insert, keep)).await?
+            {
                 record.statement(&insert.sql);
                 return Ok(Added { insert, returned, fetched });
             }
@@ -94,7 +105,7 @@ impl Run<'_, '_> {
             insert = statement::insert(plan, range.clone(), returned)?;
         }
         record.statement(&insert.sql);
-        let fetched = self.add(transaction, plan, range, &insert).await?;
+        let fetched = self.add(transaction, plan, range, (&insert, keep)).await?;
         Ok(Added { insert, returned, fetched })
     }
 
@@ -105,11 +116,11 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'_>,
         range: Range<usize>,
-        insert: &Statement<'_>,
+        (insert, keep): (&Statement<'_>, Keep),
     ) -> Result<Option<Fetched>> {
         let parameters = texts(&insert.parameters, self.given)?;
         transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
-        match transaction.run(insert, &parameters, ALL).await {
+        match transaction.run(insert, &parameters, keep).await {
             Ok(inserted) => Ok(Some(inserted)),
             Err(failure) if failure.is_for_want_of_rights() => {
                 transaction.back().await.map_err(|failure| self.refused(failure))?;
@@ -125,10 +136,10 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         plan: &InsertPlan<'_>,
         range: Range<usize>,
-        insert: &Statement<'_>,
+        (insert, keep): (&Statement<'_>, Keep),
     ) -> Result<Fetched> {
         let parameters = texts(&insert.parameters, self.given)?;
-        match transaction.run(insert, &parameters, ALL).await {
+        match transaction.run(insert, &parameters, keep).await {
             Ok(inserted) => Ok(inserted),
             Err(failure) => Err(self.fault(transaction, plan, range, insert, failure).await),
         }
@@ -197,24 +208,29 @@ struct Added<'s, 'v> {
     fetched: Fetched,
 }
 
-impl Affected {
-    /// Notes which rows are new, by their keys, and which were overwritten. `first` is the index of the first of
-    /// them.
+impl Run<'_, '_> {
+    /// Notes which rows were overwritten, what the database generated for new ones, and by which values later
+    /// operations may find them.
     fn tell(
-        &mut self,
+        &self,
+        done: &mut Done,
         plan: &InsertPlan<'_>,
         overwritten: Option<&Overwritten<'_, '_>>,
         added: &Added<'_, '_>,
-        first: usize,
+        range: Range<usize>,
     ) {
         let rows = &added.fetched.rows;
-        let keys = keys(&plan.table.steady_order(), added.returned, rows);
-        for (place, (row, key)) in (first..).zip(rows.iter().zip(keys)) {
-            match overwritten.map_or(Some(true), |known| known.is_new(row)) {
-                Some(true) => drop(self.added.entry(key).or_insert(place)),
-                Some(false) => self.met.push(place),
-                None => {}
-            }
+        let is_new = |row: &Vec<Value>| overwritten.map_or(Some(true), |known| known.is_new(row));
+        let places = (done.after.len()..).zip(rows);
+        let met = places.filter(|(_, row)| is_new(row) == Some(false)).map(|(place, _)| place);
+        done.affected.met.extend(met);
+        // If any row was left out, nobody knows which.
+        if rows.len() == range.len() {
+            let new = range.zip(rows).filter(|(_, row)| is_new(row) == Some(true));
+            done.affected.generated.keep(self.operation, added.returned, new);
+        }
+        if self.operation.is_followed {
+            done.affected.added.extend(keys(&plan.told(), added.returned, rows));
         }
     }
 }
@@ -233,9 +249,10 @@ fn meets_none(plan: &InsertPlan<'_>) -> Option<String> {
     if !is_stored || !arbiter.columns.is_empty() {
         return None;
     }
+    let given = plan.given(None);
     let numbered = |position: &usize| {
         let column = &table.columns[*position];
-        column.is_numbered() && !plan.columns.iter().any(|given| given.name == column.name)
+        column.is_numbered() && !given.iter().any(|given| given.name == column.name)
     };
     let mut keys = table.indexes.iter().filter(|index| index.unique || index.exclusion.is_some());
     keys.all(|key| key.mentions.iter().any(numbered)).then(|| {
@@ -282,6 +299,14 @@ impl<'p, 'v> Overwritten<'p, 'v> {
         let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
         (looked_at && changes)
             .then(|| Self { plan, columns: plan.table.readable_columns().collect() })
+    }
+
+    /// The columns that identify an overwritten row: those of its key, and of the key on which the rows conflict.
+    fn told(&self) -> Vec<usize> {
+        let mut told = self.plan.table.steady_order();
+        let arbiter = self.plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
+        told.extend(arbiter.filter_map(|of| Some(self.plan.table.table.column(&of.name)?.0)));
+        told
     }
 
     /// The rows among `found` that were overwritten.

@@ -64,11 +64,14 @@ impl Versions<'_, '_> {
         Err(error.current(Value::Object(current)).hint(hint))
     }
 
-    /// The row with its version; only its key if the row is too large.
+    /// The row with its version; only its key if the row is too large, or if only columns of related rows are returned.
     fn current(&self, row: &[Value]) -> Map<String, Value> {
         let table = self.plan.table;
         let row_now = rows::object(&self.statement.outputs, row.to_vec(), self.width);
-        let mut current = rows::pick(&row_now, table, &self.plan.returning);
+        let mut current = match self.plan.returning.as_slice() {
+            [] if !self.plan.dotted.is_empty() => self.key(&row_now),
+            returning => rows::pick(&row_now, table, returning),
+        };
         if size(&current) > self.most {
             let key = table.row_key().unwrap_or_default();
             let is_key = |shown: &&Returned| shown.path.is_empty() && key.contains(&shown.position);
@@ -79,6 +82,14 @@ impl Versions<'_, '_> {
             current.insert("_version".into(), version.clone());
         }
         current
+    }
+
+    /// The columns of the key, as far as the role reads them.
+    fn key(&self, row: &Map<String, Value>) -> Map<String, Value> {
+        let columns = &self.plan.table.table.columns;
+        let key = self.plan.table.row_key().unwrap_or_default().iter();
+        let names = key.filter_map(|position| Some(&columns.get(*position)?.name));
+        names.filter_map(|name| Some((name.clone(), row.get(name)?.clone()))).collect()
     }
 
     fn shows_all(&self, current: &Map<String, Value>) -> bool {

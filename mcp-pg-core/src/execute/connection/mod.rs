@@ -2,6 +2,7 @@
 
 mod lease;
 mod pool;
+mod pooler;
 mod presence;
 mod session;
 mod tls;

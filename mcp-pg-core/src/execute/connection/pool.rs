@@ -13,6 +13,7 @@ use tokio_postgres::Config;
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::pooler::Pooler;
 use super::presence::Presence;
 use super::session::{Kept, SessionSettings};
 use super::unconnected::SHARED;
@@ -33,7 +34,8 @@ pub(in crate::execute) struct Pool {
 }
 
 /// The state of the pool's connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Connections {
     /// Whether the database was available at the last attempt to get a connection.
     pub up: bool,
@@ -60,6 +62,7 @@ impl Pool {
         timeouts: &Timeouts,
         most: usize,
     ) -> Result<Self> {
+        let pooler = Arc::new(Pooler::new(config.clone(), tls.clone()));
         let manager = Manager::from_config(
             config,
             MakeRustlsConnect::new(tls),
@@ -70,7 +73,7 @@ impl Pool {
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
-            .post_create(begin(session.clone(), timeouts.connect))
+            .post_create(begin(session.clone(), pooler, timeouts.connect))
             .pre_recycle(clear(session, timeouts.connect))
             // The connection that was used last has prepared statements, and its server process has warm caches.
             .queue_mode(QueueMode::Lifo)
@@ -164,10 +167,13 @@ fn clear(session: Arc<SessionSettings>, patience: Duration) -> Hook {
 }
 
 /// Sets up the session of a new connection.
-fn begin(session: Arc<SessionSettings>, patience: Duration) -> Hook {
+fn begin(session: Arc<SessionSettings>, pooler: Arc<Pooler>, patience: Duration) -> Hook {
     Hook::async_fn(move |client, _| {
-        let session = session.clone();
+        let (session, pooler) = (session.clone(), pooler.clone());
         Box::pin(async move {
+            if pooler.shares(client).await {
+                return Err(HookError::message(SHARED));
+            }
             // A pooler accepts a connection at once, but may have no session for it for a long time.
             match timeout(patience, session.begin(client)).await {
                 Ok(Ok(Kept::Own)) => Ok(()),

@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::Error as PgError;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::policy::Timeouts;
+use crate::policy::{Timeouts, milliseconds};
 
 /// Makes the settings; transactions that write override the first. The first row also returns the previous values:
 /// whether the login or the database is read-only, and whether the session has begun before.
@@ -40,12 +40,15 @@ pub(in crate::execute) struct SessionSettings {
 
 impl SessionSettings {
     pub(in crate::execute) fn new(timeouts: &Timeouts) -> Self {
-        let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let (names, values) = [
             ("statement_timeout", milliseconds(timeouts.statement)),
             ("lock_timeout", milliseconds(timeouts.lock)),
             ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
+            // Connections wait in the pool, and the one that listens for changes always does.
+            ("idle_session_timeout", "0".into()),
             ("default_transaction_read_only", "on".into()),
+            // Serializable reads would wait for every open write.
+            ("default_transaction_deferrable", "off".into()),
             // PostgreSQL compiles for seconds, in which it notices neither a timeout nor a cancellation.
             ("jit", "off".into()),
             // The formats in which values are read.
@@ -54,6 +57,8 @@ impl SessionSettings {
             ("IntervalStyle", "postgres".into()),
             ("bytea_output", "hex".into()),
             ("extra_float_digits", "1".into()),
+            // The format in which the catalogue's expressions are printed.
+            ("standard_conforming_strings", "on".into()),
             // The format of type names.
             ("quote_all_identifiers", "off".into()),
             // The formats in which values are written.

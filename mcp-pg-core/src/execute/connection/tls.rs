@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme,
@@ -43,29 +44,86 @@ pub(in crate::execute) fn client_config(tls: &Tls) -> Result<ClientConfig> {
         .with_no_client_auth())
 }
 
-fn authority(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
+fn authority(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<Authority>> {
     let mut roots = RootCertStore::empty();
+    let mut given = Vec::new();
     match &tls.root_certificates {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
                 let certificate = certificate
                     .map_err(|error| wrong("a root certificate is not PEM").caused_by(error))?;
                 roots
-                    .add(certificate)
+                    .add(certificate.clone())
                     .map_err(|error| wrong("a root certificate cannot be used").caused_by(error))?;
+                given.push(certificate);
             }
         }
         None => {
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
     }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(|error| wrong("there are no root certificates").caused_by(error))
+        .map_err(|error| wrong("there are no root certificates").caused_by(error))?;
+    Ok(Arc::new(Authority { verifier, given }))
 }
 
 fn wrong(message: &str) -> Error {
     Error::new(Code::InvalidValue, message)
+}
+
+/// Accepts what a known authority issued, and its own certificate: one that a server made for itself, as PostgreSQL's manual
+/// tells.
+#[derive(Debug)]
+struct Authority {
+    verifier: Arc<WebPkiServerVerifier>,
+    /// The certificates that the operator gave.
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Authority {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        match self.verifier.verify_server_cert(certificate, intermediates, name, ocsp, now) {
+            // When it is valid has been verified before.
+            Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
+                if other.to_string().contains("CaUsedAsEndEntity")
+                    && self.given.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verified => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Accepts certificates whatever their name: those of a known authority, or any at all without one.
@@ -73,7 +131,7 @@ fn wrong(message: &str) -> Error {
 /// The latter hides the connection from listeners, but does not tell who is on the other side.
 #[derive(Debug)]
 struct AnyName {
-    authority: Option<Arc<WebPkiServerVerifier>>,
+    authority: Option<Arc<Authority>>,
     provider: Arc<CryptoProvider>,
 }
 

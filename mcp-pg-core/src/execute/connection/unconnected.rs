@@ -40,21 +40,27 @@ pub(in crate::execute) fn shared() -> Error {
         .retryable(false)
 }
 
-/// Whether PostgreSQL refused the connection: no such database or login, or a wrong password.
+/// Whether PostgreSQL refused the connection: no such database or login, a wrong password, no right to connect, or a
+/// database that takes no connections.
 fn refuses(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|state| state.code() == "3D000" || state.code().starts_with("28"))
+    error.code().is_some_and(|state| {
+        matches!(state.code(), "3D000" | "42501" | "55000") || state.code().starts_with("28")
+    })
 }
 
 fn refused(error: tokio_postgres::Error) -> Error {
     Error::new(Code::DatabaseUnavailable, "the database refuses the connection")
-        .hint("an operator has to check the database's name, the login and its password")
+        .hint("an operator has to check the database's name, the login, its password and its right to connect")
         .caused_by(error)
 }
 
-/// Whether the server answered, but will never accept a connection with these settings: it does not offer TLS or
-/// channel binding, or is not read-write or read-only as `target_session_attrs` asks.
+/// Whether the server answered, but will never accept a connection with these settings: it asks for a password, does not offer
+/// TLS or channel binding, shows a certificate that is not accepted, or is not read-write or read-only as
+/// `target_session_attrs` asks.
 fn is_settled(error: &tokio_postgres::Error) -> bool {
-    const SETTLED: [&str; 4] = [
+    const SETTLED: [&str; 6] = [
+        "password missing",
+        "invalid peer certificate",
         "server does not support TLS",
         "server did not use channel binding",
         "database does not allow writes",
@@ -67,7 +73,7 @@ fn is_settled(error: &tokio_postgres::Error) -> bool {
 fn unfit(error: tokio_postgres::Error) -> Error {
     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::DatabaseUnavailable, format!("the database refuses this kind of connection: {why}"))
-        .hint("an operator has to check the database's URL: sslmode, channel_binding, target_session_attrs")
+        .hint("an operator has to check the database's URL: its password, sslmode, sslrootcert, channel_binding, target_session_attrs")
         .retryable(false)
         .caused_by(error)
 }

@@ -81,8 +81,10 @@ pub(in crate::execute) const CHANGED: &str = "0A000";
 /// Whether the statement itself does not fit the schema. Errors within a function and errors about values have a
 /// CONTEXT.
 fn is_stale(answer: &DbError) -> bool {
-    // Undefined table, column, function, object or schema, and a column of another type.
-    const STALE: [&str; 6] = ["42P01", "42703", "42883", "42704", "3F000", "42804"];
+    // Undefined table, column, function, object or schema, a column of another type, no such key for ON CONFLICT, and a
+    // column that is always generated.
+    const STALE: [&str; 8] =
+        ["42P01", "42703", "42883", "42704", "3F000", "42804", "42P10", "428C9"];
     match answer.code().code() {
         CHANGED => answer.routine() == Some("RevalidateCachedQuery"),
         state => STALE.contains(&state) && answer.where_().is_none(),

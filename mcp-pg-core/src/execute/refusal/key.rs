@@ -79,12 +79,18 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         );
         return named(error, &key.name, table);
     }
+    let is_computed = |column: &usize| table.columns[*column].generated.is_some();
+    let computed = key.columns.iter().any(is_computed);
     let at = match columns.as_slice() {
-        [column] => format!("{}{}", place.written(), step(column)),
+        [column] if !computed => format!("{}{}", place.written(), step(column)),
         _ => place.written(),
     };
-    let mut hint = String::from("change the value");
-    if key.arbiter && place.given.is_some() {
+    let mut hint = String::from(match computed {
+        true => "the database computes part of this key from other columns: change their values",
+        false => "change the value",
+    });
+    // An upsert looks for existing rows by the values that are given.
+    if key.arbiter && place.given.is_some() && !computed {
         hint.push_str(", or insert with on_conflict on this key");
     }
     if place.table.actions.contains(Action::Restore) {

@@ -28,7 +28,7 @@ use failure::{CHANGED, Refused};
 use key::{exclusion, foreign, unique};
 use place::shown;
 use rule::{check, not_null};
-use words::{parameter_number, quotes, quotes_nothing};
+use words::{is_towards_utf8, parameter_number, quotes, quotes_nothing};
 
 /// The code for a SQLSTATE.
 pub(in crate::execute) fn code(state: &str) -> Code {
@@ -122,7 +122,13 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             Error::new(Code::DatabaseError, "a view, policy or function of the database divides by zero")
                 .hint("the database's maintainer can fix it; a condition that leaves out such rows may help")
         }
+        Code::InvalidValue if state == "2200H" => {
+            Error::new(Code::DatabaseError, "a sequence that numbers the rows has no number left")
+                .hint("the database's maintainer has to change it: no other value helps")
+        }
         Code::InvalidValue => invalid(answer, place),
+        _ if state == "53100" => Error::new(code, "the database has no room left on its disk")
+            .hint("the database's maintainer has to make room: no other value helps"),
         _ => unusual(answer, code, place),
     }
 }
@@ -141,7 +147,7 @@ fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
             Code::InvalidValue,
             "a key of the table is deferrable, so on_conflict cannot detect existing rows",
         )
-        .at("/on_conflict/columns")
+        .at("/on_conflict")
         .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
         Some("ExecOpenScanRelation") => Error::new(
             code,
@@ -196,16 +202,29 @@ pub(in crate::execute) fn ended(state: &str) -> Error {
     Error::new(Code::DatabaseUnavailable, message).hint("try again in a moment")
 }
 
-/// Whether stored bytes are invalid in the database's encoding. Bytes from callers never are.
+/// Whether stored bytes are invalid in the database's encoding, or have no meaning there. Bytes from callers are never
+/// invalid, and a character of theirs that the encoding does not have is on the way to it.
 fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
-    answer.code().code() == "22021"
-        && answer.routine().is_some_and(|by| by.starts_with("report_invalid_encoding"))
-        && parameter(answer, place).is_none()
+    let by = |name| answer.routine().is_some_and(|by| by.starts_with(name));
+    let unreadable = match answer.code().code() {
+        "22021" => by("report_invalid_encoding"),
+        "22P05" => by("report_untranslatable_char") && is_towards_utf8(answer.message()),
+        _ => false,
+    };
+    unreadable && parameter(answer, place).is_none()
 }
 
 /// Whether the message was raised by a function, and so is written for users of the table.
 pub(in crate::execute) fn is_raised(answer: &DbError) -> bool {
     matches!(answer.code().code(), "P0001" | "P0004") || answer.routine() == Some("exec_stmt_raise")
+}
+
+/// Whether the error is about a statement within a function or trigger.
+fn is_inside_code(answer: &DbError) -> bool {
+    // PostgreSQL may translate the rest.
+    answer
+        .where_()
+        .is_some_and(|context| context.contains("PL/") || context.contains("SQL function"))
 }
 
 /// The raised message, with its detail and hint.
@@ -242,6 +261,14 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
         return Error::new(Code::InvalidValue, NO_PARAMETER)
             .hint("the maintainer of the database or of the credentials has to look at it")
             .inside(place.values.unwrap_or_default());
+    }
+    if read.is_none() && is_inside_code(answer) {
+        return Error::new(
+            Code::InvalidValue,
+            "a function or trigger of the database fails at what it does with the row",
+        )
+        .hint("the values may be right: the database's maintainer has to look at it")
+        .inside(place.values.unwrap_or_default());
     }
     // The place where a value is used is a guess: the value may also be one that a trigger reads from a row.
     let told = read.is_some()

@@ -20,6 +20,8 @@ pub(crate) struct Place<'a> {
     pub(crate) written: Option<usize>,
     /// The columns that an insert's rows give.
     pub(crate) given: Option<&'a [&'a Column]>,
+    /// The columns of existing rows to which `on_conflict.update` gives values of its own, and whether a new row gives null.
+    pub(crate) updated: &'a [(&'a Column, bool)],
     /// The statement's parameters, with their places.
     pub(crate) parameters: &'a [Operand],
 }
@@ -59,6 +61,17 @@ impl Place<'_> {
             place.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.parameters.iter().any(|operand| operand.place().is_some_and(within))
+    }
+
+    /// Whether `on_conflict.update` has a value of its own for the column, and if so, whether a new row gives null.
+    pub(super) fn updates(&self, name: &str) -> Option<bool> {
+        let mut updated = self.updated.iter();
+        updated.find(|(column, _)| column.name == name).map(|(_, null)| *null)
+    }
+
+    /// Whether a new row gives the column a value, as far as that is known.
+    pub(super) fn gives(&self, name: &str) -> bool {
+        self.given.is_none_or(|given| given.iter().any(|column| column.name == name))
     }
 
     /// The place of the written values.

@@ -4,14 +4,17 @@ use tokio_postgres::error::DbError;
 
 use super::parameter;
 use super::place::Place;
-use crate::error::{Code, Error, step};
+use crate::error::{Code, Error, below, step};
 use crate::schema::TableKind;
+
+/// Where values for existing rows stand.
+const UPDATE: &str = "/on_conflict/update";
 
 pub(super) fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
     let column = answer.column().filter(|_| !place.is_elsewhere(answer));
     match column.and_then(|name| place.table.table.column(name)) {
         Some((_, column)) => {
-            let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
+            let given = place.gives(&column.name);
             let error = match given {
                 true => Error::new(
                     Code::NotNullViolation,
@@ -22,7 +25,12 @@ pub(super) fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
                     format!("{} ({}) is required", column.name, column.type_name),
                 ),
             };
-            error.at(format!("{}{}", place.written(), step(&column.name)))
+            // A new row that gives a value is not to blame.
+            let at = match given && place.updates(&column.name) == Some(false) {
+                true => below(UPDATE, &column.name),
+                false => format!("{}{}", place.written(), step(&column.name)),
+            };
+            error.at(at)
         }
         None => {
             let message = "a value that must not be null is missing";
@@ -47,10 +55,7 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 Error::new(Code::CheckViolation, format!("the row violates {}", check.definition))
                     .constraint(name);
             match check.columns.as_slice() {
-                [column] => {
-                    let column = &table.columns[*column].name;
-                    return error.at(format!("{}{}", place.written(), step(column)));
-                }
+                [column] => return at_column(error, &table.columns[*column].name, place),
                 _ => error,
             }
         }
@@ -86,6 +91,17 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
     };
     error.at(place.written())
+}
+
+/// The error about a column's value: the new row's, or that of an existing row, which `on_conflict.update` sets.
+fn at_column(error: Error, column: &str, place: &Place<'_>) -> Error {
+    let new = format!("{}{}", place.written(), step(column));
+    let old = below(UPDATE, column);
+    match (place.updates(column).is_some(), place.gives(column)) {
+        (true, true) => error.at(new).hint(format!("or at {old}, if the row exists already")),
+        (true, false) => error.at(old),
+        (false, _) => error.at(new),
+    }
 }
 
 /// "Partition key of the failing row contains (device, at) = (7, 2024-01-31)." The caller may see these columns.

@@ -70,6 +70,12 @@ pub(super) fn quotes(sentence: &str, text: &str) -> bool {
         })
 }
 
+/// Whether UTF8 is the last of the encodings that a message quotes: the one that has no such character.
+pub(super) fn is_towards_utf8(sentence: &str) -> bool {
+    let after = sentence.rsplit_once("UTF8").map(|(_, after)| after);
+    after.is_some_and(|after| after.chars().filter(|c| is_mark(*c)).count() <= 1)
+}
+
 /// Whether the character can be a quotation mark in some language.
 fn is_mark(c: char) -> bool {
     matches!(c, '"' | '\'' | '`') || !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace()
@@ -116,6 +122,19 @@ mod tests {
         }
         assert!(!quotes_nothing("tsquery-ში სიტყვა ძალიან გრძელია: x"));
         assert!(!quotes("time zone \"Mars\" not recognized", "zone"));
+    }
+
+    #[test]
+    fn the_encoding_that_lacks_a_character_is_the_last() {
+        let message = |from, to| {
+            format!(
+                "character with byte sequence 0x81 in encoding \"{from}\" has no equivalent in encoding \"{to}\""
+            )
+        };
+        assert!(is_towards_utf8(&message("WIN1252", "UTF8")));
+        assert!(!is_towards_utf8(&message("UTF8", "WIN1252")));
+        let japanese = "符号化方式\"WIN1252\"においてバイト列0x81である文字は、符号化方式\"UTF8\"で等価な文字を持ちません";
+        assert!(is_towards_utf8(japanese));
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Predicate<'_> {
                 _ => None,
             },
             Predicate::Related { filter, .. } => filter.cased(),
-            Predicate::Computed { value, .. } => value.counted()?.filter.cased(),
+            Predicate::Computed { value, .. } => value.total()?.filter.cased(),
             Predicate::Test { column, path: None, comparison }
                 if column.can_select && tells_case(column) =>
             {
@@ -54,7 +54,9 @@ impl Predicate<'_> {
                 parts.iter().find_map(Predicate::doubtful)
             }
             Predicate::Related { filter, .. } => filter.doubtful(),
-            Predicate::Computed { value, .. } => value.counted()?.filter.doubtful(),
+            Predicate::Computed { value, .. } => {
+                value.totals().into_iter().find_map(|total| total.filter.doubtful())
+            }
             Predicate::Compared { left, operator: Operator::Eq, right } => {
                 let (Expression::Column(left), Expression::Now(_)) = (&**left, &**right) else {
                     return None;

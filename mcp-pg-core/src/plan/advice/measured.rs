@@ -30,6 +30,9 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
         "bool_or" | "any" | "some" | "bool_and" | "every" | "all" => error.hint(
             "{\"count\": \"*\", \"where\": {\"done\": true}} is more than 0 where it holds once; with false, 0 where it always does",
         ),
+        "percent" | "percentage" | "percent_of_total" | "ratio" | "ratio_to_report" | "proportion" => {
+            error.hint("of all groups: {\"revenue\": {\"sum\": \"amount\"}, \"part\": {\"share\": \"revenue\"}}")
+        }
         "filter" | "condition" => error.did_you_mean("where"),
         "as" | "name" | "alias" | "label" => {
             error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")

@@ -1,36 +1,32 @@
 //! Notes on dates compared with timestamps: they mean midnight, which is seldom intended.
 
-use crate::plan::{Comparison, Operand, Predicate, RowFilter, SelectPlan, Source};
+use crate::plan::{Comparison, Node, Operand, RowFilter, SelectPlan, Source};
+use crate::policy::TableView;
 use crate::schema::{Column, Operator};
 use crate::value::day_after;
 
 impl SelectPlan<'_> {
     /// The note on a condition of the caller that compares a timestamp with a date, which means its midnight.
     pub fn midnight(&self) -> Option<String> {
-        self.conditions().into_iter().find_map(|(_, condition)| condition.cut_day())
+        cut_day(Node::Select(self))
     }
 }
 
 impl RowFilter<'_> {
     /// [`SelectPlan::midnight`] for one condition.
-    pub fn midnight(&self) -> Option<String> {
-        self.caller.cut_day()
+    pub fn midnight(&self, table: &TableView) -> Option<String> {
+        cut_day(Node::Filter(table, self))
     }
 }
 
-impl Predicate<'_> {
-    fn cut_day(&self) -> Option<String> {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().find_map(Predicate::cut_day)
-            }
-            Predicate::Not(inner) => inner.cut_day(),
-            Predicate::Related { filter, .. } => filter.cut_day(),
-            Predicate::Computed { value, .. } => value.counted()?.filter.cut_day(),
-            Predicate::Test { column, path: None, comparison } => cut(column, comparison),
-            Predicate::Test { .. } | Predicate::Compared { .. } => None,
+fn cut_day(plan: Node<'_, '_>) -> Option<String> {
+    let mut note = None;
+    plan.each_test(&mut |test| {
+        if note.is_none() && test.path.is_none() {
+            note = cut(test.column, test.comparison);
         }
-    }
+    });
+    note
 }
 
 /// The note on a test of a timestamp column whose operand is a date.

@@ -7,6 +7,7 @@ use crate::plan::grammar::QUANTIFIERS;
 use crate::plan::{Hop, Reached, Scope, Total};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, RelationKind};
+use crate::value;
 
 impl<'v> Scope<'v> {
     /// The error for a relation whose value is not a condition object.
@@ -29,7 +30,8 @@ impl<'v> Scope<'v> {
         let given =
             if value.is_string() || value.is_number() { value.to_string() } else { "…".into() };
         error.hint(match own.filter(|own| own.can_select) {
-            Some(own) if value.is_number() => format!("{{{:?}: {given}}}", own.name),
+            // A text may be the name of the row; what only the key can be is the key.
+            Some(own) if is_key(own, value) => format!("{{{:?}: {given}}}", own.name),
             _ => related(subject, hop, &example(hop.table, &given)),
         })
     }
@@ -133,19 +135,43 @@ impl<'v> Scope<'v> {
         column: &Column,
         value: &Value,
     ) -> Option<String> {
+        let hop = self.hop_of(table, column, value)?;
+        let given = super::repeated(value)?;
+        Some(related(table, &hop, &example(hop.table, &given)))
+    }
+
+    /// The same for a key that is set to such a text.
+    pub(in crate::plan) fn set_by_name(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        value: &Value,
+    ) -> Option<String> {
+        let hop = self.hop_of(table, column, value)?;
+        let given = super::repeated(value)?;
+        let [(_, key)] = hop.relation.columns.as_slice() else { return None };
+        let key = &hop.table.table.columns.get(*key).filter(|key| key.can_select)?.name;
+        let (other, condition) = (hop.table.name(), example(hop.table, &given));
+        Some(format!(
+            "{} is the {key} of a row of {other}: select it where {condition}",
+            column.name
+        ))
+    }
+
+    /// The step to the row that a key refers to, if the key is given a text that may be the row's name.
+    fn hop_of(&self, table: &'v TableView, column: &Column, value: &Value) -> Option<Hop<'v>> {
         let is_name = |text: &str| {
             text.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-'))
                 && text.chars().any(char::is_alphabetic)
         };
-        let given = super::repeated(value).filter(|_| value.as_str().is_some_and(is_name))?;
+        value.as_str().filter(|text| is_name(text))?;
         let (position, _) = table.table.column(&column.name)?;
         table.relations.iter().find_map(|relation| {
             let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
             let to_one = alone && relation.kind == RelationKind::ToOne;
             let hop = self.hop(table, relation).ok().filter(|_| to_one)?;
             let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
-            let named = columns.any(|column| column.data_type.is_text());
-            named.then(|| related(table, &hop, &example(hop.table, &given)))
+            columns.any(|column| column.data_type.is_text()).then_some(hop)
         })
     }
 
@@ -165,6 +191,13 @@ impl<'v> Scope<'v> {
             None => error.hint("$column names a column of the related row, and reaches others by to-one relations"),
         }
     }
+}
+
+/// Whether a value of a relation is meant for its key: a number, or what is a value of the key's type and no mere text.
+fn is_key(own: &Column, value: &Value) -> bool {
+    let data_type = &own.data_type;
+    let read = || value::encode(data_type, &own.type_name, value).is_ok();
+    value.is_number() || value.is_string() && !data_type.is_text() && read()
 }
 
 /// The condition on the related rows.

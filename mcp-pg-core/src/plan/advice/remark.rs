@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 use super::doubt::is_null;
 use crate::plan::{
-    Comparison, Expression, Include, Operand, Predicate, Quantifier, RowFilter, SelectPlan, Slot,
-    Source,
+    Comparison, Expression, Node, Operand, Predicate, Quantifier, RowFilter, SelectPlan, Slot,
+    Source, Test,
 };
-use crate::policy::TableView;
-use crate::schema::Operator;
+use crate::policy::{Sealed, TableView};
+use crate::schema::{Column, Operator};
 
 /// The most values of a list in a note.
 const VALUES_MOST: usize = 20;
@@ -17,60 +17,59 @@ const VALUES_MOST: usize = 20;
 /// The most notes on a request's conditions.
 const NOTES_MOST: usize = 5;
 
-impl<'v> SelectPlan<'v> {
-    /// The caller's conditions on rows of tables: its own, those of measures and of included rows.
-    pub(super) fn conditions(&self) -> Vec<(&'v TableView, &Predicate<'v>)> {
-        let mut all = Vec::new();
-        if let Some(grouping) = &self.grouping {
-            all.push((grouping.table, &grouping.filter.caller));
-            all.extend(grouping.measures.iter().map(|measure| (grouping.table, &measure.filter)));
-        }
-        all.push((self.table, &self.filter.caller));
-        of_includes(&self.includes, &mut all);
-        all
-    }
-
-    /// The notes on the caller's conditions.
+impl SelectPlan<'_> {
+    /// The notes on the caller's conditions on rows of tables: its own, and those of totals, measures and included rows.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        remarks(&self.conditions())
-    }
-}
-
-fn of_includes<'p, 'v>(
-    includes: &'p [Include<'v>],
-    all: &mut Vec<(&'v TableView, &'p Predicate<'v>)>,
-) {
-    for include in includes {
-        all.push((include.hop.table, &include.filter));
-        of_includes(&include.includes, all);
+        remarks(Node::Select(self))
     }
 }
 
 impl RowFilter<'_> {
     /// [`SelectPlan::remarks`] for one condition.
     pub(crate) fn remarks(&self, table: &TableView) -> Vec<String> {
-        remarks(&[(table, &self.caller)])
+        remarks(Node::Filter(table, self))
     }
 
     /// The notes on values that no row of the table has.
     pub(crate) fn unlisted(&self, table: &TableView) -> Vec<String> {
-        let mut notes = Vec::new();
-        self.caller.unlisted(table, &mut notes);
-        notes
+        unlisted(Node::Filter(table, self))
     }
 }
 
-fn remarks(conditions: &[(&TableView, &Predicate<'_>)]) -> Vec<String> {
-    let (mut tested, mut notes) = (HashSet::new(), Vec::new());
-    for (table, condition) in conditions {
-        condition.null_tests(&mut tested);
-        condition.unlisted(table, &mut notes);
-    }
-    for (_, condition) in conditions {
-        condition.without_nulls(false, &mut tested, &mut notes);
-    }
+fn remarks(plan: Node<'_, '_>) -> Vec<String> {
+    let (mut tested, mut notes) = (HashSet::new(), unlisted(plan));
+    // Columns that are tested for null, or where null counts as a value.
+    plan.each_test(&mut |test| {
+        if knows_null(test.comparison) {
+            tested.insert(key(test.column, test.path));
+        }
+    });
+    plan.without_nulls(false, &mut tested, &mut notes);
     notes.truncate(NOTES_MOST);
     notes
+}
+
+/// Notes on texts that are compared with a column, and that a check constraint allows in no row.
+fn unlisted(plan: Node<'_, '_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    plan.each_test(&mut |test| {
+        let note = unlisted_test(&test).filter(|note| !notes.contains(note));
+        notes.extend(note);
+    });
+    notes
+}
+
+fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
+    let column = test.column.whole().filter(|_| test.path.is_none())?;
+    let data_type = column.data_type.base();
+    if !data_type.is_text() || data_type.is_citext() || !data_type.collation.deterministic {
+        return None;
+    }
+    let given = given(test.comparison);
+    let choices = test.table.table.choices(column).filter(|_| !given.is_empty())?;
+    let known = |text: &&String| choices.iter().any(|one| same(one, text));
+    let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
+    unlisted_note(&column.name, &unknown, &choices)
 }
 
 /// A column with the path of a member, by which its tests are told from those of others.
@@ -91,93 +90,69 @@ fn text(operand: &Operand) -> Option<&str> {
     }
 }
 
-impl Predicate<'_> {
-    /// The columns that are tested for null, or where null counts as a value.
-    fn null_tests(&self, tested: &mut HashSet<Tested>) {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| part.null_tests(tested));
-            }
-            Predicate::Not(inner) => inner.null_tests(tested),
-            Predicate::Related { filter, .. } => filter.null_tests(tested),
-            Predicate::Test { column, path, comparison } if knows_null(comparison) => {
-                tested.insert(key(column, path.as_ref()));
-            }
-            Predicate::Test { .. } | Predicate::Computed { .. } | Predicate::Compared { .. } => {}
-        }
-    }
-
+impl Node<'_, '_> {
     /// Notes on tests that seem to hold for rows without a value: `ne`, `not_in`, and others that are negated. `tested` are the
     /// columns of which nothing is to be said.
-    fn without_nulls(&self, negated: bool, tested: &mut HashSet<Tested>, notes: &mut Vec<String>) {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| part.without_nulls(negated, tested, notes));
+    fn without_nulls(self, negated: bool, tested: &mut HashSet<Tested>, notes: &mut Vec<String>) {
+        let negated = match self {
+            Node::Condition(_, Predicate::All(_) | Predicate::Any(_)) => negated,
+            Node::Condition(_, Predicate::Not(_)) => !negated,
+            Node::Condition(_, Predicate::Related { quantifier, .. })
+                if negated || *quantifier != Quantifier::Some =>
+            {
+                return;
             }
-            Predicate::Not(inner) => inner.without_nulls(!negated, tested, notes),
-            Predicate::Related { quantifier: Quantifier::Some, filter, .. } if !negated => {
-                filter.without_nulls(false, tested, notes);
-            }
-            Predicate::Computed { value, .. } => {
-                let filter = value.counted().map(|total| &total.filter);
-                filter.into_iter().for_each(|filter| filter.without_nulls(false, tested, notes));
-            }
-            Predicate::Test { column, path, comparison } if !knows_null(comparison) => {
-                let differs = matches!(
-                    comparison,
-                    Comparison::Binary(Operator::Ne, _) | Comparison::Listed(true, _)
-                );
-                // The caller does not see a blind index.
-                let left_out = column.can_select && column.may_be_null && differs != negated;
-                if left_out && tested.insert(key(column, path.as_ref())) {
-                    let differs = differs.then_some(comparison);
-                    notes.push(left_out_note(column, path.is_some(), differs));
+            Node::Condition(table, Predicate::Test { column, path, comparison }) => {
+                if !knows_null(comparison) {
+                    let test = Test { table, column, path: path.as_ref(), comparison };
+                    notes.extend(left_out(&test, negated, tested));
                 }
+                return;
             }
-            Predicate::Compared { left, operator: Operator::Ne, .. } if !negated => {
-                let Expression::Column(of) = &**left else { return };
-                let (own, column) = (of.hops.is_empty() && of.column.may_be_null, &of.column);
-                if own && tested.insert(key(column, None)) {
-                    let note = format!("rows where {} is null are left out", column.name);
-                    notes.push(format!("{note}: {} takes them, too", is_distinct(column)));
-                }
+            Node::Condition(_, Predicate::Compared { left, operator: Operator::Ne, .. })
+                if !negated =>
+            {
+                notes.extend(left_out_unequal(left, tested));
+                false
             }
-            Predicate::Related { .. } | Predicate::Test { .. } | Predicate::Compared { .. } => {}
-        }
+            _ => false,
+        };
+        self.each_of_caller(&mut |node| node.without_nulls(negated, tested, notes));
     }
+}
 
-    /// Notes on texts that are compared with a column, and that a check constraint allows in no row.
-    fn unlisted(&self, table: &TableView, notes: &mut Vec<String>) {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| part.unlisted(table, notes));
-            }
-            Predicate::Not(inner) => inner.unlisted(table, notes),
-            Predicate::Related { hop, filter, .. } => filter.unlisted(hop.table, notes),
-            Predicate::Computed { value, .. } => {
-                let total = value.counted();
-                total.into_iter().for_each(|total| total.filter.unlisted(total.hop.table, notes));
-            }
-            Predicate::Test { column: Slot::Whole(column), path: None, comparison } => {
-                let data_type = column.data_type.base();
-                if !data_type.is_text()
-                    || data_type.is_citext()
-                    || !data_type.collation.deterministic
-                {
-                    return;
-                }
-                let given = given(comparison);
-                let Some(choices) = table.table.choices(column).filter(|_| !given.is_empty())
-                else {
-                    return;
-                };
-                let known = |text: &&String| choices.iter().any(|one| same(one, text));
-                let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
-                notes.extend(unlisted_note(&column.name, &unknown, &choices));
-            }
-            Predicate::Test { .. } | Predicate::Compared { .. } => {}
-        }
+/// The note on the rows without a value that a test leaves out.
+fn left_out(test: &Test<'_, '_>, negated: bool, tested: &mut HashSet<Tested>) -> Option<String> {
+    let differs = matches!(
+        test.comparison,
+        Comparison::Binary(Operator::Ne, _) | Comparison::Listed(true, _)
+    );
+    let sealed = sealed(test).map(Slot::Whole);
+    let column = sealed.as_ref().unwrap_or(test.column);
+    let left_out = column.can_select && column.may_be_null && differs != negated;
+    if !left_out || !tested.insert(key(column, test.path)) {
+        return None;
     }
+    let differs = differs.then_some(test.comparison);
+    Some(left_out_note(column, test.path.is_some(), differs))
+}
+
+/// The encrypted column whose blind index is tested, which the caller does not see.
+fn sealed<'p>(test: &Test<'p, '_>) -> Option<&'p Column> {
+    let index = test.column.whole().filter(|column| !column.can_select)?;
+    let has = |sealed: &Sealed| sealed.index().is_some_and(|known| known.name == index.name);
+    let mut columns = test.table.table.columns.iter();
+    columns.find(|column| test.table.sealed(&column.name).is_some_and(has))
+}
+
+/// The note on the rows without a value in a column that must not be equal to something else.
+fn left_out_unequal(left: &Expression<'_>, tested: &mut HashSet<Tested>) -> Option<String> {
+    let of = left.column().filter(|of| of.hops.is_empty() && of.column.may_be_null)?;
+    let column = &of.column;
+    tested.insert(key(column, None)).then(|| {
+        let note = format!("rows where {} is null are left out", column.name);
+        format!("{note}: {} takes them, too", is_distinct(column))
+    })
 }
 
 /// Whether null passes the test or fails it, as any other value.

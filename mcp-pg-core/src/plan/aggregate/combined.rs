@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::share::{self, SHARE};
 use crate::error::{Code, Error, Result, below};
+use crate::plan::grammar::{UNIT, has};
 use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Function, Grouping, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
@@ -28,9 +30,9 @@ struct One<'r> {
     marks: Marks,
 }
 
-/// The object of a measure that is arithmetic.
+/// The object of a measure that is arithmetic, or a share.
 fn asked(item: &Value) -> Option<&Map<String, Value>> {
-    item.as_object().filter(|object| Arithmetic::asked(object).is_some())
+    item.as_object().filter(|object| Arithmetic::asked(object).is_some() || has(object, SHARE))
 }
 
 impl<'r> Combined<'r> {
@@ -98,13 +100,18 @@ impl<'r> Combined<'r> {
     pub(super) fn expressions<'v>(
         &self,
         scope: &Scope<'v>,
+        grouping: &Grouping<'v>,
         derived: &'v TableView,
     ) -> Result<Vec<Computed<'v>>> {
         let first = derived.table.columns.len() - self.measures.len();
         let mut all: Vec<Computed<'v>> = Vec::with_capacity(self.measures.len());
         for measure in &self.measures {
             let at = below("/measures", measure.name);
-            let of = scope.arithmetic(derived, measure.asked, &at);
+            let share = has(measure.asked, SHARE);
+            let of = match share {
+                true => scope.by_itself(derived, measure.asked, &at),
+                false => scope.arithmetic(derived, measure.asked, &at),
+            };
             let of = of.map_err(|error| match measure.named_first() {
                 Some(hint) => error.hint(hint),
                 None => error,
@@ -122,7 +129,10 @@ impl<'r> Combined<'r> {
                 );
                 return Err(Error::exceeded("max_nodes", message).at(at));
             }
-            let of = of.with(&part);
+            let of = match (share, of.with(&part)) {
+                (true, by_itself) => grouping.share(by_itself, &at)?,
+                (false, of) => of,
+            };
             all.push(Computed { name: measure.name.to_owned(), of });
         }
         Ok(all)
@@ -153,8 +163,12 @@ impl<'r> One<'r> {
     /// Refuses names that are no measures, and what stands beside the arithmetic.
     fn check(&self, table: &TableView, known: &[&str]) -> Result<()> {
         let at = below("/measures", self.name);
-        let arithmetic = Arithmetic::asked(self.asked).map(|(name, _)| name);
-        let members = arithmetic.into_iter().chain(["unit"]);
+        let arithmetic = Arithmetic::asked(self.asked).map(|(name, _)| [name, UNIT]);
+        let members = match has(self.asked, SHARE) {
+            true => vec![SHARE],
+            false => arithmetic.into_iter().flatten().collect(),
+        };
+        let members = members.into_iter();
         check_members(self.asked, members, "what is computed from measures has no member")
             .map_err(|error| {
                 error.inside(&at).hint("those that it is computed from have a where")
@@ -171,9 +185,10 @@ impl<'r> One<'r> {
                 table.relations.iter().any(|relation| relation.names().any(|n| n == name));
             relation || table.readable(name).is_ok()
         });
+        let form = if has(self.asked, SHARE) { share::FORM } else { FORM };
         Err(match column {
-            true => error.hint(FORM),
-            false => error.nearest(name, known.iter().copied()).hint(FORM),
+            true => error.hint(form),
+            false => error.nearest(name, known.iter().copied()).hint(form),
         })
     }
 }
@@ -199,6 +214,9 @@ fn with_names(item: &Value, measures: &mut Map<String, Value>) -> Value {
 fn gather<'r>(object: &'r Map<String, Value>, at: &str, names: &mut Vec<(String, &'r str)>) {
     for (key, items) in object {
         let at = below(at, key);
+        if let Some(name) = items.as_str().filter(|_| key == SHARE) {
+            names.push((at.clone(), name));
+        }
         for (index, item) in items.as_array().into_iter().flatten().enumerate() {
             let at = below(&at, &index.to_string());
             match item {
@@ -234,6 +252,7 @@ impl<'v> Expression<'v> {
                 ends.iter().map(|end| end.parts_with(put)).sum::<usize>() + 1
             }
             Expression::Total(total) => total.parts(),
+            Expression::Whole(of) => of.parts_with(put) + 1,
         }
     }
 

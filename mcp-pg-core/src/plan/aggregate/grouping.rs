@@ -13,7 +13,9 @@ use crate::plan::expression::cut::{Cut, text};
 use crate::plan::expression::operation;
 use crate::plan::grammar::{EACH, PART, TIME_ZONE};
 use crate::plan::label::{label, named};
-use crate::plan::{Arithmetic, Computed, Expression, Reached, RowFilter, Scope, Shown};
+use crate::plan::{
+    Arithmetic, Computed, Expression, Node, Reached, RowFilter, Scope, Shown, Sort, SortKey,
+};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType};
@@ -120,7 +122,7 @@ impl<'v> Grouping<'v> {
         let mut grouping = Self { table, filter, groups, measures, computed: Vec::new() };
         let combined = combined.in_order(&grouping)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived_with(combined.columns())));
-        grouping.computed = combined.expressions(scope, derived)?;
+        grouping.computed = combined.expressions(scope, &grouping, derived)?;
         Ok((grouping, derived))
     }
 
@@ -166,12 +168,18 @@ impl<'v> Grouping<'v> {
         Ok(Self { table, filter, groups, measures: Vec::new(), computed: Vec::new() })
     }
 
-    /// Whether a group or measure is another one at another time, though the rows stay as they are.
-    pub(in crate::plan) fn moves(&self) -> bool {
-        let measured = self.measures.iter().filter_map(|measure| measure.of.as_ref());
-        let computed = self.computed.iter().map(|computed| &computed.of);
-        let groups = self.groups.iter().map(|group| &group.of);
-        groups.chain(measured).chain(computed).any(Expression::moves)
+    /// Whether the order of groups depends on the current time: what they are groups of, or a measure that the order
+    /// names, with the rows that it is measured of.
+    pub(in crate::plan) fn moves(&self, order: &[Sort<'v>]) -> bool {
+        let beyond = |of: &Reached<'_>| of.position >= self.groups.len();
+        let measured = |sort: &Sort<'_>| match &sort.key {
+            SortKey::Computed(of) => of.columns().into_iter().any(beyond),
+            key => key.reached().is_some_and(beyond),
+        };
+        match order.iter().any(measured) {
+            true => Node::Grouping(self).moves(),
+            false => self.groups.iter().any(|group| group.of.moves()),
+        }
     }
 
     /// What the group or measure of this name is taken of.

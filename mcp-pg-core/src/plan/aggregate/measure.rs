@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::share::SHARE;
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
 use crate::plan::grammar::has;
@@ -80,7 +81,7 @@ impl Function {
         !matches!(self, Function::Count | Function::CountDistinct)
     }
 
-    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 
@@ -204,7 +205,7 @@ pub(super) fn measure<'v>(
     let [(spelling, function)] = functions.as_slice() else {
         return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
             .at(at())
-            .hint(match Function::names().any(|function| function == name) {
+            .hint(match Function::names().chain([SHARE]).any(|function| function == name) {
                 true => format!("a measure has a name first: {{\"n\": {{{name:?}: {item}}}}}"),
                 false => "{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}".to_owned(),
             })

@@ -4,6 +4,7 @@ mod combined;
 pub(super) mod element;
 pub(super) mod grouping;
 pub(super) mod measure;
+mod share;
 mod width;
 
 pub use element::Unnested;

@@ -21,7 +21,18 @@ impl Scope<'_> {
         place: &str,
     ) -> Result<Option<Operand>> {
         const AT: &str = "/bucket";
-        let Some(width @ Value::Number(number)) = options.get("bucket") else { return Ok(None) };
+        let data_type = of.data_type();
+        let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+        let (width, number) = match options.get("bucket") {
+            Some(width @ Value::Number(number)) => (width, number.as_f64()),
+            // A number as a text of its digits.
+            Some(width @ Value::String(text))
+                if data_type.is_amount() && number(text).is_some() =>
+            {
+                (width, number(text))
+            }
+            _ => return Ok(None),
+        };
         let wrong = |message: String, at: &str| Error::new(Code::InvalidValue, message).at(at);
         let mut beside = [PART, TIME_ZONE, EACH].into_iter();
         let beside = beside.find(|member| options.get(*member).is_some_and(|is| !is.is_null()));
@@ -29,13 +40,12 @@ impl Scope<'_> {
             let message = format!("a bucket of numbers goes without a {member}");
             return Err(wrong(message, &step(member)));
         }
-        let data_type = of.data_type();
         if of.member.is_none() && !data_type.is_amount() {
             let message = format!("{name} is {}, not a number", data_type.base().name);
             let error = wrong(message, AT);
             return Err(if data_type.has_day() { error.allowed(BUCKETS) } else { error });
         }
-        if number.as_f64().is_none_or(|number| number <= 0.0) {
+        if number.is_none_or(|number| number <= 0.0) {
             return Err(wrong("a bucket is wider than 0".to_owned(), AT).hint("{\"bucket\": 10}"));
         }
         let mut width = self.operand_of(DataType::numeric(), "numeric", width, AT)?;

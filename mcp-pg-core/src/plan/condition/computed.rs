@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::compared::Left;
 use super::comparison::Test;
 use super::filter::{Parser, one_or, wrong};
-use crate::error::{Result, below};
+use crate::error::{Code, Result, below};
 use crate::plan::expression::operation;
 use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, COUNT, PART, TIME_ZONE, WHERE};
 use crate::plan::{Cut, Expression, Hop, Predicate, Reached, Total};
@@ -63,8 +63,15 @@ impl<'v> Parser<'_, 'v> {
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
+        let name = of.column.name.clone();
         let value = Expression::Part { of: Box::new(Expression::Column(of)), cut };
-        self.tested(table, &Left::new(value), &Value::Object(tests), at)
+        let tested = self.tested(table, &Left::new(value), &Value::Object(tests), at);
+        tested.map_err(|error| match error.code() {
+            Code::InvalidValue => error.hint(format!(
+                "beside part, a number is compared with the part; {name} itself in a condition of its own, joined by \"and\""
+            )),
+            _ => error,
+        })
     }
 
     /// `{"count": {"gte": 3}, "where": {…}}`.

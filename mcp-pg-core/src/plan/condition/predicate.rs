@@ -1,7 +1,7 @@
 //! Predicates: a tree of tests on columns and related rows.
 
 use crate::plan::{Comparison, Expression, Hop, Operand, Reached, Slot};
-use crate::schema::{Column, Operator, TableKind};
+use crate::schema::{Column, Operator};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -62,20 +62,6 @@ impl Predicate<'_> {
     /// Whether it has no parts, so that every row meets it.
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.is_empty())
-    }
-
-    /// Whether it tests related rows of a view.
-    pub(super) fn reaches_view(&self) -> bool {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
-            Predicate::Not(inner) => inner.reaches_view(),
-            Predicate::Test { .. } => false,
-            Predicate::Compared { left, right, .. } => {
-                [left, right].into_iter().any(|side| side.reaches_view())
-            }
-            Predicate::Computed { value, .. } => value.reaches_view(),
-            Predicate::Related { hop, filter, .. } => leads_to_view(hop) || filter.reaches_view(),
-        }
     }
 
     /// Whether the condition requires one value of the column.
@@ -148,22 +134,10 @@ impl Predicate<'_> {
 }
 
 impl Expression<'_> {
-    fn reaches_view(&self) -> bool {
-        let mut totals = self.totals().into_iter();
-        totals.any(|total| leads_to_view(&total.hop) || total.filter.reaches_view())
-            || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)
-    }
-
     fn asks(&self, wanted: &Column) -> bool {
         let own = |reached: &&Reached<'_>| reached.hops.is_empty();
         self.columns().into_iter().filter(own).any(|reached| reached.column.name == wanted.name)
     }
-}
-
-fn leads_to_view(hop: &Hop<'_>) -> bool {
-    let junction = hop.junction.iter().map(|(junction, _)| *junction);
-    let mut tables = junction.chain([hop.table]);
-    tables.any(|table| table.table.kind == TableKind::View)
 }
 
 /// How many related rows must pass.

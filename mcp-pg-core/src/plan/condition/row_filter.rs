@@ -49,11 +49,6 @@ impl<'v> RowFilter<'v> {
         self.parts().any(|part| part.fixes(wanted))
     }
 
-    /// Whether it tests related rows of a view.
-    pub(in crate::plan) fn reaches_view(&self) -> bool {
-        self.parts().any(Predicate::reaches_view)
-    }
-
     /// Whether it leaves out rows with a value in the archive column.
     pub(crate) fn leaves_out(&self, archive: &Column) -> bool {
         self.parts().any(|part| part.is_null(archive))

@@ -89,6 +89,11 @@ impl Cut {
 
 /// A time zone as PostgreSQL reads it: that counts offsets west of UTC, ISO 8601 east.
 fn time_zone(zone: &str) -> Result<String> {
+    if zone.trim().is_empty() {
+        return Err(Error::new(Code::InvalidValue, "a time zone has a name")
+            .at("/time_zone")
+            .hint("for example \"Europe/Paris\", \"UTC\""));
+    }
     if is_posix_zone(zone) {
         let message = format!("{} is a name with an offset", shown(zone));
         return Err(Error::new(Code::InvalidValue, message)

@@ -10,7 +10,7 @@ use super::period::Period;
 use super::reached::Reached;
 use super::total::Total;
 use super::unit::Unit;
-use crate::plan::{Function, Operand};
+use crate::plan::{Function, Node, Operand};
 use crate::policy::{Marks, TableView};
 use crate::schema::DataType;
 
@@ -42,6 +42,8 @@ pub enum Expression<'v> {
     },
     /// A range that begins or ends at the current time.
     Period(Box<Period>),
+    /// The sum of a measure over all groups.
+    Whole(Box<Expression<'v>>),
 }
 
 impl<'v> Expression<'v> {
@@ -57,6 +59,7 @@ impl<'v> Expression<'v> {
             Expression::Number(_)
             | Expression::Computed(..)
             | Expression::Elapsed(..)
+            | Expression::Whole(_)
             | Expression::Part { .. } => Arc::clone(DataType::numeric()),
         }
     }
@@ -112,7 +115,7 @@ impl<'v> Expression<'v> {
             Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::columns).collect(),
             Expression::Moved(moved) => vec![&moved.of],
             Expression::Total(total) => total.columns().iter().collect(),
-            Expression::Part { of, .. } => of.columns(),
+            Expression::Part { of, .. } | Expression::Whole(of) => of.columns(),
         }
     }
 
@@ -124,7 +127,7 @@ impl<'v> Expression<'v> {
             }
             Expression::Elapsed(ends, _) => ends.iter().flat_map(Expression::totals).collect(),
             Expression::Total(total) => vec![total],
-            Expression::Part { of, .. } => of.totals(),
+            Expression::Part { of, .. } | Expression::Whole(of) => of.totals(),
             Expression::Column(_)
             | Expression::Number(_)
             | Expression::Given(..)
@@ -151,19 +154,9 @@ impl<'v> Expression<'v> {
         }
     }
 
-    /// Whether it depends on the current time.
-    pub fn moves(&self) -> bool {
-        match self {
-            Expression::Column(_)
-            | Expression::Number(_)
-            | Expression::Given(..)
-            | Expression::Moved(_) => false,
-            Expression::Now(_) | Expression::Period(_) => true,
-            Expression::Part { of, .. } => of.moves(),
-            Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
-            Expression::Elapsed(ends, _) => ends.iter().any(Expression::moves),
-            Expression::Total(total) => total.of.as_ref().is_some_and(Expression::moves),
-        }
+    /// Whether it is another value at another time, though the rows stay as they are.
+    pub(in crate::plan) fn moves(&self) -> bool {
+        Node::Value(self).moves()
     }
 
     /// Its marks in a row of the table: those of all of its columns.

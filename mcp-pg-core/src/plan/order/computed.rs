@@ -67,8 +67,8 @@ fn directed<'v>(
 }
 
 fn key<'v>(of: Expression<'v>, descending: bool, nulls_last: Option<bool>) -> Sort<'v> {
-    // A row that nothing is related to has no mean to be sorted by.
-    let last = matches!(of, Expression::Total(_)).then_some(true);
+    // A row that nothing is related to has no mean to be sorted by, nor what is computed of one.
+    let last = (!of.totals().is_empty()).then_some(true);
     let key = match of {
         Expression::Column(reached) => SortKey::Value(reached),
         of => SortKey::Computed(Box::new(of)),

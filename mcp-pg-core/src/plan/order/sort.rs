@@ -69,11 +69,6 @@ impl<'v> SortKey<'v> {
 }
 
 impl<'v> Sort<'v> {
-    /// Whether the key of an unchanged row depends on the time.
-    pub fn moves(&self) -> bool {
-        matches!(&self.key, SortKey::Computed(expression) if expression.moves())
-    }
-
     /// A key with nulls in PostgreSQL's default position, as the largest values.
     pub(super) fn by(key: SortKey<'v>, descending: bool) -> Self {
         let nullable = match (&key, key.reached()) {

@@ -2,9 +2,7 @@
 //! memory that grow with the square of their number, and meanwhile hears no timeout.
 
 use crate::error::{Error, Result};
-use crate::plan::{
-    Expression, Hop, Include, Predicate, Scope, SelectPlan, Shown, Sort, SortKey, Total,
-};
+use crate::plan::{Hop, Include, Node, Scope, SelectPlan, Shown};
 use crate::schema::Relation;
 
 /// Counts the joins of a request: each relation on the way from a row counts once for all values beyond it, and each time in
@@ -23,27 +21,24 @@ impl<'v> SelectPlan<'v> {
     /// Refuses a plan whose statement would join too many rows.
     pub(super) fn few_joins(self, scope: &Scope<'v>) -> Result<Self> {
         let mut joins = Joins::new(scope);
-        let row = joins.row();
-        self.source().1.parts().for_each(|part| joins.condition(part));
+        let row = Some(joins.row());
+        let (table, filter) = self.source();
+        joins.look(None, Node::Filter(table, filter));
         joins.few(scope, "/where")?;
         match &self.grouping {
             Some(grouping) => {
-                for group in &grouping.groups {
-                    joins.expression(row, &group.of);
-                }
+                grouping.groups.iter().for_each(|group| joins.look(row, Node::Value(&group.of)));
                 joins.few(scope, "/group_by")?;
-                for measure in &grouping.measures {
-                    measure.of.iter().for_each(|of| joins.expression(row, of));
-                    joins.condition(&measure.filter);
-                }
+                let measures = grouping.measures.iter();
+                measures.for_each(|measure| joins.look(row, Node::Measure(table, measure)));
                 joins.few(scope, "/measures")?;
             }
             None => {
-                joins.shown(row, &self.columns);
+                self.columns.iter().for_each(|shown| joins.look(row, Node::Shown(shown)));
                 joins.few(scope, "/columns")?;
-                joins.sorted(row, &self.order);
+                self.order.iter().for_each(|sort| joins.look(row, Node::Sort(sort)));
                 joins.few(scope, "/order_by")?;
-                joins.included(&self.includes);
+                self.includes.iter().for_each(|include| joins.look(row, Node::Include(include)));
                 joins.few(scope, "/include")?;
             }
         }
@@ -58,7 +53,7 @@ impl<'v> Scope<'v> {
         includes: Vec<Include<'v>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut joins = Joins::new(self);
-        joins.included(&includes);
+        includes.iter().for_each(|include| joins.look(None, Node::Include(include)));
         joins.few(self, "/include")?;
         Ok(includes)
     }
@@ -75,15 +70,10 @@ impl Joins {
         self.rows.len() - 1
     }
 
+    /// Refuses too many, as the part of the request at this place has made them.
     pub(in crate::plan) fn few(&self, scope: &Scope<'_>, at: &str) -> Result<()> {
-        let most = self.most;
-        if self.count <= most {
-            return scope.few(self.computed, "computed columns", at);
-        }
-        let message = format!("a request may reach at most {most} related rows");
-        Err(Error::exceeded("max_joins", message)
-            .at(at)
-            .hint("columns of the same related row count once, each condition on one counts: ask for fewer relations, or in several requests"))
+        few(self.count, self.most, at)?;
+        scope.few(self.computed, "computed columns", at)
     }
 
     fn hops(&mut self, mut row: usize, hops: &[Hop<'_>]) {
@@ -103,89 +93,56 @@ impl Joins {
     /// A hop, with the conditions on the rows to which it leads.
     fn way(&mut self, hop: &Hop<'_>) {
         self.count += 1;
-        self.condition(&hop.visible);
-        hop.junction.iter().for_each(|(_, visible)| self.condition(visible));
+        Node::Hop(hop).each(&mut |node| self.look(None, node));
     }
 
-    fn expression(&mut self, row: usize, of: &Expression<'_>) {
-        for reached in of.columns() {
-            self.hops(row, &reached.hops);
+    /// What a part of a plan joins to a row. Without one it is a condition's, which looks up each related row anew.
+    pub(in crate::plan) fn look(&mut self, row: Option<usize>, node: Node<'_, '_>) {
+        if self.count > self.most {
+            return;
         }
-        of.totals().into_iter().for_each(|total| self.total(total));
-    }
-
-    /// A total, which is a query of its own.
-    fn total(&mut self, total: &Total<'_>) {
-        self.way(&total.hop);
-        self.condition(&total.filter);
-        if let Some(of) = total.of.as_ref().filter(|_| self.count <= self.most) {
-            let row = self.row();
-            self.expression(row, of);
-        }
-    }
-
-    /// A condition. Each of its parts reaches related rows anew.
-    pub(in crate::plan) fn condition(&mut self, predicate: &Predicate<'_>) {
-        match predicate {
-            _ if self.count > self.most => {}
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().for_each(|part| self.condition(part));
+        let row = match node {
+            Node::Reached(of) => {
+                return match row {
+                    Some(row) => self.hops(row, &of.hops),
+                    None => of.hops.iter().for_each(|hop| self.way(hop)),
+                };
             }
-            Predicate::Not(inner) => self.condition(inner),
-            Predicate::Test { .. } => {}
-            Predicate::Computed { value, .. } => self.compared(value),
-            Predicate::Compared { left, right, .. } => {
-                [left, right].into_iter().for_each(|side| self.compared(side));
+            Node::Hop(hop) => return self.way(hop),
+            Node::Include(include) => return self.included(include),
+            Node::Total(total) => {
+                total.columns.iter().for_each(|of| self.look(row, Node::Reached(of)));
+                // It is a query of its own.
+                Some(self.row())
             }
-            Predicate::Related { hop, filter, .. } => {
-                self.way(hop);
-                self.condition(filter);
+            Node::Filter(..) | Node::Condition(..) => None,
+            Node::Shown(Shown::Computed(_)) => {
+                self.computed += 1;
+                row
             }
-        }
+            _ => row,
+        };
+        node.each(&mut |node| self.look(row, node));
     }
 
-    /// A side of a comparison, each of whose columns is looked up by itself.
-    pub(in crate::plan) fn compared(&mut self, of: &Expression<'_>) {
-        for hop in of.columns().into_iter().flat_map(|reached| &reached.hops) {
-            self.way(hop);
-        }
-        of.totals().into_iter().for_each(|total| self.total(total));
+    /// Related rows, which are a query of its own.
+    fn included(&mut self, include: &Include<'_>) {
+        let row = self.row();
+        self.look(None, Node::Condition(include.hop.table, &include.hop.visible));
+        Node::Include(include).each(&mut |node| match node {
+            Node::Hop(_) => {}
+            node => self.look(Some(row), node),
+        });
     }
+}
 
-    fn shown(&mut self, row: usize, shown: &[Shown<'_>]) {
-        for shown in shown {
-            match shown {
-                Shown::Column(_) => {}
-                Shown::Computed(computed) => {
-                    self.computed += 1;
-                    self.expression(row, &computed.of);
-                }
-                Shown::Related { of, .. } => self.hops(row, &of.hops),
-            }
-        }
+/// Refuses more related rows than `most`.
+pub(in crate::plan) fn few(count: usize, most: usize, at: &str) -> Result<()> {
+    if count <= most {
+        return Ok(());
     }
-
-    fn sorted(&mut self, row: usize, order: &[Sort<'_>]) {
-        for sort in order {
-            match &sort.key {
-                SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => {
-                    self.hops(row, &of.hops);
-                }
-                SortKey::Computed(of) => self.expression(row, of),
-                SortKey::Place => {}
-            }
-        }
-    }
-
-    fn included(&mut self, includes: &[Include<'_>]) {
-        for include in includes {
-            let row = self.row();
-            // The include itself is a query of its own.
-            self.condition(&include.hop.visible);
-            self.condition(&include.filter);
-            self.shown(row, &include.columns);
-            self.sorted(row, &include.order);
-            self.included(&include.includes);
-        }
-    }
+    let message = format!("a request may reach at most {most} related rows");
+    Err(Error::exceeded("max_joins", message)
+        .at(at)
+        .hint("columns of the same related row count once, each condition on one counts: ask for fewer relations, or in several requests"))
 }

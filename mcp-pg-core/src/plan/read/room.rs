@@ -10,8 +10,8 @@ const MOST: usize = 32 << 20;
 /// How many times larger than its JSON a row can be as PostgreSQL sends it: nested rows contain types and lengths.
 pub(crate) const WIRE_MOST: usize = 8;
 
-/// The most bytes that rows of an include may have, as PostgreSQL sends them. Masked values do not count, because their lengths
-/// would reveal something.
+/// The most bytes that rows of an include may have, as PostgreSQL sends them. Masked values count the same whatever their lengths,
+/// which would reveal something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
     /// Each row.

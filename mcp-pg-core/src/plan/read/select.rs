@@ -10,8 +10,8 @@ use crate::error::{Code, Error, Result};
 use crate::plan::grammar::VERSION;
 use crate::plan::order::sort::make_total;
 use crate::plan::{
-    Comparison, CursorKey, Grouping, Include, Predicate, RowFilter, Scope, Shown, Sort, SortKey,
-    Start, filter,
+    Comparison, CursorKey, Grouping, Include, Node, Predicate, RowFilter, Scope, Shown, Sort,
+    SortKey, Start, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -76,6 +76,12 @@ impl<'v> SelectPlan<'v> {
             Some(grouping) => (grouping.table, &grouping.filter),
             None => (self.table, &self.filter),
         }
+    }
+
+    /// Whether its order depends on the current time.
+    pub(crate) fn moves(&self) -> bool {
+        let grouped = self.grouping.as_ref().is_some_and(|grouping| grouping.moves(&self.order));
+        grouped || self.order.iter().any(|sort| Node::Sort(sort).moves())
     }
 
     /// Whether its rows are empty objects, although the table has readable columns.
@@ -154,7 +160,7 @@ impl<'v> SelectPlan<'v> {
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let all = RowFilter::of_caller(Predicate::always());
         let plan = Self::of(scope, derived, all, &[], Query::Select(request))?;
-        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
+        let plan = Self { keyset: plan.keyset && !grouping.moves(&plan.order), ..plan };
         let plan = plan.page(scope, cursors)?;
         let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
@@ -185,7 +191,7 @@ impl<'v> SelectPlan<'v> {
         };
         let plan =
             Self::of(scope, derived, RowFilter::of_caller(having), &[], Query::Aggregate(request))?;
-        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
+        let plan = Self { keyset: plan.keyset && !grouping.moves(&plan.order), ..plan };
         let plan = plan.page(scope, cursors)?;
         let plan = Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
@@ -215,7 +221,7 @@ impl<'v> SelectPlan<'v> {
         // A group's values identify it; a single row of totals needs no key.
         let keyset = !single && make_total(table, &mut order);
         // A sort key that depends on the time has changed when the next page is read.
-        let keyset = keyset && !order.iter().any(Sort::moves);
+        let keyset = keyset && !order.iter().any(|sort| Node::Sort(sort).moves());
         Ok(Self {
             table,
             grouping: None,
@@ -379,7 +385,8 @@ impl<'v> Scope<'v> {
     /// How rows are counted. The planner's estimate is about all rows, so if some are hidden, perhaps by a view, the
     /// others are counted exactly.
     fn count(&self, wanted: Option<Count>, table: &TableView, filter: &RowFilter<'_>) -> Count {
-        let views = || table.table.kind == TableKind::View || filter.reaches_view();
+        let reaches_view = || Node::Filter(table, filter).reaches_view();
+        let views = || table.table.kind == TableKind::View || reaches_view();
         match wanted.unwrap_or_default() {
             Count::Estimated if self.view.hides_rows() || views() => Count::Exact,
             count => count,

@@ -69,14 +69,15 @@ impl Shown<'_> {
         }
     }
 
-    /// Whether it is a masked value of a row of the table.
+    /// Whether it is a masked value of a row of the table, of which more is sent than whether there is one.
     pub(crate) fn is_masked(&self, table: &TableView) -> bool {
-        match self {
-            Shown::Column(position) => table.mask(*position).is_some(),
-            Shown::Related { of, .. } => of.owner(table).mask(of.position).is_some(),
+        let mask = match self {
+            Shown::Column(position) => table.mask(*position),
+            Shown::Related { of, .. } => of.owner(table).mask(of.position),
             // Parts of masked columns are not returned.
-            Shown::Computed(_) => false,
-        }
+            Shown::Computed(_) => None,
+        };
+        mask.is_some_and(|mask| !mask.is_constant())
     }
 
     /// Whether it is the whole column at a position.

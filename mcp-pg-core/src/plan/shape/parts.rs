@@ -138,6 +138,7 @@ enums! {
         Total(total),
         Part { of, cut },
         Period(period),
+        Whole(of),
     }
     Room { Each(bytes), All(bytes) }
     End { Open, Now(now), Value(operand) }

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result, below};
 use crate::plan::{Expression, Predicate, Scope};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
-use crate::schema::{Column, Family, Index, Key};
+use crate::schema::{Column, Family, Index, Key, TableKind};
 
 /// A unique key, and what happens to existing rows with the same key values.
 #[derive(Debug, Clone)]
@@ -134,13 +134,17 @@ impl Arbiter<'_> {
                     value.get("$default").is_some() || value.is_null() && !column.nullable
                 })
             };
-            if let Some(Column { name, .. }) = made.find(left) {
+            if let Some(column) = made.find(left) {
+                let name = &column.name;
                 let message = format!(
                     "the row has no {name}, which the database generates, so it does not say which row to update"
                 );
-                return Err(Error::new(Code::MissingValue, message)
-                    .at(below(&at(index), name))
-                    .hint("give it to update the row that has it, name another key, or leave on_conflict out for a new row"));
+                let otherwise = "name another key, or leave on_conflict out for a new row";
+                let error = Error::new(Code::MissingValue, message).at(below(&at(index), name));
+                return Err(error.hint(match column.read_only() {
+                    true => format!("no row can give it: {otherwise}"),
+                    false => format!("give it to update the row that has it, {otherwise}"),
+                }));
             }
             let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
             if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
@@ -250,11 +254,16 @@ fn none_of(table: &TableView, wanted: &[usize]) -> Error {
         table.table.indexes.iter().any(|index| {
             index.unique && wanted.iter().all(|column| index.mentions.contains(column))
         });
-    match partly {
-        true => {
+    let of_some = table.table.kind == TableKind::View
+        && table.table.keys().any(|key| {
+            key.columns.len() == wanted.len() && key.columns.iter().all(|one| wanted.contains(one))
+        });
+    match (partly, of_some) {
+        (_, true) => error.hint("of a view, only one that shows all rows of its table has keys for on_conflict: insert into the table, or without on_conflict"),
+        (true, false) => {
             error.hint("a unique index over an expression, or a deferrable one, does not count")
         }
-        false => error,
+        (false, false) => error,
     }
 }
 

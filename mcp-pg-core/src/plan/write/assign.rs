@@ -20,6 +20,8 @@ pub enum Assign<'v> {
     Value(Operand),
     /// The column's default.
     Default,
+    /// This value instead of the default: the database generated it before, in the run that the user agreed to.
+    Again(Operand),
     /// The transaction's time.
     Now,
     /// The transaction's time plus an offset.
@@ -61,6 +63,7 @@ impl<'v> Assign<'v> {
         match self {
             Assign::Default | Assign::Now | Assign::Period(_) | Assign::Compute(_) => None,
             Assign::Value(operand)
+            | Assign::Again(operand)
             | Assign::FromNow(operand)
             | Assign::Increment(operand)
             | Assign::Count(operand)
@@ -83,9 +86,14 @@ impl<'v> Assign<'v> {
     /// Its value, if it is only that.
     pub fn value(&self) -> Option<&Operand> {
         match self {
-            Assign::Value(operand) => Some(operand),
+            Assign::Value(operand) | Assign::Again(operand) => Some(operand),
             _ => None,
         }
+    }
+
+    /// Whether the database chooses the value, or chose it before.
+    pub(crate) fn is_generated(&self) -> bool {
+        matches!(self, Assign::Default | Assign::Again(_))
     }
 }
 
@@ -197,7 +205,10 @@ impl<'v> Scope<'v> {
         }
         let operand = self.operand(column, value, at).map_err(|error| match is_operand(value) {
             true => error,
-            false => advice::not_computed(column, value, written, error),
+            false => match self.set_by_name(table, column, value) {
+                Some(hint) => error.hint(hint),
+                None => advice::not_computed(column, value, written, error),
+            },
         })?;
         // A trigger may fill the column, so PostgreSQL decides.
         let filled = match written {

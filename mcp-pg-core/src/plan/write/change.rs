@@ -241,9 +241,13 @@ impl<'v> ChangePlan<'v> {
         let min_rows = request.min_rows.unwrap_or_default();
         if min_rows > max_rows {
             let message = format!("min_rows is {min_rows}, and max_rows is {max_rows}");
-            return Err(Error::new(Code::InvalidValue, message)
-                .at("/min_rows")
-                .hint(format!("give \"max_rows\": {min_rows}, or more")));
+            let error = Error::new(Code::InvalidValue, message).at("/min_rows");
+            return Err(error.hint(match request.named.map(|named| named as u64) {
+                Some(named) if named < min_rows => {
+                    format!("a list of {named} changes {named} rows at most")
+                }
+                _ => format!("give \"max_rows\": {min_rows}, or more"),
+            }));
         }
         let (returning, mut dotted) = scope.returned(table, request.returning)?;
         if action == Action::Delete && !dotted.is_empty() {

@@ -46,9 +46,14 @@ impl<'v> Scope<'v> {
             let error =
                 asked.wrong(format!("{key} changes an existing value, and a new row has none"));
             return Err(match key {
-                "$increment" if base.is_amount() => error.hint(
-                    "\"on_conflict\": {\"columns\": [\"id\"], \"do\": \"update\"} adds it to the existing row, and a new row gets the amount",
-                ),
+                "$increment" if base.is_amount() => {
+                    let key = table.row_key().unwrap_or_default().iter();
+                    let key = key.map(|at| table.table.columns[*at].name.as_str());
+                    let key = Value::from(key.collect::<Vec<_>>());
+                    error.hint(format!(
+                        "\"on_conflict\": {{\"columns\": {key}, \"do\": \"update\"}} adds it to the existing row, and a new row gets the amount"
+                    ))
+                }
                 _ => error,
             });
         }

@@ -46,7 +46,28 @@ impl<'v> Arbiter<'v> {
             *overwrite = Overwrite::Added;
             counted.push(*column);
         }
+        self.counts_all(rows, at)?;
         Ok(counted)
+    }
+
+    /// Refuses an amount for a column that existing rows keep, although others of theirs are set.
+    fn counts_all(&self, rows: &[Given<'_>], at: &dyn Fn(usize) -> String) -> Result<()> {
+        let known = |name: &str| {
+            let set = self.set.iter().map(|(column, _)| *column);
+            self.set.is_empty() || set.chain(self.columns.iter().copied()).any(|c| c.name == name)
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let mut amounts = row.iter().filter(|(_, value)| amount(value).is_some());
+            if let Some((name, _)) = amounts.find(|(name, _)| !known(name)) {
+                let message = format!(
+                    "$increment adds to the existing row, whose {name} on_conflict.update leaves as it is"
+                );
+                return Err(Error::new(Code::InvalidValue, message)
+                    .at(below(&below(&at(index), name), INCREMENT))
+                    .hint(format!("name {name} in on_conflict.update, too")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Arbiter, Dotted, Include, Predicate, Returned, Scope};
+use crate::plan::{Arbiter, Dotted, Include, Operand, Overwrite, Predicate, Returned, Scope};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
 use crate::schema::{Column, TableKind};
@@ -105,15 +105,46 @@ impl<'v> InsertPlan<'v> {
     }
 }
 
-impl InsertPlan<'_> {
+impl<'v> InsertPlan<'v> {
     /// The columns that its row at a position gives, or that at least one gives.
     pub fn given(&self, row: Option<usize>) -> Vec<&Column> {
-        let row = row.and_then(|row| self.rows.get(row));
+        let rows = match row {
+            Some(row) => self.rows.get(row..=row),
+            None => Some(self.rows.as_slice()),
+        };
+        let gives = |place: usize| {
+            let mut assigned = rows.into_iter().flatten().filter_map(|row| row.get(place));
+            assigned.any(|assign| !assign.is_generated())
+        };
         let columns = self.columns.iter().enumerate();
-        let given = columns.filter(|(place, _)| {
-            !row.is_some_and(|row| matches!(row.get(*place), Some(Assign::Default)))
-        });
-        given.map(|(_, column)| *column).collect()
+        columns.filter(|(place, _)| gives(*place)).map(|(_, column)| *column).collect()
+    }
+
+    /// Gives its rows values that the database generated for a column before. Rows that have a value keep it.
+    pub(crate) fn generate_again(&mut self, column: &'v Column, values: Vec<Option<String>>) {
+        let known = self.columns.iter().position(|known| known.name == column.name);
+        let place = known.unwrap_or(self.columns.len());
+        if known.is_none() {
+            self.columns.push(column);
+            self.rows.iter_mut().for_each(|row| row.push(Assign::Default));
+        }
+        for (row, value) in self.rows.iter_mut().zip(values) {
+            if let (Some(assign @ Assign::Default), Some(value)) = (row.get_mut(place), value) {
+                *assign = Assign::Again(Operand::own(Some(value)));
+            }
+        }
+    }
+
+    /// The columns of existing rows to which `on_conflict.update` gives values of its own, and whether a new row gives null.
+    pub(crate) fn updated(&self) -> Vec<(&Column, bool)> {
+        let null = |set: &Assign<'_>| matches!(set, Assign::Value(value) if value.is_null());
+        let gives_null = |column: &Column| {
+            let place = self.columns.iter().position(|known| known.name == column.name);
+            place.is_some_and(|place| self.rows.iter().any(|row| row.get(place).is_some_and(null)))
+        };
+        let set = self.arbiter.iter().flat_map(|arbiter| &arbiter.set);
+        let own = set.filter(|(_, set)| matches!(set, Overwrite::Assign(_)));
+        own.map(|(column, _)| (*column, gives_null(column))).collect()
     }
 
     /// Refuses too many values in the inserts of a request. Each row of an insert has one for every column that any of its rows

@@ -8,6 +8,7 @@ mod count;
 pub(super) mod each;
 mod insert;
 mod joined;
+mod rekeyed;
 mod returned;
 mod sealed;
 mod whole;

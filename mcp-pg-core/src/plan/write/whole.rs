@@ -1,4 +1,5 @@
-//! Values with several parts: bounds of a range, fields of a composite. An update must give all of them.
+//! Values with several parts: bounds of a range, fields of a composite, also within arrays and multiranges. An update must
+//! give all of them.
 
 use serde_json::Value;
 
@@ -11,7 +12,11 @@ use crate::schema::{DataType, Kind};
 ///
 /// `missing_value`, inside `at`.
 pub(super) fn require_whole(data_type: &DataType, value: &Value, at: &str) -> Result<()> {
-    let Value::Object(members) = value else { return Ok(()) };
+    let members = match value {
+        Value::Object(members) => members,
+        Value::Array(items) => return require_items_whole(data_type, items, at),
+        _ => return Ok(()),
+    };
     let fields = match &data_type.base().kind {
         Kind::Composite(fields) => fields.as_slice(),
         _ => &[],
@@ -32,6 +37,23 @@ pub(super) fn require_whole(data_type: &DataType, value: &Value, at: &str) -> Re
     for field in fields {
         if let Some(value) = members.get(&field.name) {
             require_whole(&field.data_type, value, &below(at, &field.name))?;
+        }
+    }
+    Ok(())
+}
+
+fn require_items_whole(data_type: &DataType, items: &[Value], at: &str) -> Result<()> {
+    let part = match &data_type.base().kind {
+        Kind::Array { element, .. } => element,
+        Kind::Multirange(range) => range,
+        _ => return Ok(()),
+    };
+    for (index, item) in items.iter().enumerate() {
+        let at = format!("{at}/{index}");
+        match item {
+            // Of an array of several dimensions.
+            Value::Array(items) => require_items_whole(data_type, items, &at)?,
+            item => require_whole(part, item, &at)?,
         }
     }
     Ok(())

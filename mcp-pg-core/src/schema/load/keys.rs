@@ -6,6 +6,7 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
+use super::text::Texts as _;
 use super::{Tables, comment, directive, owner};
 use crate::name::TableName;
 use crate::schema::{Check, Column, ForeignKey, Index, Key, RelationNames, Subject, Table};
@@ -43,10 +44,10 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
 /// The foreign key in a row of `foreign_keys.sql`, whose columns are at these positions.
 pub(super) fn foreign_key(row: &Row, columns: Vec<usize>) -> Result<ForeignKey, PgError> {
     Ok(ForeignKey {
-        name: row.try_get("name")?,
+        name: row.text("name")?,
         columns,
-        table: TableName { schema: row.try_get("other_schema")?, name: row.try_get("other_name")? },
-        references: row.try_get("other_columns")?,
+        table: TableName { schema: row.text("other_schema")?, name: row.text("other_name")? },
+        references: row.texts("other_columns")?,
         deferrable: row.try_get("deferrable")?,
         cascades: row.try_get("cascades")?,
         relation_names: RelationNames::default(),
@@ -58,9 +59,9 @@ pub(super) fn add_checks(tables: &mut Tables, rows: &[Row]) -> Result<(), PgErro
     for row in rows {
         let Some(table) = owner(tables, row)? else { continue };
         let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
-        let Some(definition) = row.try_get("definition")? else { continue };
+        let Some(definition) = row.text_or_null("definition")? else { continue };
         table.checks.push(Check {
-            name: row.try_get("name")?,
+            name: row.text("name")?,
             definition,
             columns,
             comment: comment(row)?,
@@ -72,12 +73,12 @@ pub(super) fn add_checks(tables: &mut Tables, rows: &[Row]) -> Result<(), PgErro
 /// The key that a unique index is: without expressions, and over all rows.
 fn key(table: &Table, row: &Row) -> Result<Option<Key>, PgError> {
     let unique: bool = row.try_get("unique")?;
-    let partial = row.try_get::<_, Option<&str>>("predicate")?.is_some();
+    let partial = row.text_or_null("predicate")?.is_some();
     // An expression has the number 0, which is no column's.
     let columns = positions(&table.columns, row.try_get("columns")?);
     let Some(columns) = columns.filter(|_| unique && !partial) else { return Ok(None) };
     Ok(Some(Key {
-        name: row.try_get("name")?,
+        name: row.text("name")?,
         columns,
         arbiter: row.try_get("arbiter")?,
         nulls_equal: row.try_get("nulls_equal")?,
@@ -89,7 +90,11 @@ fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
     let Some(mentions) = positions(&table.columns, row.try_get("mentions")?) else {
         return Ok(None);
     };
-    let mut expressions = row.try_get::<_, Vec<Option<String>>>("expressions")?.into_iter();
+    // SQL repeats it.
+    if !row.is_legible("predicate")? {
+        return Ok(None);
+    }
+    let mut expressions = row.texts_or_null("expressions")?.into_iter();
     let (mut parts, mut columns) = (Vec::new(), Vec::new());
     for number in row.try_get::<_, Vec<i16>>("columns")? {
         match position(&table.columns, number) {
@@ -101,13 +106,13 @@ fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
         }
     }
     Ok(Some(Index {
-        name: row.try_get("name")?,
+        name: row.text("name")?,
         parts,
         columns,
         method: row.try_get("method")?,
         unique: row.try_get("unique")?,
-        exclusion: row.try_get("exclusion")?,
-        predicate: row.try_get("predicate")?,
+        exclusion: row.text_or_null("exclusion")?,
+        predicate: row.text_or_null("predicate")?,
         by_bytes: row.try_get("by_bytes")?,
         mentions,
     }))

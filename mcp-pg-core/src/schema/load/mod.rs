@@ -9,6 +9,7 @@ mod routines;
 mod signature;
 mod tables;
 mod target_list;
+mod text;
 mod types;
 mod views;
 
@@ -21,6 +22,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 pub use self::signature::{Polled, SessionCode, Signature, Snapshot, Watch};
+use self::text::Texts as _;
 use self::types::Types;
 use self::views::{Beneath, Rules};
 use super::directive::split;
@@ -116,7 +118,7 @@ impl Schema {
             let query = include_str!("../sql/shown_columns.sql");
             let rows = transaction.query_typed(query, parameters).await?;
             let origin = |row: &Row| {
-                let (column, defaulted) = (row.try_get("column_name")?, row.try_get("defaulted")?);
+                let (column, defaulted) = (row.text("column_name")?, row.try_get("defaulted")?);
                 let (table, ancestors) = (name(row)?, Vec::new());
                 let origin = ColumnOrigin { table, column, defaulted, ancestors };
                 let shown = (row.try_get("oid")?, row.try_get("number")?);
@@ -133,7 +135,7 @@ impl Schema {
     /// # Errors
     ///
     /// `database_unavailable` or `database_error`.
-    pub async fn coded(transaction: &Transaction<'_>, statements: &[String]) -> Result<Vec<bool>> {
+    pub async fn coded(transaction: &Transaction<'_>, statements: &[&str]) -> Result<Vec<bool>> {
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[(&statements, Type::TEXT_ARRAY)];
         let rows = transaction.query_typed(include_str!("../sql/coded.sql"), parameters).await;
         let rows = rows.map_err(unreadable)?;
@@ -186,17 +188,20 @@ async fn read(
     // two round trips.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
     let (schemas, functions, languages, tables) = try_join!(
+            biased;
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
         transaction.query_typed(include_str!("../sql/functions.sql"), by_name),
         transaction.query_typed(include_str!("../sql/languages.sql"), by_name),
         transaction.query_typed(include_str!("../sql/tables.sql"), by_name),
     )?;
-    let mut tables = tables::read(&tables)?;
+    let mut illegible = Vec::new();
+    let mut tables = tables::read(&tables, &mut illegible)?;
     let oids: Vec<u32> = tables.keys().copied().collect();
     let by_oid: &[(&(dyn ToSql + Sync), Type)] = &[(&oids, Type::OID_ARRAY)];
     let of_columns: &[(&(dyn ToSql + Sync), Type)] =
         &[(&oids, Type::OID_ARRAY), (&Vec::<u32>::new(), Type::OID_ARRAY)];
     let (types, columns, indexes, foreign_keys, checks, ancestors, rules) = try_join!(
+            biased;
         transaction.query_typed(include_str!("../sql/types.sql"), of_columns),
         transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
@@ -206,7 +211,8 @@ async fn read(
         transaction.query_typed(include_str!("../sql/view_rules.sql"), by_oid),
     )?;
     let first = first_prefix(names, &schemas)?;
-    columns::add(&mut tables, &columns, &mut Types::read(&types)?, &first)?;
+    let mut types = Types::read(&types)?;
+    illegible.extend(columns::add(&mut tables, &columns, &mut types, &first)?);
     keys::add_indexes(&mut tables, &indexes)?;
     keys::add_foreign_keys(&mut tables, &foreign_keys)?;
     keys::add_checks(&mut tables, &checks)?;
@@ -216,6 +222,7 @@ async fn read(
     if !beneath.is_empty() {
         let oids: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
         let (columns, ancestors, foreign_keys, indexes) = try_join!(
+            biased;
             transaction.query_typed(include_str!("../sql/origins.sql"), oids),
             transaction.query_typed(include_str!("../sql/ancestors.sql"), oids),
             transaction.query_typed(include_str!("../sql/foreign_keys.sql"), oids),
@@ -228,12 +235,14 @@ async fn read(
     }
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
-    let languages = languages.iter().map(language).collect::<Result<_, PgError>>()?;
+    let languages = languages.iter().filter_map(|row| language(row).transpose());
+    let languages = languages.collect::<Result<_, PgError>>()?;
     let standby = settings.first().map(|row| row.try_get("standby")).transpose()?;
     let read_only = (standby == Some(true)).then_some(ReadOnly::Standby);
     Ok(Schema {
         functions,
         languages,
+        illegible,
         read_only,
         ..Schema::new(names.to_vec(), comments(&schemas)?, tables)
     })
@@ -241,17 +250,18 @@ async fn read(
 
 fn function(row: &Row) -> Result<Function, PgError> {
     Ok(Function {
-        schema: row.try_get("schema")?,
-        name: row.try_get("name")?,
-        arguments: row.try_get("arguments")?,
-        result: row.try_get("result")?,
+        schema: row.text("schema")?,
+        name: row.text("name")?,
+        arguments: row.text("arguments")?,
+        result: row.text_or_null("result")?,
         comment: comment(row)?,
     })
 }
 
-fn language(row: &Row) -> Result<Arc<Language>, PgError> {
-    let (name, identifier) = (row.try_get("name")?, row.try_get("identifier")?);
-    Ok(Arc::new(Language { name, identifier }))
+/// A language, if SQL can name it.
+fn language(row: &Row) -> Result<Option<Arc<Language>>, PgError> {
+    let (name, identifier) = (row.text("name")?, row.text("identifier")?);
+    Ok(row.is_legible("identifier")?.then(|| Arc::new(Language { name, identifier })))
 }
 
 /// The prefix of names in the first configured schema: `public.`.
@@ -268,27 +278,27 @@ fn comments(schemas: &[Row]) -> std::result::Result<HashMap<String, String>, PgE
     let mut comments = HashMap::new();
     for row in schemas {
         if let Some(comment) = comment(row)? {
-            comments.insert(row.try_get("name")?, comment);
+            comments.insert(row.text("name")?, comment);
         }
     }
     Ok(comments)
 }
 
 fn comment(row: &Row) -> std::result::Result<Option<String>, PgError> {
-    let comment: Option<&str> = row.try_get("comment")?;
-    Ok(comment.and_then(|comment| clean(split(comment).0)))
+    let comment = row.text_or_null("comment")?;
+    Ok(comment.and_then(|comment| clean(split(&comment).0)))
 }
 
 /// The directive in a row's comment.
 fn directive(row: &Row, subject: Subject) -> std::result::Result<Option<Directive>, PgError> {
-    let comment: Option<&str> = row.try_get("comment")?;
-    let text = comment.and_then(|comment| split(comment).1);
+    let comment = row.text_or_null("comment")?;
+    let text = comment.as_deref().and_then(|comment| split(comment).1);
     Ok(text.map(|text| Directive { subject, text: text.to_owned() }))
 }
 
 /// The name of the table that a row holds.
 fn name(row: &Row) -> std::result::Result<TableName, PgError> {
-    Ok(TableName { schema: row.try_get("schema")?, name: row.try_get("name")? })
+    Ok(TableName { schema: row.text("schema")?, name: row.text("name")? })
 }
 
 /// The table that a row belongs to.
@@ -300,6 +310,15 @@ fn owner<'a>(
 }
 
 fn unreadable(error: PgError) -> Error {
+    // PostgreSQL opens a table to print the expressions of its columns, checks and indexes.
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        let message =
+            "the database's catalogue could not be read: another session has locked a table";
+        return Error::new(Code::DatabaseUnavailable, message)
+            .hint("try again when that has ended: ALTER TABLE, VACUUM FULL, REINDEX and CLUSTER lock tables")
+            .sqlstate(SqlState::LOCK_NOT_AVAILABLE.code())
+            .caused_by(error);
+    }
     let code = if error.is_closed() { Code::DatabaseUnavailable } else { Code::DatabaseError };
     let told = Error::new(code, "the database's catalogue could not be read");
     match error.code().map(|state| state.code().to_owned()) {

@@ -3,11 +3,21 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
+use super::text::Texts as _;
 use super::{Tables, comment, directive, name, owner};
 use crate::schema::{Privileges, RowSecurity, Subject, Table, TableKind};
 
-pub(super) fn read(rows: &[Row]) -> Result<Tables, PgError> {
-    rows.iter().map(|row| table(row).map(|table| (table.oid, table))).collect()
+/// The tables. The names of those that SQL cannot name are added to `illegible`.
+pub(super) fn read(rows: &[Row], illegible: &mut Vec<String>) -> Result<Tables, PgError> {
+    let mut tables = Tables::new();
+    for row in rows {
+        let table = table(row)?;
+        match row.is_legible("name")? {
+            true => drop(tables.insert(table.oid, table)),
+            false => illegible.push(table.name.to_string()),
+        }
+    }
+    Ok(tables)
 }
 
 /// Adds to each table the tables that it inherits from.
@@ -34,7 +44,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
             _ => TableKind::Table,
         },
         comment: comment(row)?,
-        owner: row.try_get("owned_by")?,
+        owner: row.text("owned_by")?,
         directives: directive(row, Subject::Table)?.into_iter().collect(),
         estimated_rows: row
             .try_get::<_, Option<f64>>("estimated_rows")?

@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::comment;
+use super::text::Texts as _;
 use crate::schema::{Collation, DataType, Field, Kind};
 
 /// The most levels of types within types. Deeper types are not resolved.
@@ -140,26 +141,23 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
     let inner = row.try_get("inner_type")?;
     let comparison: Option<bool> = row.try_get("comparison")?;
     Ok(Definition {
-        name: row.try_get("name")?,
+        name: row.text("name")?,
         comment: comment(row)?,
         equality: comparison.is_some(),
         ordering: comparison == Some(true),
         distance: row.try_get("distance")?,
         kind: match row.try_get("kind")? {
-            "enum" => Unresolved::Enum(row.try_get("labels")?),
+            // Otherwise as text: the driver asks for the labels of what it decodes.
+            "enum" if row.are_legible("labels")? => Unresolved::Enum(row.texts("labels")?),
             "array" => Unresolved::Array {
                 element: inner,
                 delimiter: row.try_get::<_, &str>("delimiter")?.chars().next().unwrap_or(','),
             },
             "domain" => Unresolved::Domain {
                 base: inner,
-                base_name: row.try_get::<_, Option<_>>("base_name")?.unwrap_or_default(),
+                base_name: row.text_or_null("base_name")?.unwrap_or_default(),
                 not_null: row.try_get("not_null")?,
-                checks: row
-                    .try_get::<_, Vec<Option<String>>>("checks")?
-                    .into_iter()
-                    .flatten()
-                    .collect(),
+                checks: row.texts_or_null("checks")?.into_iter().flatten().collect(),
             },
             "composite" => Unresolved::Composite(fields(row)?),
             "range" => Unresolved::Range(inner),
@@ -171,9 +169,9 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
 
 /// The fields of a composite.
 fn fields(row: &Row) -> Result<Vec<UnresolvedField>, PgError> {
-    let names: Vec<String> = row.try_get("field_names")?;
+    let names = row.texts("field_names")?;
     let types: Vec<u32> = row.try_get("field_types")?;
-    let type_names: Vec<String> = row.try_get("field_type_names")?;
+    let type_names = row.texts("field_type_names")?;
     let collations: Vec<u32> = row.try_get("field_collations")?;
     let deterministic: Vec<bool> = row.try_get("field_deterministic")?;
     let collations = collations.into_iter().zip(deterministic).map(|(oid, deterministic)| {

@@ -8,6 +8,7 @@ use tokio_postgres::error::Error as PgError;
 
 use super::keys::foreign_key;
 use super::target_list::{Selected, Shown, selected};
+use super::text::Texts as _;
 use super::{Tables, name};
 use crate::schema::{ColumnOrigin, ForeignKey, Key, Table, TableKind};
 
@@ -51,7 +52,7 @@ struct Subject {
 impl Rules {
     pub(super) fn read(rows: &[Row]) -> Result<Self, PgError> {
         let rule = |row: &Row| {
-            let selected = selected(row.try_get("tree")?);
+            let selected = selected(&row.text("tree")?);
             let rule = Rule { selected, inserts_beneath: row.try_get("inserts_beneath")? };
             Ok((row.try_get("view")?, rule))
         };
@@ -157,7 +158,7 @@ fn origins<'r>(beneath: &Beneath<'r>) -> Result<Origins<'r>, PgError> {
         let above = ancestors.get(&table).into_iter().flatten().map(|row| name(row));
         let origin = ColumnOrigin {
             table: name(row)?,
-            column: row.try_get("column")?,
+            column: row.text("column")?,
             defaulted: row.try_get("defaulted")?,
             ancestors: above.collect::<Result<_, PgError>>()?,
         };
@@ -229,7 +230,7 @@ fn add_key(
     subject: &Subject,
     shown: &[(usize, (u32, i16))],
 ) -> Result<(), PgError> {
-    let partial = row.try_get::<_, Option<&str>>("predicate")?.is_some();
+    let partial = row.text_or_null("predicate")?.is_some();
     let place = |number: i16| {
         let found = shown.iter().find(|(_, origin)| *origin == (subject.table, number));
         found.map(|(place, _)| *place)
@@ -241,7 +242,7 @@ fn add_key(
         return Ok(());
     }
     let key = Key {
-        name: row.try_get("name")?,
+        name: row.text("name")?,
         columns,
         arbiter: subject.meets_its_own && row.try_get("arbiter")?,
         nulls_equal: row.try_get("nulls_equal")?,

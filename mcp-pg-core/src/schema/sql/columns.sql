@@ -43,7 +43,8 @@ SELECT a.attrelid             AS "table",
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
        -- A domain's default applies to columns without one.
-       coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid, true),
+       -- A default has no columns in it. With the table's OID, its printing would wait for locks on the table.
+       coalesce(pg_catalog.pg_get_expr(e.adbin, CASE WHEN a.attgenerated <> '' THEN e.adrelid ELSE 0 END, true),
                 CASE WHEN a.attidentity = '' AND a.attgenerated = '' THEN y.typdefault END) AS expression,
        -- nextval needs a privilege on the sequence; identity columns do not.
        CASE WHEN e.oid IS NULL OR a.attidentity <> '' THEN false ELSE EXISTS (

@@ -1,8 +1,7 @@
 -- Functions and procedures of some schemas whose comments mark them as tools, with their arguments.
 -- $1: names of schemas (text[]). $2: database roles (text[]); the empty name is the login.
 --
--- Filtered out: aggregates and window functions, which can only be used in a query, and trigger functions, which
--- cannot be called. Privileges do not filter: a role without EXECUTE does not have the tool.
+-- Privileges do not filter: a role without EXECUTE does not have the tool.
 SELECT n.nspname                                              AS schema,
        p.proname                                              AS name,
        pg_catalog.pg_get_function_identity_arguments(p.oid)   AS identity,
@@ -11,6 +10,13 @@ SELECT n.nspname                                              AS schema,
        p.proisstrict                                          AS strict,
        p.prorettype = 'pg_catalog.record'::pg_catalog.regtype
          AND p.proargmodes IS NULL AND p.prokind = 'f'        AS untyped,
+       -- Aggregates and window functions can only be used in a query, and trigger functions cannot be called.
+       p.prokind NOT IN ('f', 'p')
+         OR p.prorettype IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+                                                              AS uncallable,
+       returned.namespace                                     AS row_schema,
+       returned.name                                          AS row_table,
+       returned.columns                                       AS row_columns,
        p.pronargdefaults::int                                 AS defaults,
        ARRAY(SELECT pg_catalog.pg_get_function_arg_default(p.oid, place)
              FROM pg_catalog.generate_series(1, pg_catalog.cardinality(coalesce(p.proallargtypes, p.proargtypes::oid[]))) place
@@ -39,8 +45,15 @@ FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_description d
      ON d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objoid = p.oid AND d.objsubid = 0
+-- The table or view whose rows it returns.
+LEFT JOIN LATERAL (
+  SELECT s.nspname AS namespace, r.relname AS name,
+         ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
+               WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum) AS columns
+  FROM pg_catalog.pg_class r
+  JOIN pg_catalog.pg_namespace s ON s.oid = r.relnamespace
+  WHERE r.reltype = p.prorettype AND r.relkind <> 'c'
+) returned ON true
 WHERE n.nspname = ANY ($1)
   AND d.description ~ '(^|\n)\s*@tool\M|\s@tool\s*(\n|$)'
-  AND p.prokind IN ('f', 'p')
-  AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
 ORDER BY n.nspname, p.proname, identity

@@ -8,10 +8,11 @@ use mcp_pg_core::{Engine, Posture, Principal, TableName};
 
 /// The notes on views and child tables that roles read. `leaky` are the views that leave out rows without being
 /// `security_barrier`.
-pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
-    let whole = View::everything(schema, settings);
+pub(super) fn of_views(engine: &Engine, settings: &Settings, leaky: &[String]) -> Vec<String> {
     let mut notes = Vec::new();
     for role in &settings.roles {
+        let schema = &*engine.schema_of(role);
+        let whole = View::everything(schema, settings);
         let view = View::new(schema, role, settings);
         for table in view.tables().iter().filter(|table| reads(table)) {
             let shown = match is_view(table) {

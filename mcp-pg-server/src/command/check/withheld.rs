@@ -3,23 +3,19 @@
 use std::sync::Arc;
 
 use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
-use mcp_pg_core::schema::{Schema, Table};
+use mcp_pg_core::schema::Table;
 use mcp_pg_core::{Engine, Principal};
 
 /// The notes on tables in which a role reads archived rows like others, or changes rows without incrementing the
 /// version, because its database role may not use the column. What another role or the login sees tells that the
 /// column exists.
-pub(super) fn of_roles(
-    engine: &Engine,
-    settings: &Settings,
-    schema: &Schema,
-    login: &str,
-) -> Vec<String> {
+pub(super) fn of_roles(engine: &Engine, settings: &Settings, login: &str) -> Vec<String> {
     let views = settings.roles.iter().filter_map(|role| {
         let view = engine.view(&Principal::new("check", &role.name)).ok()?;
         Some((role, view))
     });
     let views: Vec<(&Role, Arc<View>)> = views.collect();
+    let schema = engine.schema();
     let mut notes = Vec::new();
     for (role, view) in &views {
         let grantee = role.database_role.as_deref().unwrap_or(login);

@@ -1,7 +1,7 @@
 //! Requests that are too deep, or too much.
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Limits, Mask, Role};
+use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, readable};
 use serde_json::{Value, json};
 
@@ -289,24 +289,61 @@ async fn the_length_of_masked_values_is_not_told_by_what_is_left_out() {
          INSERT INTO page VALUES (1, 3, repeat('s', 3000000))",
     )
     .await;
-    let masked = |table: &str| {
-        let mut grant = readable(table, None);
-        grant.columns.mask.insert("seal".into(), Mask::Full);
-        grant
-    };
-    let grants =
-        vec![masked("public.file"), masked("public.page"), readable("public.client", None)];
-    let role = Role { name: "analyst".into(), grants, ..Role::default() };
-    let settings = Settings { roles: vec![role], ..Settings::default() };
-    let engine = database.engine_with(settings).await;
-    for (id, at) in [(1, None), (2, Some("/include/file")), (3, None)] {
-        let select = json!({"table": "client", "where": {"id": id}, "include": {"file": {"include": {"page": true}}}});
-        match call(&engine, "analyst", "select", select).await {
-            Ok(reply) => {
-                assert_eq!(at, None, "{id}");
-                assert_eq!(reply["rows"][0]["file"][0]["seal"], "***", "{reply}");
+    let masks = [Mask::Full, Mask::Null, Mask::Email, Mask::Last4, Mask::Hash];
+    let engine =
+        engine_that_masks("seal", &masks, &["public.file", "public.page"], &database).await;
+    for mask in masks {
+        for (id, at) in [(1, None), (2, Some("/include/file")), (3, None)] {
+            let select = json!({"table": "client", "where": {"id": id}, "include": {"file": {"include": {"page": true}}}});
+            match call(&engine, &format!("{mask:?}"), "select", select).await {
+                Ok(reply) => {
+                    assert_eq!(at, None, "{id}");
+                    let seal = &reply["rows"][0]["file"][0]["seal"];
+                    assert_eq!(seal.is_null(), mask == Mask::Null, "{reply}");
+                }
+                Err(error) => assert_eq!(error.get_at(), at, "{error:?}"),
             }
-            Err(error) => assert_eq!(error.get_at(), at, "{error:?}"),
         }
     }
+}
+
+/// More than a gigabyte, of which only `***` is shown, is not gathered.
+#[tokio::test]
+async fn masked_values_that_are_not_shown_are_not_sent() {
+    let database = Database::of(
+        "CREATE TABLE client (id integer PRIMARY KEY);
+         CREATE TABLE file (id integer PRIMARY KEY, client_id integer REFERENCES client, seal text);
+         INSERT INTO client VALUES (1);
+         INSERT INTO file SELECT n, 1, repeat('s', 6000000) FROM generate_series(1, 200) n",
+    )
+    .await;
+    let masks = [Mask::Full, Mask::Null];
+    let engine = engine_that_masks("seal", &masks, &["public.file"], &database).await;
+    for mask in masks {
+        let select =
+            json!({"table": "client", "include": {"file": {"columns": ["seal"], "limit": 200}}});
+        let reply = call(&engine, &format!("{mask:?}"), "select", select).await.unwrap();
+        assert_eq!(reply["rows"][0]["file"].as_array().map(Vec::len), Some(200));
+    }
+}
+
+/// An engine with a role for each mask, named after it, that shows a column of the tables so.
+async fn engine_that_masks(
+    column: &str,
+    masks: &[Mask],
+    tables: &[&str],
+    database: &Database,
+) -> Engine {
+    let role = |mask: &Mask| {
+        let masked = |table: &&str| {
+            let mut grant = readable(table, None);
+            grant.columns.mask.insert(column.into(), *mask);
+            grant
+        };
+        let open = readable("public.client", None);
+        let grants = tables.iter().map(masked).chain([open]).collect();
+        Role { name: format!("{mask:?}"), grants, ..Role::default() }
+    };
+    let roles = masks.iter().map(role).collect();
+    database.engine_with(Settings { roles, ..Settings::default() }).await
 }

@@ -1,5 +1,7 @@
 //! The audit log: what is recorded of each call, and that no write is committed without its record.
 
+mod member;
+mod sink;
 mod value;
 
 use std::path::PathBuf;

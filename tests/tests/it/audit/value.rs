@@ -356,11 +356,44 @@ async fn unknown_members_of_a_refused_call_are_redacted() {
             "transaction",
             json!({"operations": [{"operation": "select", "table": "orders", "where": {"ttal": 4711}}]}),
         ),
+        // Beside what a sort key, a measure, a group or an include may have.
+        ("select", json!({"table": "orders", "order_by": [{"rank": "total", "search": 4711}]})),
+        ("select", json!({"table": "orders", "order_by": [{"column": "order_id", "foo": 4711}]})),
+        ("select", json!({"table": "orders", "columns": [{"column": "order_id", "foo": [4711]}]})),
+        ("select", json!({"table": "users", "include": {"orders": {"foo": 4711}}})),
+        ("aggregate", json!({"table": "orders", "measures": {"m": {"max": "total", "foo": 4711}}})),
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "order_id", "foo": 4711}]}),
+        ),
+        (
+            "insert",
+            json!({"table": "orders", "data": {"order_id": 1}, "on_conflict": {"do": "update", "set": 4711}}),
+        ),
     ] {
         assert!(call(&engine, "admin", tool, arguments.clone()).await.is_err(), "{arguments}");
         let records = log.records(&engine).await;
         let text = records.last().unwrap()["arguments"].to_string();
         assert!(!text.contains("4711") && text.contains("[redacted]"), "{arguments}: {text}");
+    }
+    // What is known stays readable.
+    for (tool, arguments) in [
+        (
+            "select",
+            json!({"table": "users", "columns": ["name", {"count": "orders", "where": {"order_id": 1}, "as": "n"}],
+                "order_by": [{"column": "name", "direction": "desc", "nulls": "last"}, {"sum": "orders.order_id"}],
+                "include": {"orders": {"columns": ["order_id"], "order_by": ["-order_id"], "limit": 2}}, "limit": 0.5}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"m": {"percentile": "order_id", "fraction": 0.5}, "v": {"stddev": "order_id"}},
+                "group_by": [{"column": "created_at", "bucket": "day", "time_zone": "UTC", "as": "d"}], "limit": 0.5}),
+        ),
+    ] {
+        assert!(call(&engine, "admin", tool, arguments.clone()).await.is_err(), "{arguments}");
+        let records = log.records(&engine).await;
+        let text = &records.last().unwrap()["arguments"];
+        assert!(!text.to_string().contains("[redacted]"), "{text}");
     }
     // Under the name of another column they are that one's.
     for condition in [

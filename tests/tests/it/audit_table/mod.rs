@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use mcp_pg_core::audit::{AuditTable, Client, Fault, FileSink, Verified};
 use mcp_pg_core::policy::{Action, OnFailure, Role, Tls};
 use mcp_pg_core::{Engine, Origin, Principal, Settings, TableName, verify_table};
-use mcp_pg_tests::{Database, call, error};
+use mcp_pg_tests::{Database, call, error, until};
 use serde_json::{Value, json};
 
 use crate::canned::directory;
@@ -62,6 +62,29 @@ async fn a_writes_record_is_committed_with_it() {
     assert_eq!((&record["tool"], &record["table"]), (&json!("update"), &json!("public.users")));
     assert_eq!(record["before"][0]["name"], "Ada Marsh");
     assert_eq!(record["after"][0]["name"], "X");
+}
+
+#[test]
+fn an_engine_outlives_the_runtime_that_made_it() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let select = || json!({"table": "users", "limit": 1});
+    let first = runtime();
+    let (database, engine) = first.block_on(async {
+        let database = shop().await;
+        let engine = database.engine_with(settings()).await;
+        call(&engine, "analyst", "select", select()).await.unwrap();
+        engine.flush().await.unwrap();
+        (database, engine)
+    });
+    drop(first);
+    runtime().block_on(async {
+        for _ in 0..5 {
+            call(&engine, "analyst", "select", select()).await.unwrap();
+        }
+        call(&engine, "admin", "update", rename(1)).await.unwrap();
+        until("the records are kept", async || engine.flush().await.is_ok()).await;
+        assert_eq!(records(&database, &engine).await.len(), 7);
+    });
 }
 
 #[tokio::test]

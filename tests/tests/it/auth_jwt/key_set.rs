@@ -73,6 +73,27 @@ async fn keys_behind_a_url_are_kept_and_rotate() {
 }
 
 #[tokio::test]
+async fn clients_that_disconnect_do_not_keep_the_keys_from_being_read() {
+    let database = Database::shop().await;
+    let (old, new) = (ec(), ec());
+    let published = publish(json!({"keys": [old.jwk("1")]})).await;
+    let server = start(&database, &jwt(&format!("jwks_url = {:?}", published.url))).await;
+    let valid = claims(json!({}));
+    assert_eq!(status(&server, &old.sign(Some("1"), &valid)).await, 200);
+    let mut keys = published.keys.lock().await;
+    for attempt in 0..8 {
+        let token = new.sign(Some(&format!("invented-{attempt}")), &valid);
+        let left = tokio::time::timeout(Duration::from_millis(100), status(&server, &token)).await;
+        assert!(left.is_err(), "{left:?}");
+    }
+    *keys = json!({"keys": [new.jwk("2")]});
+    drop(keys);
+    assert_eq!(status(&server, &new.sign(Some("2"), &valid)).await, 200);
+    let reads = published.reads.load(Ordering::Relaxed);
+    assert_eq!(reads, 2, "one read for all that wait");
+}
+
+#[tokio::test]
 async fn an_issuer_that_cannot_be_reached_lets_nobody_in() {
     let database = Database::shop().await;
     let signer = ec();

@@ -41,6 +41,30 @@ async fn claims_are_the_servers_to_fill() {
 }
 
 #[tokio::test]
+async fn a_text_claim_is_no_list() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer, tenant text); INSERT INTO note VALUES (1, 'a'), (2, 'b'), (3, '{a,b}')",
+    )
+    .await;
+    let text = "-- @param tenants text[] = claim:tenants\nSELECT id FROM note WHERE tenant = ANY (:tenants)";
+    let engine = engine(&database, [("notes.sql", text)]).await;
+    let caller = Principal::new("tester", "analyst");
+    for (claim, expected) in [
+        (json!(["a", "b"]), Some(json!([{"id": 1}, {"id": 2}]))),
+        (json!(["{a,b}"]), Some(json!([{"id": 3}]))),
+        (json!("{a,b}"), None),
+        (json!("a"), None),
+    ] {
+        let caller = caller.clone().claim("tenants", claim.clone());
+        let reply = call_as(&engine, &caller, "notes", json!({})).await;
+        match expected {
+            Some(rows) => assert_eq!(reply.unwrap()["rows"], rows, "{claim}"),
+            None => assert_eq!(reply.unwrap_err().code().as_str(), "forbidden", "{claim}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_query_runs_as_the_role_and_only_reads() {
     let database = Database::of(
         "CREATE TABLE title (id integer, kind integer); INSERT INTO title VALUES (1, 1), (2, 2);

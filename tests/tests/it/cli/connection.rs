@@ -27,6 +27,23 @@ async fn without_a_database_the_status_is_three_and_no_password_is_told() {
     assert!(ended.err.contains("--demo"), "{ended:?}");
 }
 
+/// No second attempt helps.
+#[tokio::test]
+async fn a_login_without_the_right_to_connect_is_told_so() {
+    let database = Database::of("CREATE TABLE item (id integer)").await;
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database
+        .sql(&format!(
+            "CREATE ROLE without_connect LOGIN; REVOKE CONNECT ON DATABASE \"{name}\" FROM PUBLIC"
+        ))
+        .await;
+    let url = database.url.replace("postgres@", "without_connect@");
+    assert_ne!(url, database.url);
+    let ended = run(&["call", "list_tables", "--database-url", &url]).await;
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.err.contains("right to connect"), "{ended:?}");
+}
+
 #[tokio::test]
 async fn the_database_is_found_in_the_environment() {
     let database = Database::shop().await;

@@ -48,6 +48,38 @@ async fn check_notes_views_that_tell_more_than_their_tables() {
     assert!(ended.out.contains(finding), "{}", ended.out);
 }
 
+/// The login has no rights by itself, as setup-sql makes it.
+#[tokio::test]
+async fn check_judges_by_what_the_roles_database_roles_see() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE views_login LOGIN NOINHERIT; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
+         DO $$ BEGIN CREATE ROLE views_agent; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
+         GRANT views_agent TO views_login;
+         CREATE TABLE person (id integer PRIMARY KEY, tenant integer, mail text, version integer DEFAULT 1);
+         CREATE VIEW own AS SELECT id, mail AS address FROM person WHERE tenant = 1;
+         CREATE TABLE note (id serial PRIMARY KEY, said text);
+         GRANT ALL ON person, own, note TO views_agent;",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\ndatabase_role = \"views_agent\"\n[[roles.a.grants]]\ntables = [\"public.person\"]\n\
+         actions = [\"select\"]\nrows = { tenant = 1 }\ncolumns = { mask = { mail = \"email\" } }\n\
+         [[roles.a.grants]]\ntables = [\"public.own\", \"public.note\"]\nactions = [\"select\", \"insert\"]\n\
+         [[relations]]\ntable = \"public.note\"\ncolumns = [\"id\"]\nto = \"public.person\"\n",
+    );
+    let url = database.url.replace("postgres://postgres@", "postgres://views_login@");
+    let ended = run(&["check", "--database-url", &url, "--config", config.to_str().unwrap()]).await;
+    for note in [
+        "note: the view public.own hides rows without being a security barrier",
+        "note: roles.a: the view column public.own.address shows public.person.mail, which a grant masks",
+        "note: inserts must give public.note.id: views_agent may not use the sequence",
+        "note: each update increments or timestamps public.person.version",
+    ] {
+        assert!(ended.out.contains(note), "{note}: {}", ended.out);
+    }
+    assert!(!ended.err.contains("relations[0]"), "{}", ended.err);
+}
+
 #[tokio::test]
 async fn check_notes_views_that_policies_do_not_bind() {
     let database = Database::of(

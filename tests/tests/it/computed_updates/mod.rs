@@ -191,8 +191,8 @@ async fn values_of_several_parts_are_written_whole() {
         "CREATE TYPE place AS (street text, zip text);
          CREATE TYPE spot AS (name text, place place);
          CREATE DOMAIN home AS place;
-         CREATE TABLE contract (id integer PRIMARY KEY, valid daterange, place place, home home, spot spot, days int4multirange);
-         INSERT INTO contract VALUES (1, '[2024-01-01,2025-01-01)', '(a,1)', '(b,2)', '(c,\"(d,3)\")', '{[1,2)}');",
+         CREATE TABLE contract (id integer PRIMARY KEY, valid daterange, place place, home home, spot spot, days int4multirange, places place[], terms daterange[]);
+         INSERT INTO contract VALUES (1, '[2024-01-01,2025-01-01)', '(a,1)', '(b,2)', '(c,\"(d,3)\")', '{[1,2)}', '{\"(e,4)\"}', '{\"[2024-01-01,2025-01-01)\"}');",
     )
     .await;
     let engine = database.engine().await;
@@ -203,6 +203,10 @@ async fn values_of_several_parts_are_written_whole() {
         (json!({"place": {"zip": "9"}}), "/place/street"),
         (json!({"home": {"zip": "9"}}), "/home/street"),
         (json!({"spot": {"name": "x", "place": {"street": "y"}}}), "/spot/place/zip"),
+        (json!({"days": [{"lower": 5, "upper": 6}, {"lower": 7}]}), "/days/1/upper"),
+        (json!({"places": [{"zip": "9"}]}), "/places/0/street"),
+        (json!({"places": [[{"street": "a", "zip": "9"}], [{"zip": "9"}]]}), "/places/1/0/street"),
+        (json!({"terms": [{"lower": "2024-01-01"}]}), "/terms/0/upper"),
     ] {
         let update = json!({"table": "contract", "where": {"id": 1}, "updates": updates});
         let found = refused(&engine, "update", update).await;
@@ -217,7 +221,7 @@ async fn values_of_several_parts_are_written_whole() {
         call(&engine, "operator", "insert", insert).await.unwrap();
     }
     assert_eq!(database.value("SELECT contract::text FROM contract").await, stored);
-    let whole = json!({"valid": {"lower": null, "upper": "2026-01-01"}, "place": {"street": null, "zip": "9"}, "days": [{"lower": 5}],
+    let whole = json!({"valid": {"lower": null, "upper": "2026-01-01"}, "place": {"street": null, "zip": "9"}, "days": [{"lower": 5, "upper": null}],
         "spot": null, "home": "(x,y)"});
     let whole = json!({"table": "contract", "where": {"id": 1}, "updates": whole});
     call(&engine, "operator", "update", whole).await.unwrap();

@@ -3,6 +3,7 @@
 mod existing_rows;
 mod http;
 mod own_tools;
+mod replay;
 mod same_rows;
 
 use std::collections::VecDeque;

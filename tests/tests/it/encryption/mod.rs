@@ -210,6 +210,10 @@ async fn equality_is_all_that_can_be_asked() {
         let found: Vec<&Value> = rows(&reply).iter().map(|row| &row["id"]).collect();
         assert_eq!(json!(found), expected, "{condition}");
     }
+    let others = json!({"table": "person", "columns": ["id"], "where": {"not": {"ssn": SSN}}});
+    let reply = call(&engine, "clerk", "select", others).await.unwrap();
+    let note = "rows where ssn is null are left out: {\"or\": [{\"not\": {…}}, {\"ssn\": null}]} takes them, too";
+    assert_eq!(reply["notes"], json!([note]), "{reply}");
     let visits = json!({"table": "visit", "where": {"person": {"ssn": "078-05-1121"}}});
     assert_eq!(call(&engine, "clerk", "select", visits).await.unwrap()["row_count"], 1);
 

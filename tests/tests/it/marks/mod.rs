@@ -252,6 +252,31 @@ async fn columns_of_canned_queries_are_those_that_they_show() {
 }
 
 #[tokio::test]
+async fn rows_of_a_table_from_a_function_have_its_marks() {
+    let functions = "CREATE SCHEMA api;
+        ALTER TABLE customer ADD COLUMN gone integer; ALTER TABLE customer DROP COLUMN gone;
+        ALTER TABLE customer ADD COLUMN late text DEFAULT 'x';
+        CREATE FUNCTION api.customers() RETURNS SETOF customer LANGUAGE sql STABLE AS 'SELECT * FROM customer';
+        CREATE FUNCTION api.a_review() RETURNS review LANGUAGE sql STABLE AS 'SELECT * FROM review LIMIT 1';
+        COMMENT ON FUNCTION api.customers IS '@tool'; COMMENT ON FUNCTION api.a_review IS '@tool';";
+    let database = Database::of(&format!("{FIXTURE}{functions}")).await;
+    let file = crate::program::file("");
+    let mut settings = marked(AuditValues::Redacted);
+    settings.queries.functions = vec!["api".into()];
+    settings.columns.sensitive.push("public.customer.late".into());
+    let sink = Arc::new(FileSink::open(&file).unwrap());
+    let engine = database.engine_with(settings).await.audited(sink);
+    assert!(engine.faults().is_empty(), "{:?}", engine.faults());
+    call(&engine, "admin", "customers", json!({})).await.unwrap();
+    let review = call(&engine, "admin", "a_review", json!({})).await.unwrap();
+    assert_eq!(review["untrusted"], json!(["title", "body"]), "{review}");
+    engine.flush().await.unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let record: Value = serde_json::from_str(kept.lines().next().unwrap()).unwrap();
+    assert_eq!(record["sensitive"], json!(["email", "ssn", "late"]), "{record}");
+}
+
+#[tokio::test]
 async fn canned_queries_have_the_marks_of_comments_and_of_tables_that_their_callers_do_not_see() {
     let database = Database::of(FIXTURE).await;
     database

@@ -1,8 +1,10 @@
 //! A database that is unavailable, comes back, or changes while the engine runs.
 
+mod pooler;
 mod schema;
+mod session;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::canned::directory;
 use mcp_pg_core::policy::Action;
@@ -357,4 +359,53 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_write() {
     );
     call(&engine, "operator", "insert", insert(2)).await.unwrap();
     assert_eq!(database.value("SELECT string_agg(id::text, ',') FROM items").await.unwrap(), "2");
+}
+
+/// A call that gives up on rows that are too large leaves no statement for the next one to wait for.
+#[tokio::test]
+async fn a_statement_whose_rows_nobody_takes_is_cancelled() {
+    let database = Database::of(
+        "CREATE TABLE item (id integer PRIMARY KEY, pad text DEFAULT repeat('x', 20000));
+         CREATE TABLE doc (id integer PRIMARY KEY REFERENCES item, body text);
+         INSERT INTO item SELECT generate_series(1, 9);
+         INSERT INTO doc SELECT id, repeat('x', CASE id WHEN 1 THEN 3000000 ELSE 1 END) FROM item;
+         CREATE FUNCTION slept(i integer) RETURNS integer STABLE LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_sleep(1); RETURN i; END $$;
+         CREATE VIEW slow AS SELECT id, body, CASE WHEN id > 1 THEN slept(id) END AS slept FROM doc;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    let engine = database.engine_with(settings).await;
+    let select = json!({"table": "item", "include": {"slow": true}});
+    let begun = Instant::now();
+    let told = error(&engine, "admin", "select", select).await;
+    assert_eq!(told["code"], "limit_exceeded", "{told}");
+    call(&engine, "admin", "select", json!({"table": "item", "limit": 1})).await.unwrap();
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+}
+
+/// As when a process is stopped, or a network that still answers leads nowhere.
+#[tokio::test]
+async fn a_read_that_the_database_never_ends_is_given_up() {
+    let database = Database::of(ITEMS).await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    settings.timeouts.statement = Duration::from_millis(200);
+    settings.timeouts.transaction = Duration::from_millis(200);
+    let engine = database.engine_with(settings).await;
+    let select = || call(&engine, "operator", "select", json!({"table": "items"}));
+    select().await.unwrap();
+    let processes = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name = 'mcp-pg'";
+    let processes = database.value(processes).await.unwrap();
+    let signal = |name: &str| {
+        let told = std::process::Command::new("kill").arg(name).args(processes.split(' ')).status();
+        assert!(told.unwrap().success());
+    };
+    signal("-STOP");
+    let told = select().await;
+    signal("-CONT");
+    assert_eq!(told.unwrap_err().code().as_str(), "timeout");
+    select().await.unwrap();
 }

@@ -256,3 +256,37 @@ async fn calls_share_the_connections_that_postgresql_grants() {
         assert_eq!(answer.await.unwrap().unwrap()["row_count"], 1);
     }
 }
+
+/// Before the next look at the catalogue: what a request needs is tried again with the new one.
+#[tokio::test]
+async fn what_changes_between_two_looks() {
+    let database = Database::of(
+        "CREATE TYPE state AS ENUM ('open');
+         CREATE TABLE t (id integer PRIMARY KEY, u integer CONSTRAINT once UNIQUE, s state)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let upsert = json!({"table": "t", "data": {"id": 1, "u": 1}, "on_conflict": {"columns": ["u"], "do": "update"}});
+    call(&engine, "admin", "insert", upsert.clone()).await.unwrap();
+    database.sql("ALTER TABLE t DROP CONSTRAINT once").await;
+    let told = error(&engine, "admin", "insert", upsert).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("invalid_value"), &json!("/on_conflict/columns"))
+    );
+
+    let closed = json!({"table": "t", "where": {"id": 1}, "updates": {"s": "closed"}});
+    assert_eq!(refused(&engine, "update", closed.clone()).await.0, "invalid_value");
+    database.sql("ALTER TYPE state ADD VALUE 'closed'").await;
+    call(&engine, "admin", "update", closed).await.unwrap();
+
+    let archive = json!({"table": "t", "where": {"id": 1}});
+    assert_eq!(refused(&engine, "archive", archive.clone()).await.0, "not_archivable");
+    database.sql("ALTER TABLE t ADD archived_at timestamptz").await;
+    call(&engine, "admin", "archive", archive).await.unwrap();
+
+    database.sql("ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY").await;
+    let insert = json!({"table": "t", "data": {"id": 2, "u": 2}});
+    let told = error(&engine, "admin", "insert", insert).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("read_only_column"), &json!("/data/id")));
+}

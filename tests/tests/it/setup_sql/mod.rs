@@ -103,6 +103,9 @@ async fn sequences_of_other_schemas_that_defaults_name_can_be_used() {
 #[tokio::test]
 async fn the_sql_can_be_run_again() {
     let database = Database::empty().await;
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    database.sql(&read_only).await;
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_again");
     database.sql(&printed).await;
     database.sql(&printed).await;

@@ -38,6 +38,12 @@ async fn a_condition() {
                 "{\"customer\": {\"name\": \"Ada\"}}",
             ),
             (at(json!({"customer": 4})), "/where/customer", "{\"customer_id\": 4}"),
+            (at(json!({"customer": "4"})), "/where/customer", "{\"customer_id\": \"4\"}"),
+            (
+                at(json!({"placed": {"gte": "2025-01-01", "part": "hour", "eq": 3}})),
+                "/where/placed/gte",
+                "beside part, a number is compared with the part",
+            ),
             (
                 at(json!({"customer_id": {"name": "Ada"}})),
                 "/where/customer_id/name",

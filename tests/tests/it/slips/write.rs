@@ -32,6 +32,14 @@ async fn a_write() {
     let nobody = json!({"data": {"order_id": 1, "customer_id": 9}});
     let found = "select the row in customer to find its customer_id";
     check("insert", &[(nobody, "/data/customer_id", found)]).await;
+    let by_name = json!({"data": {"order_id": 1, "customer_id": "Ada"}});
+    let found = "customer_id is the customer_id of a row of public.customer: select it where {\"name\": \"Ada\"}";
+    check("insert", &[(by_name, "/data/customer_id", found)]).await;
+    let few = json!({"where": {}, "updates": [{"order_id": 1, "note": "x"}], "min_rows": 3});
+    check("update", &[(few, "/min_rows", "a list of 1 changes 1 rows at most")]).await;
+    let op = json!({"operations": [{"op": "update", "table": "orders"}]});
+    let named = "{\"operation\": \"update\", …}, not \"op\"";
+    check("transaction", &[(op, "/operations/0/operation", named)]).await;
     let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
     check(
         "update",

@@ -4,7 +4,8 @@ mod commit;
 mod reference;
 
 use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
-use mcp_pg_core::{Engine, Settings};
+use mcp_pg_core::request::{Insert, Step, Transaction, Update};
+use mcp_pg_core::{Engine, Principal, Request, Settings};
 use mcp_pg_tests::{Database, call, error, object, refused, rows};
 use serde_json::{Value, json};
 
@@ -249,6 +250,42 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
 }
 
 #[tokio::test]
+async fn requests_built_in_rust_are_operations_and_their_nulls_are_absent() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let user = Insert {
+        table: "users".into(),
+        data: json!({"email": "a@x.de", "name": "N", "country": "DE"}),
+        ..Insert::default()
+    };
+    let update = Update {
+        table: "users".into(),
+        filter: object(json!({"user_id": {"$ref": "user.user_id"}})),
+        updates: json!({"name": "M"}),
+        ..Update::default()
+    };
+    let operations = vec![
+        Step { name: Some("user".into()), ..Step::of(Request::Insert(user)) },
+        Step::of(Request::Update(update.clone())),
+    ];
+    let request = Request::Transaction(Transaction { operations, ..Transaction::default() });
+    let reply = engine.handle(&Principal::new("a", "admin"), request).await.unwrap();
+    let reply = reply.into_value().unwrap();
+    assert_eq!(reply["results"][1]["rows"][0]["name"], "M", "{reply}");
+
+    let mut written = serde_json::to_value(&update).unwrap();
+    written["where"] = json!({"email": "a@x.de"});
+    written["operation"] = json!("update");
+    assert_eq!(written["dry_run"], Value::Null);
+    assert_eq!(transact(&engine, json!([written])).await["results"][0]["row_count"], 1);
+    written["dry_run"] = json!(false);
+    assert_eq!(transact(&engine, json!([written])).await["results"][0]["row_count"], 1);
+    written["dry_run"] = json!(true);
+    let found = refused(&engine, "transaction", json!({"operations": [written]})).await;
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("unknown_argument", "/operations/0/dry_run"));
+}
+
+#[tokio::test]
 async fn a_role_that_writes_nothing_has_no_transaction() {
     let engine = Database::shop().await.engine().await;
     let operations = json!([{"operation": "select", "table": "users", "limit": 1}]);
@@ -337,7 +374,7 @@ async fn a_change_that_meets_fewer_rows_than_min_rows_undoes_all() {
     };
     let told = error(&engine, "admin", "transaction", moved(json!(1))).await;
     assert_eq!((&told["code"], &told["at"]), (&json!("conflict"), &json!("/operations/1/where")));
-    assert_eq!(told["message"], "met 0 rows, fewer than min_rows 1");
+    assert_eq!(told["message"], "update reached 0 rows, fewer than min_rows 1");
     let balances = "SELECT string_agg(balance::text, ',' ORDER BY code) FROM account";
     assert_eq!(database.value(balances).await.unwrap(), "5,5,5");
     let mut dry = moved(json!(1));
@@ -349,6 +386,33 @@ async fn a_change_that_meets_fewer_rows_than_min_rows_undoes_all() {
     let goes_on = "the other operations are done all the same: \"min_rows\": 1 stops them";
     assert_eq!(notes.last(), Some(&json!(goes_on)));
     assert_eq!(database.value(balances).await.unwrap(), "5,14,5");
+}
+
+#[tokio::test]
+async fn rows_that_a_trigger_leaves_unchanged_do_not_count_for_min_rows() {
+    let database = Database::of(
+        "CREATE TABLE account (code text PRIMARY KEY, balance numeric NOT NULL);
+         INSERT INTO account VALUES ('a', 100), ('b', 0);
+         CREATE FUNCTION frozen() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN IF TG_OP = 'DELETE' OR NEW.balance < OLD.balance THEN RETURN NULL; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER frozen BEFORE UPDATE OR DELETE ON account FOR EACH ROW EXECUTE FUNCTION frozen();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let moved = |code: &str, by: i64| {
+        json!({"operation": "update", "table": "account", "where": {"code": code},
+               "updates": {"balance": {"$increment": by}}, "min_rows": 1})
+    };
+    let moves = json!({"operations": [moved("b", 50), moved("a", -50)]});
+    let told = error(&engine, "admin", "transaction", moves).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("conflict"), &json!("/operations/1/where")));
+    assert_eq!(told["message"], "update reached 0 rows, fewer than min_rows 1");
+    let hint = told["hint"].as_str().unwrap();
+    assert!(hint.starts_with("rows that match where, but that a database trigger left"), "{hint}");
+    let delete = json!({"table": "account", "where": {"code": "a"}, "min_rows": 1});
+    assert_eq!(refused(&engine, "delete", delete).await, ("conflict".into(), "/where".into()));
+    let balances = "SELECT string_agg(balance::text, ',' ORDER BY code) FROM account";
+    assert_eq!(database.value(balances).await.unwrap(), "100,0");
 }
 
 #[tokio::test]

@@ -325,3 +325,27 @@ async fn arithmetic_takes_numbers_and_dates_of_earlier_rows() {
     let rows = json!([{"code": "a", "balance": 100}, {"code": "c", "balance": 192.5}]);
     assert_eq!(reply["results"][2]["rows"], rows);
 }
+
+/// A value that is put into itself doubles with each operation.
+#[tokio::test]
+async fn values_of_earlier_operations_are_bounded() {
+    let database = Database::of(
+        "CREATE TABLE account (id integer PRIMARY KEY, meta jsonb);
+         INSERT INTO account VALUES (1, '{}')",
+    )
+    .await;
+    let engine = database.engine().await;
+    let update = |name: usize, meta: Value| json!({"operation": "update", "as": format!("o{name}"), "table": "account", "where": {"id": 1}, "updates": {"meta": meta}});
+    let long = update(0, json!({"a": "x".repeat(20_000)}));
+    let doubled = (1..10).map(|name| {
+        let taken = json!({"$ref": format!("o{}.meta", name - 1)});
+        update(name, json!({"$set": {"path": [format!("k{name}")], "value": taken}}))
+    });
+    let operations: Vec<Value> = std::iter::once(long).chain(doubled).collect();
+    let transaction = json!({"operations": operations});
+    let told = call(&engine, "admin", "transaction", transaction).await.unwrap_err();
+    assert_eq!(told.code().as_str(), "limit_exceeded", "{told}");
+    let at = "/operations/7/updates/meta/$set/value/$ref";
+    assert_eq!(told.get_at(), Some(at), "{told}");
+    assert_eq!(database.value("SELECT meta::text FROM account").await.unwrap(), "{}");
+}

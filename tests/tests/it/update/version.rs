@@ -27,6 +27,11 @@ async fn a_version_guards_against_lost_updates() {
     assert_eq!(reply["retryable"], false);
     assert_eq!(reply["current"]["name"], "First");
     assert_eq!(reply["current"]["_version"], "2");
+    // Whoever asked for related columns alone is told which row it is.
+    let dotted = json!({"table": "orders", "where": {"order_id": 1}, "updates": {"note": "x"}, "if_version": "77", "archived": "include", "returning": ["user.name"]});
+    let reply = error(&engine, "operator", "update", dotted).await;
+    assert_eq!(reply["current"]["order_id"], 1, "{reply}");
+    assert!(reply["current"]["_version"].is_string(), "{reply}");
     // A number is as good as its digits.
     update(&engine, change(&json!(2), "Second")).await;
     for tool in ["archive", "delete"] {

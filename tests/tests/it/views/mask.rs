@@ -173,6 +173,46 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
 }
 
+/// The hash of a value that the caller chose would tell whose value it is.
+#[tokio::test]
+async fn values_are_not_tried_out_by_writing_what_a_hash_masks() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, pin text, mail text,
+             low text GENERATED ALWAYS AS (lower(mail)) STORED);
+         INSERT INTO person VALUES (1, '1234', 'a')",
+    )
+    .await;
+    let role = |name: &str, actions: &[Action]| {
+        let mut grant = super::grant(&["public.person"], actions);
+        grant.columns.mask = ["pin", "low"].map(|name| (name.to_owned(), Mask::Hash)).into();
+        grant.columns.writable = Some(super::names(&["id", "pin", "mail"]));
+        Role { name: name.to_owned(), grants: vec![grant], ..Role::default() }
+    };
+    let roles = vec![
+        role("clerk", &[Action::Select, Action::Insert, Action::Update]),
+        role("reader", &[Action::Select]),
+    ];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (tool, arguments) in [
+        ("insert", json!({"data": {"id": 2, "pin": "1234"}})),
+        ("update", json!({"where": {"id": 1}, "updates": {"pin": "1234"}})),
+    ] {
+        let mut call = json!({"table": "person", "dry_run": true});
+        call.as_object_mut().unwrap().extend(arguments.as_object().unwrap().clone());
+        let told = mcp_pg_tests::error(&engine, "clerk", tool, call).await;
+        assert_eq!(told["code"], "read_only_column", "{told}");
+    }
+    let shown = async |role: &str, column: &str| {
+        let reply = call(&engine, role, "select", json!({"table": "person"})).await.unwrap();
+        rows(&reply)[0][column].as_str().unwrap().len()
+    };
+    assert_eq!((shown("clerk", "pin").await, shown("clerk", "low").await), (64, 3));
+    assert_eq!(shown("reader", "low").await, 64);
+    let findings = engine.findings();
+    let finding = findings.iter().find(|finding| finding.to_string().contains("pin"));
+    assert!(finding.unwrap().to_string().contains("the hash of any value"), "{findings:?}");
+}
+
 /// Null, read through the mask and sent back, does not take the value away.
 #[tokio::test]
 async fn a_null_that_is_a_mask_is_not_written() {
@@ -279,4 +319,74 @@ async fn the_length_of_a_masked_value_is_not_told() {
     let plain = json!({"table": "big", "where": {"id": 3}});
     let error = call(&engine, "reader", "select", plain).await.unwrap_err();
     assert_eq!(error.code().as_str(), "limit_exceeded");
+}
+
+/// Of most values PostgreSQL sends only what the mask needs: that changes no mask.
+#[tokio::test]
+async fn masks_are_those_of_the_whole_values() {
+    let database = Database::of(
+        r#"CREATE TYPE mood AS ENUM ('happy', 'sad');
+         CREATE TYPE pair AS (a integer, b text);
+         CREATE DOMAIN mail AS text;
+         CREATE DOMAIN doc AS jsonb;
+         CREATE TABLE v (id integer PRIMARY KEY, t text, vc varchar(40), c char(12), n name, e mood, m mail, i integer, b bigint,
+             num numeric, f double precision, r real, ok boolean, u uuid, d date, ts timestamptz, iv interval, ip inet, by bytea,
+             j json, jb jsonb, jd doc, ta text[], na numeric[], da date[], p pair, rg daterange, mo money, vec tsvector);
+         INSERT INTO v VALUES
+             (1, 'ada@example.com', '4111111111111111', 'abcdefghi', 'some_name', 'happy', 'x@y.org', 12345678, 9007199254740993,
+              1234567890.5, 0.1, 0.1, true, '11111111-2222-3333-4444-555555555555', '2024-02-29', '2024-02-29 10:00:00.5+02',
+              '1 day', '10.0.0.1', '\x0102030405060708', '{"a":  1}', '{"b": [1, "x"]}', '["12345678"]', '{ada@example.com,NULL,12345678}',
+              '{12345678.5,1}', '{2024-01-01}', (1, 'b'), '[2024-01-01,2024-02-01)', 12.5, 'a b'),
+             (2, 'éèêëéèêë', '', ' ', '', 'sad', 'no address', -1, 1, 'NaN', 'Infinity', '-Infinity', false, NULL, '-infinity', 'infinity',
+              '-3 months', '::1', '', ' null', 'null', 'null', '{}', '{{1,2},{3,4}}', NULL, (NULL, NULL), 'empty', -1, ''),
+             (3, repeat('€', 800), NULL, NULL, NULL, NULL, repeat('m', 700) || '@x.org', NULL, NULL, 1e300, NULL, NULL, NULL, NULL, NULL, NULL,
+              NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+             (4, repeat('x', 5000) || '🦀🦀🦀🦀🦀🦀🦀🦀', NULL, NULL, NULL, NULL, 'tail' || repeat('y', 2000), NULL, NULL, NULL, NULL, NULL, NULL,
+              NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+             (5, repeat('x', 5000) || '🦀🦀🦀🦀🦀🦀🦀🦀', NULL, NULL, NULL, NULL, 'tail' || repeat('y', 2000), NULL, NULL, NULL, NULL, NULL, NULL,
+              NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"#,
+    )
+    .await;
+    let schema = database.engine().await.schema();
+    let table = schema.tables.iter().find(|table| table.name.name == "v").unwrap();
+    let columns: Vec<String> = table.columns.iter().skip(1).map(|c| c.name.clone()).collect();
+    let role = |name: &str, mask: Option<Mask>| {
+        let mut role = Role::everywhere(name, [Action::Select]);
+        let masked = columns.iter().filter_map(|name| Some((name.clone(), mask?)));
+        role.grants[0].columns.mask = masked.collect();
+        role
+    };
+    let masks = [Mask::Full, Mask::Null, Mask::Email, Mask::Last4, Mask::Hash];
+    let mut roles = vec![role("open", None)];
+    roles.extend(masks.map(|mask| role(&format!("{mask:?}"), Some(mask))));
+    let key = MaskKey::new(b"a secret");
+    let settings = Settings { roles, mask_key: Some(key.clone()), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let all = json!({"table": "v", "order_by": ["id"]});
+    let plain = call(&engine, "open", "select", all.clone()).await.unwrap();
+    for mask in masks {
+        let shown = call(&engine, &format!("{mask:?}"), "select", all.clone()).await.unwrap();
+        for (row, plain) in rows(&shown).iter().zip(rows(&plain)) {
+            for column in &columns {
+                // Hashed otherwise, see below.
+                let long = row["id"].as_i64() > Some(2) && matches!(mask, Mask::Hash);
+                let text = plain[column].as_str().is_some_and(|text| text.len() > 1024);
+                if !(long && text) {
+                    assert_eq!(
+                        row[column],
+                        mask.apply(&plain[column], Some(&key)),
+                        "{mask:?} {column} {}",
+                        row["id"]
+                    );
+                }
+            }
+        }
+    }
+    let shown = call(&engine, "Hash", "select", all).await.unwrap();
+    let hashes: Vec<&str> =
+        rows(&shown)[2..].iter().map(|row| row["t"].as_str().unwrap()).collect();
+    assert!(
+        hashes[0] != hashes[1] && hashes[1] == hashes[2] && hashes[1].len() == 64,
+        "{hashes:?}"
+    );
 }

@@ -1,0 +1,50 @@
+//! An application's own sink.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_pg_core::Result;
+use mcp_pg_core::audit::{AuditSink, Event};
+use mcp_pg_tests::{Database, call, error};
+use serde_json::json;
+
+/// A sink of an application, all of whose methods panic.
+struct Broken;
+
+#[async_trait::async_trait]
+impl AuditSink for Broken {
+    async fn write(&self, _: Event) -> Result<()> {
+        panic!("a sink's own fault")
+    }
+
+    fn try_enqueue(&self, _: Event) -> Result<()> {
+        panic!("a sink's own fault")
+    }
+
+    async fn flush(&self) -> Result<()> {
+        panic!("a sink's own fault")
+    }
+
+    fn lost(&self) -> u64 {
+        panic!("a sink's own fault")
+    }
+}
+
+#[tokio::test]
+async fn a_sink_that_panics_is_one_that_cannot_write() {
+    let sql = "CREATE TABLE t (id integer PRIMARY KEY); CREATE VIEW slow AS SELECT pg_sleep(60)::text AS nothing;";
+    let database = Database::of(sql).await;
+    let engine = database.engine().await.audited(Arc::new(Broken));
+    let insert = json!({"table": "t", "data": {"id": 1}});
+    assert_eq!(error(&engine, "admin", "insert", insert).await["code"], "audit_unavailable");
+    assert_eq!(database.value("SELECT count(*)::text FROM t").await.unwrap(), "0");
+    let read = call(&engine, "admin", "select", json!({"table": "t"})).await.unwrap();
+    assert_eq!(read["row_count"], 0);
+    // The record of a call that is dropped, also by a panic.
+    tokio::select! {
+        biased;
+        reply = call(&engine, "admin", "select", json!({"table": "slow"})) => panic!("{reply:?}"),
+        () = tokio::time::sleep(Duration::from_millis(50)) => {}
+    }
+    engine.flush().await.unwrap_err();
+}
