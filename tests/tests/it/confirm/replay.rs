@@ -404,3 +404,28 @@ async fn what_was_generated_comes_back_with_the_answer() {
         assert_eq!(left, ["line (2) (3) (4) (5) (6) (7) (8) (9)", "post (1,new)"], "{era:?}");
     }
 }
+
+/// A number that a trigger makes anew leads to no existing row if it is only stored in another new one.
+#[tokio::test]
+async fn a_new_key_that_is_only_stored_is_no_question() {
+    let database = Database::of(
+        "CREATE TABLE parent (id integer PRIMARY KEY, v text); CREATE SEQUENCE number;
+         CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.id := nextval('number'); RETURN new; END $$;
+         CREATE TRIGGER fill BEFORE INSERT ON parent FOR EACH ROW EXECUTE FUNCTION fill();
+         CREATE TABLE child (parent integer REFERENCES parent);",
+    )
+    .await;
+    let engine = engine(&database, &[Action::Insert, Action::Update]).await;
+    let parent = json!({"operation": "insert", "as": "p", "table": "parent", "data": {"v": "a"}});
+    let child =
+        json!({"operation": "insert", "table": "child", "data": {"parent": {"$ref": "p.id"}}});
+    let operations = json!({"operations": [parent, child]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+    assert_eq!(database.value("SELECT parent::text FROM child").await.unwrap(), "2");
+    let change = json!({"operation": "update", "table": "parent", "where": {"id": {"$ref": "p.id"}}, "updates": {"v": "b"}});
+    let operations = json!({"operations": [parent, change]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_some());
+}
