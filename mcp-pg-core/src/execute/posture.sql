@@ -114,7 +114,7 @@ SELECT r.rolname::text                                    AS login,
           AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog')
         ORDER BY s.place LIMIT 1)                         AS searched_first
 FROM pg_catalog.pg_roles r
--- Its sessions may begin as another role (ALTER ROLE … SET role).
+-- Its sessions may begin as another role (ALTER ROLE ... SET role).
 JOIN pg_catalog.pg_roles own ON own.rolname = current_user
 -- Since PostgreSQL 16 a member may be one that cannot become the role; one with ADMIN OPTION can see to it.
 CROSS JOIN (SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::int < 160000 THEN 'MEMBER'

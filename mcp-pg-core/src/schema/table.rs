@@ -133,15 +133,28 @@ impl Table {
         self.primary_key.iter().chain(&self.unique_keys)
     }
 
-    /// Whether an insert that gives the column at this position no value gets one by which rows are told apart: a part
-    /// of a key, a number of a sequence, or a random UUID.
-    pub(crate) fn generates(&self, position: usize) -> bool {
+    /// Whether rows are told apart by the column at this position: it is a part of a key, or the database gives each row a
+    /// number or a random UUID there.
+    pub(crate) fn tells_apart(&self, position: usize) -> bool {
         let column = &self.columns[position];
         let in_key = self.keys().any(|key| key.columns.contains(&position));
         // The default of a view's column is that of its table, which may be a number.
         let unknown = column.origin.as_ref().is_some_and(|origin| origin.defaulted);
         let numbered = column.is_numbered() || unknown && column.data_type.base().is_number();
-        column.generated.is_none() && (in_key || numbered || column.is_random())
+        in_key || column.generated.is_none() && (numbered || column.is_random())
+    }
+
+    /// Whether an insert that gives the column at this position no value gets one by which rows are told apart, and which
+    /// another insert may be given. It is one that only sequences, the time and chance lead to: what functions
+    /// of the database or triggers make may have effects of its own, and nothing is known of the defaults beneath a view.
+    pub(crate) fn generates(&self, position: usize) -> bool {
+        let column = &self.columns[position];
+        // The names of functions that are not PostgreSQL's own are printed with their schemas.
+        let own = |default: &String| !default.contains('.');
+        let plain = column.default.as_ref().is_some_and(own);
+        column.origin.is_none()
+            && column.generated.is_none()
+            && (column.is_numbered() || column.is_random() || plain && self.tells_apart(position))
     }
 
     /// Whether no other table or view is known to show rows of this one.

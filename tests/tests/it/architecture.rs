@@ -236,3 +236,23 @@ fn the_catalogue_is_read_with_functions_of_pg_catalog() {
     }
     assert!(calls > 50, "{calls} calls were found");
 }
+
+/// Databases have encodings that lack other characters, and comments are sent with the statement.
+#[test]
+fn statements_are_ascii() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut folders = vec![root.join("mcp-pg-core/src"), root.join("mcp-pg-server/src")];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "sql") {
+                read += 1;
+                assert!(fs::read_to_string(&path).unwrap().is_ascii(), "{}", path.display());
+            }
+        }
+    }
+    assert!(read > 10);
+}

@@ -149,7 +149,10 @@ impl Consent {
         };
         let text = format!("Allow this: {asked}? The request is {}", excerpt(self.shown()));
         Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
-            .hint("this works only through a client that can ask its user")
+            .hint(match &self.agreed {
+                None => "this works only through a client that can ask its user",
+                Some(_) => "the user agreed to something else: rows have changed, or the database gives rows other values each time; in that case, write in several calls",
+            })
             .asking(Question { text, plan }))
     }
 

@@ -38,7 +38,14 @@ const GOES_ON: &str = "the other operations are done all the same: \"min_rows\":
 struct Together {
     isolation: Isolation,
     /// The references between operations. The rows that they refer to are kept for that.
-    references: Vec<Reference>,
+    references: Vec<Taken>,
+}
+
+/// A reference of an operation.
+struct Taken {
+    reference: Reference,
+    /// Whether the value of a new row is only stored in another new row, and so leads to no existing one.
+    is_stored: bool,
 }
 
 impl Together {
@@ -66,8 +73,9 @@ impl Together {
         });
         times.add(operation, &affected.met, rows);
         let is_insert = matches!(operation.plan, Plan::Insert(_));
-        let taken = self.references.iter().filter(|reference| reference.operation == index);
-        affected.facts.extend(taken.filter_map(|reference| {
+        let leads = |taken: &&Taken| taken.reference.operation == index && !taken.is_stored;
+        let taken = self.references.iter().filter(leads);
+        affected.facts.extend(taken.filter_map(|Taken { reference, .. }| {
             let (position, column) = table.table.column(&reference.column)?;
             let mut text = value(reference, given)?.to_string();
             if times.has(table, &column.name, &text) {
@@ -136,7 +144,11 @@ impl Engine {
                 operations.iter().map(|known: &Operation<'_>| &known.provenance).collect();
             operation.provenance.refer(&known, scope.earlier, &before);
             record.meant(operation.provenance.names());
-            references.extend(known.into_iter().map(|(_, reference)| reference));
+            let stores = adds_only(&operation);
+            references.extend(known.into_iter().map(|(_, reference)| {
+                let source = operations.get(reference.operation);
+                Taken { is_stored: stores && source.is_some_and(adds_only), reference }
+            }));
             operations.push(Operation { dry_run, ..operation });
         }
         if let Some(consent) = &record.consent {
@@ -227,6 +239,11 @@ impl Engine {
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
     }
+}
+
+/// Whether the operation changes no existing rows.
+fn adds_only(operation: &Operation<'_>) -> bool {
+    matches!(&operation.plan, Plan::Insert(plan) if plan.arbiter.is_none())
 }
 
 /// Notes which operations are followed by others that may change the same rows.

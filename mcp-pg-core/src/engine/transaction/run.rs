@@ -120,7 +120,6 @@ impl Run<'_, '_> {
         })
     }
 
-    /// The error of a failure that no parameter caused.
     /// How many of the written rows are kept: all, if they are needed for more than to show them.
     pub(in crate::engine) fn kept(&self, record: &Record<'_>) -> Keep {
         let later = !self.operation.at.is_empty();
@@ -130,6 +129,7 @@ impl Run<'_, '_> {
         }
     }
 
+    /// The error of a failure that no parameter caused.
     pub(in crate::engine) fn refused(&self, failure: Failure) -> Error {
         self.operation.refused(failure, self.scope, &[], Part::Look)
     }

@@ -14,8 +14,7 @@ impl InsertPlan<'_> {
         let table = &self.table.table;
         let arbiter = || self.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
         let tells = |position: &usize| {
-            table.keys().any(|key| key.columns.contains(position))
-                || table.generates(*position)
+            table.tells_apart(*position)
                 || arbiter().any(|column| column.name == table.columns[*position].name)
         };
         self.table.readable_columns().filter(tells).collect()

@@ -196,10 +196,16 @@ async fn new_rows_get_what_the_database_generated_before() {
             {"operation": "update", "table": table, "where": id, "updates": {"v": "c"}},
             {"operation": "delete", "table": table, "where": {"id": {"in": [{"$ref": "t.0.id"}]}}},
         ]});
+        // What a trigger makes, or what lies beneath a view, is made anew.
+        let anew = ["filled", "shown", "told"].contains(&table);
         for (tool, arguments) in [("insert", alone), ("transaction", operations)] {
             let (_, agreed) = asked(&engine, tool, &arguments, None).await.expect("a question");
             let again = asked(&engine, tool, &arguments, Some(&agreed)).await;
-            assert!(again.is_none(), "{arguments}: asked again: {again:?}");
+            let goes_on = tool == "transaction";
+            assert_eq!(again.is_some(), anew && goes_on, "{arguments}: {again:?}");
+            if anew {
+                continue;
+            }
             let rows = format!("SELECT string_agg(id::text, ' ') FROM {table} WHERE v <> ''");
             let ids = database.value(&rows).await.expect("new rows");
             if table != "moment" {
@@ -210,11 +216,35 @@ async fn new_rows_get_what_the_database_generated_before() {
         }
     }
     // The sequences went on once for each question.
-    for sequence in ["numbered_id_seq", "always_id_seq", "filling", "composite_id_seq"] {
+    for sequence in ["numbered_id_seq", "mostly_id_seq", "composite_id_seq"] {
         let last = database.value(&format!("SELECT last_value::text FROM {sequence}")).await;
-        let most = if sequence == "always_id_seq" { "8" } else { "4" };
-        assert_eq!(last.as_deref(), Some(most), "{sequence}");
+        assert_eq!(last.as_deref(), Some("4"), "{sequence}");
     }
+}
+
+/// A counter in a table goes on only if what makes the number runs in the run that is kept.
+#[tokio::test]
+async fn what_functions_and_triggers_make_is_made_in_the_run_that_is_kept() {
+    let database = Database::of(
+        "CREATE TABLE counter (k text PRIMARY KEY, n integer); INSERT INTO counter VALUES ('a', 0), ('b', 0);
+         CREATE FUNCTION next_of(name text) RETURNS integer LANGUAGE sql AS
+             'UPDATE counter SET n = n + 1 WHERE k = name RETURNING n';
+         CREATE TABLE bill (no integer PRIMARY KEY DEFAULT next_of('a'), v text);
+         CREATE TABLE note (no integer PRIMARY KEY, state text, v text);
+         CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF new.no IS NULL THEN new.no := next_of('b'); new.state := 'auto'; END IF; RETURN new; END $$;
+         CREATE TRIGGER number BEFORE INSERT ON note FOR EACH ROW EXECUTE FUNCTION number();",
+    )
+    .await;
+    let engine = engine(&database, &[Action::Insert]).await;
+    for table in ["bill", "note", "bill", "note"] {
+        let arguments = json!({"table": table, "data": {"v": "x"}});
+        let (_, agreed) = asked(&engine, "insert", &arguments, None).await.expect("a question");
+        assert!(asked(&engine, "insert", &arguments, Some(&agreed)).await.is_none());
+    }
+    let rows = "SELECT concat((SELECT string_agg(no::text, ',' ORDER BY no) FROM bill), ' ',
+        (SELECT string_agg(no || state, ',' ORDER BY no) FROM note), ' ', (SELECT string_agg(n::text, ',') FROM counter))";
+    assert_eq!(database.value(rows).await.unwrap(), "1,2 1auto,2auto 2,2");
 }
 
 /// Rows that are added, lead to others, and are met again.
@@ -373,4 +403,29 @@ async fn what_was_generated_comes_back_with_the_answer() {
         let left = contents(&database).await;
         assert_eq!(left, ["line (2) (3) (4) (5) (6) (7) (8) (9)", "post (1,new)"], "{era:?}");
     }
+}
+
+/// A number that a trigger makes anew leads to no existing row if it is only stored in another new one.
+#[tokio::test]
+async fn a_new_key_that_is_only_stored_is_no_question() {
+    let database = Database::of(
+        "CREATE TABLE parent (id integer PRIMARY KEY, v text); CREATE SEQUENCE number;
+         CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.id := nextval('number'); RETURN new; END $$;
+         CREATE TRIGGER fill BEFORE INSERT ON parent FOR EACH ROW EXECUTE FUNCTION fill();
+         CREATE TABLE child (parent integer REFERENCES parent);",
+    )
+    .await;
+    let engine = engine(&database, &[Action::Insert, Action::Update]).await;
+    let parent = json!({"operation": "insert", "as": "p", "table": "parent", "data": {"v": "a"}});
+    let child =
+        json!({"operation": "insert", "table": "child", "data": {"parent": {"$ref": "p.id"}}});
+    let operations = json!({"operations": [parent, child]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+    assert_eq!(database.value("SELECT parent::text FROM child").await.unwrap(), "2");
+    let change = json!({"operation": "update", "table": "parent", "where": {"id": {"$ref": "p.id"}}, "updates": {"v": "b"}});
+    let operations = json!({"operations": [parent, change]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_some());
 }
