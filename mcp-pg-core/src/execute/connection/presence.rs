@@ -119,8 +119,9 @@ mod tests {
         presence.found();
         assert!(presence.is_lost(began));
         presence.found();
-        let told: Vec<bool> =
-            [4, 5, 12, 13].map(|second| presence.is_lost(began + Duration::from_secs(second))).into();
+        let told: Vec<bool> = [4, 5, 12, 13]
+            .map(|second| presence.is_lost(began + Duration::from_secs(second)))
+            .into();
         assert_eq!(told, [false, false, true, false]);
     }
 }

@@ -238,6 +238,11 @@ async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
         let reply = call(&engine, "analyst", "people", arguments.clone()).await.unwrap();
         assert_eq!(reply["row_count"], count, "{arguments}");
     }
+    for born in [json!("soon"), json!("today"), json!({"$now": true})] {
+        let error = error(&engine, "analyst", "people", json!({"born": born})).await;
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("2024-01-31") && !hint.contains("$now"), "{hint}");
+    }
     let refused = error(&engine, "analyst", "people", json!({"moods": ["sda"]})).await;
     assert_eq!(refused["at"], "/moods/0");
     assert_eq!(refused["did_you_mean"], "sad");
