@@ -3,6 +3,7 @@
 
 mod canned;
 mod reload;
+mod waiting;
 mod watch;
 
 pub use watch::Change;
