@@ -68,7 +68,7 @@ async fn a_query_whose_table_is_locked_is_there_once_it_is_free() {
 async fn a_query_whose_table_stays_locked_is_not_tried_at_each_poll() {
     let database = Database::of("CREATE TABLE t (id integer)").await;
     let mut settings = settings(directory([("ids.sql", "SELECT id FROM t")]));
-    settings.timeouts.lock = Duration::from_millis(100);
+    settings.timeouts.lock = Duration::from_millis(300);
     let holder = database.client().await;
     for command in ["BEGIN", "LOCK TABLE t"] {
         holder.execute(command, &[]).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_query_whose_table_stays_locked_is_not_tried_at_each_poll() {
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let mut tries = BTreeSet::new();
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(3) {
+    while start.elapsed() < Duration::from_secs(4) {
         tries.extend(database.value(waiting).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
