@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use mcp_pg_core::{Code, Engine, Error, Posture, Settings};
 use tokio::task::spawn_blocking;
 
@@ -93,8 +95,8 @@ impl Source {
         Self { metrics, ..self }
     }
 
-    /// Reloads the engine when the files change, for as long as this is polled. A faulty configuration is logged, and the previous one stays in use. A valid one that the database keeps from being used
-    /// is tried again.
+    /// Reloads the engine when the files change, for as long as this is polled. A faulty configuration is logged,
+    /// and the previous one stays in use. A valid one that the database keeps from being used is tried again.
     pub(super) async fn follow<T: TakeOver>(
         mut self,
         engine: &Engine,
@@ -133,14 +135,18 @@ impl Source {
         let taken = loop {
             let (config, _) = &prepared;
             let taking = take(engine, config.settings.clone(), bound_login);
-            let mut taking = std::pin::pin!(taking);
+            let mut taking = pin!(taking);
             let newer = loop {
                 tokio::select! {
                     taken = &mut taking => break Err(taken),
                     // Reading the catalogue may take long, and what is gone from the files must be refused at once.
                     () = self.files.watched.changed() => {
-                        if let Some(newer) = self.prepare(prepare).await {
-                            break Ok(newer);
+                        // Whoever waits for the catalogue must not wait for the disk.
+                        let preparing = pin!(self.prepare(prepare));
+                        match select(&mut taking, preparing).await {
+                            Either::Left((taken, preparing)) => break preparing.await.ok_or(taken),
+                            Either::Right((Some(newer), _)) => break Ok(newer),
+                            Either::Right((None, _)) => {}
                         }
                     }
                 }
