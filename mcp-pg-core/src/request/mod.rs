@@ -39,7 +39,7 @@ mod transaction;
 mod write;
 
 pub(crate) use argument::check_members;
-pub(crate) use parse::{Singles, parse_ref};
+pub(crate) use parse::{Singles, check_depth_of, parse_ref};
 pub use parse::{check_depth, parse};
 pub use query::{
     Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,

@@ -61,18 +61,19 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow().await;
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    let replaced = Replaced {
+    let replaced = Arc::new(Replaced {
         certificate: certificate.clone(),
         credentials,
         hang_up: options.hang_up.clone(),
         limiter: options.limiter.clone(),
-    };
+    });
     let renewing = end_streams_with_keys(replaced.credentials.clone(), replaced.hang_up.clone());
+    let prepare = move |config: &Config| replaced.clone().prepare(config);
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
         () = serving => {}
         never = renewing => match never {},
-        never = source.follow(&session.engine, |config| replaced.prepare(config)) => match never {},
+        never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
 }
@@ -139,7 +140,10 @@ struct Replaced {
 
 impl Replaced {
     /// Reads everything, refuses from now on the credentials that are gone, and returns a function that replaces it all at once.
-    fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
+    fn prepare(
+        self: Arc<Self>,
+        config: &Config,
+    ) -> Result<impl FnOnce() + Send + use<>, ConfigError> {
         let renewed = certificate(config)?;
         let accepted = match (&config.auth, &self.credentials) {
             (Some(auth), _) => Some(auth.credentials()?),

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_pg_core::Result;
-use mcp_pg_core::audit::{AuditSink, Event};
+use mcp_pg_core::audit::{AuditSink, Event, FileSink};
+use mcp_pg_core::request::Select;
+use mcp_pg_core::{Code, Principal, Request, Result};
 use mcp_pg_tests::{Database, call, error};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+
+use crate::program::file;
 
 /// A sink of an application, all of whose methods panic.
 struct Broken;
@@ -47,4 +50,24 @@ async fn a_sink_that_panics_is_one_that_cannot_write() {
         () = tokio::time::sleep(Duration::from_millis(50)) => {}
     }
     engine.flush().await.unwrap_err();
+}
+
+/// As an application may build it; a parser would refuse it.
+#[tokio::test]
+async fn a_request_that_is_nested_too_deeply_is_refused_and_recorded() {
+    let database = Database::of("CREATE TABLE t (id integer PRIMARY KEY)").await;
+    let log = file("");
+    let engine = database.engine().await.audited(Arc::new(FileSink::open(&log).unwrap()));
+    let caller = Principal::new("app", "admin");
+    let nested = |levels| {
+        let around = |inner, _| Map::from_iter([("not".to_owned(), Value::Object(inner))]);
+        let filter = Some((0..levels).fold(Map::new(), around));
+        Request::Select(Select { table: "t".into(), filter, ..Select::default() })
+    };
+    for levels in [20, 120, 150, 1_000] {
+        let refused = engine.handle(&caller, nested(levels)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::LimitExceeded, "{levels}: {refused}");
+    }
+    engine.close().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 4);
 }
