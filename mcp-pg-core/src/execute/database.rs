@@ -37,11 +37,12 @@ const SOON: Duration = Duration::from_secs(1);
 /// How much longer than its statement timeout a read is waited for: a process that was stopped, or a network, ends none.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Which statements may run functions or triggers of the database.
+/// Which statements may run functions or triggers of the database, and whether any read the last number of a sequence.
 #[derive(Debug, Default)]
 struct Coded {
     reads: AtomicBool,
     writes: AtomicBool,
+    last_numbers: AtomicBool,
 }
 
 /// The database, through a bounded pool of read-only sessions.
@@ -196,9 +197,15 @@ impl Database {
         if let Some(code) = code {
             self.coded.reads.store(code.reads, Ordering::Relaxed);
             self.coded.writes.store(code.writes, Ordering::Relaxed);
+            self.coded.last_numbers.store(code.last_numbers, Ordering::Relaxed);
             self.session.doubt();
         }
         Ok(signature)
+    }
+
+    /// Whether code of the database may read the last number that a sequence gave in its session.
+    pub(crate) fn reads_last_numbers(&self) -> bool {
+        self.coded.last_numbers.load(Ordering::Relaxed)
     }
 
     /// A session outside the pool that listens for notifications of triggers.

@@ -82,6 +82,13 @@ impl Column {
         self.identity.is_some() || self.default.as_ref().is_some_and(next)
     }
 
+    /// Whether the value may come from a sequence if none is given.
+    pub(crate) fn reads_sequence(&self) -> bool {
+        // nextval, currval, lastval
+        let reads = |default: &String| default.contains("val(");
+        self.identity.is_some() || self.default.as_ref().is_some_and(reads)
+    }
+
     /// Whether the default is a random UUID.
     pub(crate) fn is_random(&self) -> bool {
         let random = |default: &String| {

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::canned::Query;
 use crate::engine::transaction::Operation;
 use crate::error::{Agreement, Code, Error, Question, Result};
+use crate::execute::Database;
 use crate::name::hex;
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
@@ -71,12 +72,13 @@ impl Consent {
         &self,
         scope: &Scope<'_>,
         operations: &mut [Operation<'_>],
+        database: &Database,
     ) {
         let mut parts = self.agreed.iter().flat_map(|agreed| agreed.plan.splitn(3, ' ')).skip(1);
         if let (Some(origin), Some(generated)) = (parts.next(), parts.next())
             && origin == self.digest(scope, &json!(generated))
         {
-            generated::give_again(generated, operations);
+            generated::give_again(generated, operations, database.reads_last_numbers());
         }
     }
 

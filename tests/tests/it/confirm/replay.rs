@@ -17,7 +17,7 @@ pub(super) const ANEW: &str = "ALTER SEQUENCE tick_n_seq RESTART 20; CREATE FUNC
     CREATE TRIGGER anew BEFORE INSERT ON tick FOR EACH ROW EXECUTE FUNCTION anew();";
 
 /// An engine whose role must confirm these actions.
-async fn engine(database: &Database, confirm: &[Action]) -> Engine {
+pub(super) async fn engine(database: &Database, confirm: &[Action]) -> Engine {
     let mut role = Role::everywhere("careful", Action::ALL);
     role.confirm = confirm.iter().copied().collect();
     let mut settings = Settings { roles: vec![role], ..Settings::default() };
