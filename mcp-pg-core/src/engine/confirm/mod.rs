@@ -15,13 +15,15 @@ pub(super) use affected::{Affected, Fact, Values, facts, keys};
 pub(super) use generated::Generated;
 pub(super) use times::Times;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::canned::Query;
 use crate::engine::transaction::Operation;
 use crate::error::{Agreement, Code, Error, Question, Result};
-use crate::execute::Database;
+use crate::execute::Known;
 use crate::name::hex;
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
@@ -32,6 +34,7 @@ use excerpt::{excerpt, name};
 pub(in crate::engine) struct Consent {
     request: Value,
     agreed: Option<Agreement>,
+    known: Arc<Known>,
 }
 
 impl Consent {
@@ -40,11 +43,13 @@ impl Consent {
         scope: &Scope<'_>,
         request: &Request,
         agreed: Option<&Agreement>,
+        known: &Arc<Known>,
     ) -> Option<Self> {
         scope.view.may_ask().then(|| Self {
             // With the tool, because archive and restore have the same arguments.
             request: json!({"tool": request.tool(), "arguments": request}),
             agreed: agreed.cloned(),
+            known: Arc::clone(known),
         })
     }
 
@@ -54,10 +59,12 @@ impl Consent {
         query: &Query,
         arguments: &Map<String, Value>,
         agreed: Option<&Agreement>,
+        known: &Arc<Known>,
     ) -> Option<Self> {
         query.confirms(&scope.view.role).then(|| Self {
             request: json!({"tool": query.name, "arguments": arguments}),
             agreed: agreed.cloned(),
+            known: Arc::clone(known),
         })
     }
 
@@ -72,13 +79,12 @@ impl Consent {
         &self,
         scope: &Scope<'_>,
         operations: &mut [Operation<'_>],
-        database: &Database,
     ) {
         let mut parts = self.agreed.iter().flat_map(|agreed| agreed.plan.splitn(3, ' ')).skip(1);
         if let (Some(origin), Some(generated)) = (parts.next(), parts.next())
             && origin == self.digest(scope, &json!(generated))
         {
-            generated::give_again(generated, operations, database.reads_last_numbers());
+            generated::give_again(generated, operations, self.known.reads_last_numbers());
         }
     }
 
@@ -167,10 +173,11 @@ impl Consent {
         arguments.filter(|_| built_in).unwrap_or(&self.request)
     }
 
-    /// A digest of the caller, the request, and its effect or what was generated for it.
+    /// A digest of the database, the caller, the request, and its effect or what was generated for it.
     fn digest(&self, scope: &Scope<'_>, of: &Value) -> String {
         let caller = scope.caller;
-        let whole = json!([caller.subject, caller.role, caller.claims, self.request, of]);
+        let (database, caller_is) = (self.known.id(), [&caller.subject, &caller.role]);
+        let whole = json!([database.as_str(), caller_is, caller.claims, self.request, of]);
         hex(&Sha256::digest(whole.to_string().as_bytes()))
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
             operations.push(Operation { dry_run, ..operation });
         }
         if let Some(consent) = &record.consent {
-            consent.give_again(scope, &mut operations, &self.database);
+            consent.give_again(scope, &mut operations);
             note_followed(&mut operations);
         }
 

@@ -26,7 +26,7 @@ impl Engine {
         let derived = OnceLock::new();
         let mut operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         if let Some(consent) = &record.consent {
-            consent.give_again(scope, std::slice::from_mut(&mut operation), &self.database);
+            consent.give_again(scope, std::slice::from_mut(&mut operation));
         }
         record.meant(operation.provenance.names());
         let table = operation.table().name().to_string();

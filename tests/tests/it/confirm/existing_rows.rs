@@ -187,3 +187,17 @@ async fn a_row_is_known_by_the_key_that_it_had() {
     let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
     assert!(again.is_none(), "asked again: {again:?}");
 }
+
+/// Two databases may have the same rows, and their servers the same key.
+#[tokio::test]
+async fn an_answer_is_about_one_database() {
+    let (database, other) = (Database::of(FIXTURE).await, Database::of(FIXTURE).await);
+    let (first, second) = (engine(&database).await, engine(&other).await);
+    let arguments = json!({"table": "tag", "where": {"id": 1}});
+    let (_, agreed) = asked(&first, "delete", &arguments, None).await.expect("a question");
+    let again = asked(&second, "delete", &arguments, Some(&agreed)).await;
+    assert!(again.is_some(), "deleted in the other database");
+    assert_eq!(other.value("SELECT count(*)::text FROM tag WHERE id = 1").await.unwrap(), "1");
+    let same = engine(&database).await;
+    assert!(asked(&same, "delete", &arguments, Some(&agreed)).await.is_none());
+}
