@@ -1,9 +1,11 @@
 //! Existing rows to which a value leads that the same transaction makes.
 
-use mcp_pg_tests::Database;
+use mcp_pg_core::policy::Action;
+use mcp_pg_core::{Code, Principal};
+use mcp_pg_tests::{Database, call_as};
 use serde_json::{Value, json};
 
-use super::replay::{ANEW, is_asked_again, is_done_as_asked};
+use super::replay::{self, ANEW, is_asked_again, is_done_as_asked};
 use super::same_rows::{FIXTURE, asked, engine};
 
 /// A key may be taken from elsewhere by a trigger: an existing row that it meets is another one then.
@@ -200,4 +202,29 @@ async fn an_answer_is_about_one_database() {
     assert_eq!(other.value("SELECT count(*)::text FROM tag WHERE id = 1").await.unwrap(), "1");
     let same = engine(&database).await;
     assert!(asked(&same, "delete", &arguments, Some(&agreed)).await.is_none());
+}
+
+/// Whoever must confirm deletes writes like others where nothing is deleted: nobody needs to know which row it was.
+#[tokio::test]
+async fn a_write_that_needs_no_agreement_needs_no_known_rows() {
+    let database = Database::of(
+        "CREATE TABLE tag (code text PRIMARY KEY, v integer); INSERT INTO tag VALUES ('a', 1);
+         CREATE FUNCTION small() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.code := lower(new.code); RETURN new; END $$;
+         CREATE TRIGGER small BEFORE INSERT ON tag FOR EACH ROW EXECUTE FUNCTION small();",
+    )
+    .await;
+    let upsert = json!({"table": "tag", "data": {"code": "A", "v": 2},
+        "on_conflict": {"columns": ["code"], "do": "update", "update": ["v"]}});
+    let caller = Principal::new("ann", "careful");
+    for (confirm, written) in [([Action::Delete], true), ([Action::Update], false)] {
+        let engine = replay::engine(&database, &confirm).await;
+        let operations = json!({"operations": [{"operation": "insert", "table": "tag",
+            "data": upsert["data"], "on_conflict": upsert["on_conflict"]}]});
+        for (tool, arguments) in [("insert", &upsert), ("transaction", &operations)] {
+            let reply = call_as(&engine, &caller, tool, arguments.clone()).await;
+            let code = reply.map_err(|error| error.code()).map(drop);
+            assert_eq!(code, if written { Ok(()) } else { Err(Code::Conflict) }, "{tool}");
+        }
+    }
 }
