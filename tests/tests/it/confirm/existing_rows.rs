@@ -1,7 +1,7 @@
 //! Existing rows to which a value leads that the same transaction makes.
 
-use mcp_pg_core::policy::Action;
-use mcp_pg_core::{Code, Principal};
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::{Code, Principal, Settings};
 use mcp_pg_tests::{Database, call_as};
 use serde_json::{Value, json};
 
@@ -225,6 +225,36 @@ async fn a_write_that_needs_no_agreement_needs_no_known_rows() {
             let reply = call_as(&engine, &caller, tool, arguments.clone()).await;
             let code = reply.map_err(|error| error.code()).map(drop);
             assert_eq!(code, if written { Ok(()) } else { Err(Code::Conflict) }, "{tool}");
+        }
+    }
+}
+
+/// What is only told to the server tells rows apart, too.
+#[tokio::test]
+async fn rows_are_known_by_a_key_that_the_role_does_not_see() {
+    for again in [false, true] {
+        let database = Database::of(
+            "CREATE TABLE hidden (id serial PRIMARY KEY, v text, amount integer);
+             INSERT INTO hidden (v, amount) VALUES ('x', 5), ('y', 5);",
+        )
+        .await;
+        let mut role = Role::everywhere("careful", Action::ALL);
+        role.confirm = Action::ALL.iter().copied().collect();
+        role.grants[0].columns.exclude = vec!["id".into()];
+        let mut settings = Settings { roles: vec![role], ..Settings::default() };
+        settings.archive.allow_hard_delete = true;
+        let engine = database.engine_with(settings).await;
+        for (tool, arguments) in [
+            ("update", json!({"table": "hidden", "where": {"v": "x"}, "updates": {"amount": 6}})),
+            ("delete", json!({"table": "hidden", "where": {"v": "x"}})),
+        ] {
+            let question = asked(&engine, tool, &arguments, None).await;
+            let (_, agreed) = question.expect("a question");
+            if again {
+                database.sql("UPDATE hidden SET v = CASE v WHEN 'x' THEN 'y' ELSE 'x' END").await;
+            }
+            let asked = asked(&engine, tool, &arguments, Some(&agreed)).await;
+            assert_eq!(asked.is_some(), again, "{arguments}");
         }
     }
 }
