@@ -168,7 +168,7 @@ impl Engine {
             record.begin(&view, &catalogue.settings);
             record.table(&view, request);
             let scope = Scope::new(&view, &catalogue.settings, caller);
-            record.consent = Consent::new(&scope, request, agreed);
+            record.consent = Consent::new(&scope, request, agreed, self.database.known());
             match self.run(&scope, request, record).await {
                 // The schema was changed after the plan was made: try again with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {

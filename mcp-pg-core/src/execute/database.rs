@@ -1,7 +1,6 @@
 //! The database: reads, transactions, and the connections they use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
@@ -17,12 +16,13 @@ use super::connection::{
 };
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::identity::{BECOME, Identity};
+use super::known::Known;
 use super::listen::Listener;
 use super::refusal::Failure;
 use super::transaction::{Mode, Transaction, unanswered};
 use crate::error::Result;
 use crate::policy::Settings;
-use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
+use crate::schema::{DatabaseId, ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
 /// How long a connection may be idle before TCP keepalives are sent, unless the URL says.
@@ -36,13 +36,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// How much longer than its statement timeout a read is waited for: a process that was stopped, or a network, ends none.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Which statements may run functions or triggers of the database.
-#[derive(Debug, Default)]
-struct Coded {
-    reads: AtomicBool,
-    writes: AtomicBool,
-}
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
@@ -58,8 +51,8 @@ pub(crate) struct Database {
     patience: Duration,
     /// How long a read may take.
     deadline: Duration,
-    /// Which statements may run code of the database, as of the last look: it can change the session beyond its transaction.
-    coded: Arc<Coded>,
+    /// What the last look found out.
+    known: Arc<Known>,
     /// Connections in use, and those that are being cleaned up.
     under_way: TaskTracker,
 }
@@ -99,7 +92,7 @@ impl Database {
                 Duration::ZERO => Duration::MAX,
                 statement => timeouts.transaction.max(statement.saturating_add(GRACE)),
             },
-            coded: Arc::default(),
+            known: Arc::default(),
             under_way: TaskTracker::new(),
         })
     }
@@ -186,19 +179,23 @@ impl Database {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
             let code = match earlier == Some(&polled.signature) {
                 true => None,
-                false => Some(SessionCode::read(client).await?),
+                false => Some((SessionCode::read(client).await?, DatabaseId::read(client).await?)),
             };
             Ok((polled.signature, code))
         };
         let read = read.await;
         lease.done();
         let (signature, code) = read?;
-        if let Some(code) = code {
-            self.coded.reads.store(code.reads, Ordering::Relaxed);
-            self.coded.writes.store(code.writes, Ordering::Relaxed);
+        if let Some((code, id)) = code {
+            self.known.note(code, id);
             self.session.doubt();
         }
         Ok(signature)
+    }
+
+    /// What the last look at the catalogue found out.
+    pub(crate) fn known(&self) -> &Arc<Known> {
+        &self.known
     }
 
     /// A session outside the pool that listens for notifications of triggers.
@@ -263,7 +260,7 @@ impl Database {
             .map_err(|error| none(error.into()))?;
         let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
         // Only now: while this waited for the connection, there may have been a look.
-        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
+        identity.restore |= self.known.is_coded(Mode::SNAPSHOT);
         *sent = Instant::now();
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
@@ -316,11 +313,7 @@ impl Database {
     pub(crate) async fn begin(&self, mut identity: Identity, mode: Mode) -> Result<Transaction> {
         let lease = self.lease().await?;
         // Only now: while this waited for the connection, there may have been a look.
-        let coded = match mode {
-            Mode::Write(_) => &self.coded.writes,
-            Mode::Read(_) => &self.coded.reads,
-        };
-        identity.restore |= coded.load(Ordering::Relaxed);
+        identity.restore |= self.known.is_coded(mode);
         match self.read_only() {
             Some(read_only) if mode.writes() => Err(read_only.refusal()),
             _ => Ok(Transaction::new(lease, identity, mode, self.patience)),

@@ -32,6 +32,8 @@ pub struct TableView {
     pub archive: Option<Column>,
     /// The column that counts changes of a row. It need not be visible.
     pub version: Option<Column>,
+    /// The columns of the primary key that are hidden from the role, but not from its database role.
+    pub(super) hidden_key: Vec<Column>,
     /// Positions of the columns that may be read.
     readable: Vec<usize>,
     decoders: Vec<Decoder>,
@@ -58,6 +60,7 @@ impl TableView {
             granted: extra.granted,
             archive: extra.archive,
             version: extra.version,
+            hidden_key: extra.hidden_key,
             exposures: extra.exposures,
             mask_key: extra.mask_key,
             sealed: extra.sealed,
@@ -93,6 +96,7 @@ impl TableView {
             relations: Vec::new(),
             archive: None,
             version: None,
+            hidden_key: Vec::new(),
             rules: BTreeMap::new(),
             derived: false,
             read_only: None,

@@ -108,7 +108,8 @@ impl Engine {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
             // A dry run is rolled back. What cannot be rolled back needs a confirmation even then.
             if !own.dry_run || !query.is_counted() {
-                record.consent = Consent::of_query(&scope, query, arguments, agreed);
+                record.consent =
+                    Consent::of_query(&scope, query, arguments, agreed, self.database.known());
             }
             if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_counted()) {
                 consent.check_query(&scope, query, None, &[])?;
