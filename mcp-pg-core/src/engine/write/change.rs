@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::document;
 use super::each::{each_is_one, position};
-use super::lost_members;
+use super::{lost_members, nulls};
 use super::version::Versions;
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
@@ -14,7 +14,7 @@ use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
-use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
+use crate::plan::{ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
@@ -103,7 +103,7 @@ impl Run<'_, '_> {
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
-        notes.extend(still_null(plan, &after));
+        notes.extend(nulls::notes(plan, &after));
         let affected = Affected {
             rows: found.count.max(count),
             facts: told,
@@ -296,21 +296,6 @@ pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> O
     (matches!(plan.effect, Effect::Remove) && !tables.is_empty()).then(|| {
         format!("rows that refer to these are deleted with them: of {}", tables.join(", "))
     })
-}
-
-/// The note on a column that is still null, because something was added to null.
-fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
-    let Effect::Set(set) = &plan.effect else { return None };
-    let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
-    let added = |assign: &Assign<'_>| match assign {
-        Assign::Increment(_) => Some("a number"),
-        Assign::Move(_) => Some("a time"),
-        _ => None,
-    };
-    let mut added = set.iter().filter_map(|(column, assign)| Some((column, added(assign)?)));
-    let (column, what) = added.find(|(column, _)| null(&column.name))?;
-    let name = &column.name;
-    Some(format!("{name} was null, and stays so: $increment adds to {what}, so set it to one"))
 }
 
 /// The note on archived rows that the change did not consider, if it matched no others.
