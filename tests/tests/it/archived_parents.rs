@@ -49,8 +49,7 @@ async fn a_value_of_no_row_is_null_and_told() {
         rows: rows.map(object),
         ..Grant::default()
     };
-    let grants =
-        vec![grant("public.customer", Some(json!({"id": 1}))), grant("public.sale", None)];
+    let grants = vec![grant("public.customer", Some(json!({"id": 1}))), grant("public.sale", None)];
     let role = Role { name: "agent".into(), grants, ..Role::default() };
     let settings =
         Settings { roles: vec![role], default_role: "agent".into(), ..Settings::default() };
@@ -62,9 +61,74 @@ async fn a_value_of_no_row_is_null_and_told() {
         let reply = call_as(engine, &caller, "update", arguments).await.unwrap();
         (reply["after"][0]["rep_id"].clone(), reply["notes"][0].clone())
     };
-    let note = json!("rep_id is null where customer.rep_id is, or where the caller sees no such row");
+    let note =
+        json!("rep_id is null where customer.rep_id is, or where the caller sees no such row");
     assert_eq!(updated(&engine, 1).await, (json!(6), Value::Null));
     // Hidden and missing rows are alike.
     assert_eq!(updated(&engine, 2).await, (Value::Null, note.clone()));
     assert_eq!(updated(&engine, 3).await, (Value::Null, note));
+}
+
+/// What a condition or measure of an archived row leaves out is said whatever was found.
+#[tokio::test]
+async fn what_is_left_out_with_an_archived_row_is_told() {
+    let engine = Database::of(&format!(
+        "{FIXTURE}
+         CREATE TABLE payment (id integer PRIMARY KEY, sale_id integer REFERENCES sale, archived_at timestamptz);
+         CREATE TABLE owner (id integer PRIMARY KEY, customer_id integer REFERENCES customer, archived_at timestamptz);
+         INSERT INTO payment VALUES (1, 1), (2, 2); INSERT INTO owner VALUES (1, 1), (2, 2);"
+    ))
+    .await
+    .engine()
+    .await;
+    let notes = async |tool: &str, table: &str, more: Value| {
+        let mut arguments = object(json!({"table": table}));
+        arguments.extend(object(more));
+        let told = call(&engine, "operator", tool, Value::Object(arguments)).await.unwrap();
+        told.get("notes").cloned().unwrap_or(json!([]))
+    };
+    let cafe = json!({"customer": {"kind": "cafe"}});
+    let left = "rows whose customer is archived are left out";
+    let both = json!([format!("{left}: \"archived\": \"include\" includes them, too")]);
+    let n = json!({"n": {"count": "*"}});
+    assert_eq!(notes("select", "sale", json!({"where": cafe})).await, both);
+    assert_eq!(notes("aggregate", "sale", json!({"where": cafe, "measures": n})).await, both);
+    let rate = json!({"total": {"sum": {"multiply": ["cents", "customer.rate"]}}});
+    assert_eq!(notes("aggregate", "sale", json!({"measures": rate})).await, both);
+    let dear = json!({"compute": {"multiply": ["cents", "customer.rate"], "gt": 1}});
+    assert_eq!(notes("select", "sale", json!({"where": dear, "limit": 1})).await, both);
+    let set = json!({"where": cafe, "updates": {"cents": 1}});
+    assert_eq!(notes("update", "sale", set).await, both);
+    // Where nothing is found, too.
+    let none = json!({"where": {"customer": {"kind": "bar"}}, "updates": {"cents": 1}});
+    let none = notes("update", "sale", none).await;
+    assert!(none.as_array().unwrap().contains(&both[0]), "{none}");
+    for plain in [
+        json!({"where": cafe, "archived": "include"}),
+        json!({"where": {"customer_id": 2}}),
+        json!({"order_by": ["customer.rate"]}),
+    ] {
+        assert_eq!(notes("select", "sale", plain.clone()).await, json!([]), "{plain}");
+    }
+    let shown = json!({"columns": [{"multiply": ["cents", "customer.rate"], "as": "due"}]});
+    let told = notes("select", "sale", shown).await;
+    assert!(told[0].as_str().unwrap().starts_with("due is also null if customer is"), "{told}");
+
+    let not = notes("select", "sale", json!({"where": {"not": cafe}})).await;
+    let found = "rows whose customer is archived meet what is negated";
+    assert!(not[0].as_str().unwrap().starts_with(found), "{not}");
+    let twice = notes("select", "sale", json!({"where": {"not": {"not": cafe}}})).await;
+    assert_eq!(twice, both);
+    let some = notes("select", "payment", json!({"where": {"sale": cafe}})).await;
+    assert_eq!(
+        some,
+        json!([
+            "rows of public.sale whose customer is archived are left out: \"archived\": \"include\" with {\"archived_at\": null} in where includes them, too"
+        ])
+    );
+    // The table's own archived rows stay out.
+    let own = notes("select", "owner", json!({"where": cafe})).await;
+    assert!(own[0].as_str().unwrap().contains("with {\"archived_at\": null} in where"), "{own}");
+    let archive = notes("archive", "owner", json!({"where": cafe})).await;
+    assert_eq!(archive, json!([left]));
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::document;
 use super::each::{each_is_one, position};
-use super::{lost_members, nulls};
 use super::version::Versions;
+use super::{lost_members, nulls};
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
@@ -53,7 +53,7 @@ impl Run<'_, '_> {
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
-        notes.extend(plan.filter.remarks(plan.table));
+        notes.extend(plan.remarks());
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
@@ -238,7 +238,7 @@ pub(in crate::engine) fn nothing_found(
     if notes.is_empty() {
         notes.extend(notes::letters_of_any_case(plan.table, &plan.filter));
     }
-    notes.extend(plan.filter.remarks(plan.table));
+    notes.extend(plan.remarks());
     if notes.is_empty() && plan.effect.each().is_none() {
         notes.push("no row matches where".to_owned());
     }

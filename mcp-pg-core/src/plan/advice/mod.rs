@@ -7,6 +7,7 @@ mod document;
 mod dotted;
 mod doubt;
 mod function;
+mod included;
 mod measured;
 mod midnight;
 mod operator;
