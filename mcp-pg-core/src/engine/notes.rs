@@ -67,6 +67,9 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     if let Some(doubt) = filter.doubt() {
         return vec![doubt];
     }
+    if let Some(note) = plan.empty_groups() {
+        return vec![note];
+    }
     // Rows that matched may have no values to measure, or be in groups that `having` leaves out.
     let matched_none = match &plan.grouping {
         Some(grouping) if grouping.groups.is_empty() => {

@@ -6,6 +6,7 @@ mod condition;
 mod document;
 mod dotted;
 mod doubt;
+mod empty_group;
 mod function;
 mod included;
 mod measured;
