@@ -25,7 +25,9 @@ pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, of_many, unknown_measure};
 pub(super) use self::operator::unknown_operator;
 pub(super) use self::returned::in_json_shown;
-pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
+pub(super) use self::written::{
+    not_computed, not_referred, not_written, reference, unknown_computation,
+};
 use super::grammar::COMPUTE_FORM;
 use super::{Arithmetic, Hop, Scope};
 use crate::error::{Code, Error};
