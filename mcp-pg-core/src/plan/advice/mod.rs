@@ -137,6 +137,11 @@ pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> E
         Value::Object(query) if query.contains_key("table") => error.hint(
             "rows are found by those related to them in place: {\"orders\": {\"some\": {…}}}",
         ),
+        Value::String(text)
+            if let Ok(items @ Value::Array(_)) = serde_json::from_str::<Value>(text) =>
+        {
+            error.hint(format!("a list, not its text: {items}"))
+        }
         Value::String(text) if text.contains(',') && data_type.is_text() => {
             let items = Value::from_iter(text.split(',').map(str::trim));
             error.hint(format!("a list: {items}, or [{text:?}] for this text as it is"))
