@@ -10,6 +10,7 @@
 mod aggregate;
 mod architecture;
 mod archive;
+mod archived_parents;
 mod arithmetic;
 mod attack;
 mod audit;

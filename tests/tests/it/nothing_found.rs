@@ -97,9 +97,11 @@ async fn rows_may_be_archived() {
     whole["archived"] = json!("include");
     assert_eq!(note("select", whole).await, None);
     let of_patient = |mrn: &str| json!({"table": "admissions", "where": {"patient": {"mrn": mrn}}});
-    let told = note("select", of_patient("A")).await.unwrap();
-    assert!(told.contains("archived rows of patient were left out"), "{told}");
-    assert_eq!(note("select", of_patient("B")).await, None);
+    let told = call(&engine, "admin", "select", of_patient("A")).await.unwrap().to_string();
+    assert!(told.contains("rows whose patient is archived are left out"), "{told}");
+    let admitted = |mrn: &str| json!({"admissions": {"some": {"patient": {"mrn": mrn}}}});
+    let told = note("select", select(admitted("A"))).await.unwrap();
+    assert!(told.contains("archived rows were left out"), "{told}");
 
     let admissions =
         |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});
@@ -111,6 +113,34 @@ async fn rows_may_be_archived() {
     let mut second = admissions(json!(true));
     second["where"] = json!({"id": 2});
     assert_eq!(note("select", second).await, None);
+}
+
+/// Groups are made of rows.
+#[tokio::test]
+async fn no_group_is_empty() {
+    let engine = Database::of(
+        "CREATE TABLE visits (id integer PRIMARY KEY, place text);
+         INSERT INTO visits VALUES (1, 'here');",
+    )
+    .await
+    .engine()
+    .await;
+    for (having, noted) in [
+        (json!({"n": 0}), true),
+        (json!({"n": {"lt": 1}}), true),
+        (json!({"n": {"lte": 0}}), true),
+        (json!({"or": [{"n": 0}, {"n": {"gt": 5}}]}), true),
+        (json!({"n": 2}), false),
+        (json!({"n": {"gt": 1}}), false),
+        (json!({"ids": 0}), false),
+    ] {
+        let arguments = json!({"table": "visits", "group_by": ["place"], "having": having,
+            "measures": {"n": {"count": "*"}, "ids": {"sum": "id"}}});
+        let told = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        assert_eq!(told["rows"], json!([]), "{having}");
+        let note = told["notes"][0].as_str().unwrap_or_default();
+        assert_eq!(note.contains("at least one row"), noted, "{having}: {told}");
+    }
 }
 
 const NOTHING: [Value; 0] = [];

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::document;
 use super::each::{each_is_one, position};
-use super::lost_members;
 use super::version::Versions;
+use super::{lost_members, nulls};
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
-use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
+use crate::plan::{ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
@@ -53,7 +53,7 @@ impl Run<'_, '_> {
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
-        notes.extend(plan.filter.remarks(plan.table));
+        notes.extend(plan.remarks());
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
@@ -103,7 +103,7 @@ impl Run<'_, '_> {
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
-        notes.extend(still_null(plan, &after));
+        notes.extend(nulls::notes(plan, &after));
         let affected = Affected {
             rows: found.count.max(count),
             facts: told,
@@ -238,7 +238,7 @@ pub(in crate::engine) fn nothing_found(
     if notes.is_empty() {
         notes.extend(notes::letters_of_any_case(plan.table, &plan.filter));
     }
-    notes.extend(plan.filter.remarks(plan.table));
+    notes.extend(plan.remarks());
     if notes.is_empty() && plan.effect.each().is_none() {
         notes.push("no row matches where".to_owned());
     }
@@ -296,21 +296,6 @@ pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> O
     (matches!(plan.effect, Effect::Remove) && !tables.is_empty()).then(|| {
         format!("rows that refer to these are deleted with them: of {}", tables.join(", "))
     })
-}
-
-/// The note on a column that is still null, because something was added to null.
-fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
-    let Effect::Set(set) = &plan.effect else { return None };
-    let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
-    let added = |assign: &Assign<'_>| match assign {
-        Assign::Increment(_) => Some("a number"),
-        Assign::Move(_) => Some("a time"),
-        _ => None,
-    };
-    let mut added = set.iter().filter_map(|(column, assign)| Some((column, added(assign)?)));
-    let (column, what) = added.find(|(column, _)| null(&column.name))?;
-    let name = &column.name;
-    Some(format!("{name} was null, and stays so: $increment adds to {what}, so set it to one"))
 }
 
 /// The note on archived rows that the change did not consider, if it matched no others.

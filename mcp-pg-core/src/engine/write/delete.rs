@@ -47,7 +47,7 @@ impl Run<'_, '_> {
         if count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
-        notes.extend(plan.filter.remarks(plan.table));
+        notes.extend(plan.remarks());
         notes.extend(gone_with_them(self.scope.view, plan));
         let apart = returned.len() + usize::from(plan.versioned());
         let facts = if asked {

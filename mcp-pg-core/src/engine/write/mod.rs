@@ -7,6 +7,7 @@ mod document;
 mod each;
 mod insert;
 mod lost_members;
+mod nulls;
 mod provenance;
 mod related;
 mod version;
