@@ -128,7 +128,7 @@ impl Run<'_, '_> {
         let added_to = !document::columns(plan).is_empty();
         let compared = known || added_to || plan.effect.each().is_some();
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
         let rows = self.statement(transaction, lock, keep, record).await;
         let mut rows = rows.map_err(|error| match error.code() {
             // Few rows are found at once, so others must hold their locks.
@@ -357,7 +357,7 @@ impl Run<'_, '_> {
     ) -> Option<Error> {
         transaction.back().await.ok()?;
         let each = plan.effect.each()?;
-        let keep = Keep { rows: 0, bytes: 0 };
+        let keep = Keep::new(0, 0);
         let mut rows: Vec<&NamedRow<'_>> = each.rows().collect();
         rows.sort_by_key(|row| row.index);
         for row in rows {

@@ -26,7 +26,7 @@ impl Run<'_, '_> {
         let returned = self.operation.returned(images || known);
         let removals = statement::changes(plan, &returned, asked);
         let bytes = if known { ALL.bytes } else { image_room(self.scope) };
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
         let Changed { rows, count, cut } =
             self.apply(transaction, plan, &removals, keep, record).await?;
         if count > plan.max_rows {
