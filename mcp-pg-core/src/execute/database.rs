@@ -14,7 +14,7 @@ use super::connection::{
     Connections, Lease, Pool, SessionSettings, client_config, is_shared, shared, unavailable,
     unconnected,
 };
-use super::fetch::{Fetched, Keep, fetch, prepare, texts};
+use super::fetch::{Fetched, Keep, fetch, is_abandoned, prepare, texts};
 use super::identity::{BECOME, Identity};
 use super::known::Known;
 use super::listen::Listener;
@@ -207,8 +207,9 @@ impl Database {
         Listener::connect(&self.config, &self.tls).await
     }
 
-    /// Runs statements that only read, in one snapshot if there are several. If the connection was cut before they began, as
-    /// happens to idle connections, they are run a second time. Statements that are ended later are not.
+    /// Runs statements that only read, in one snapshot if there are several. The last one is given up if it goes on and on with
+    /// rows that are not kept. If the connection was cut before they began, as happens to idle connections, they are run a second
+    /// time. Statements that are ended later are not.
     ///
     /// # Errors
     ///
@@ -219,6 +220,7 @@ impl Database {
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        let keep = Keep { part: true, ..keep };
         let mut sent = Instant::now();
         match self.read_from(identity.clone(), statements, keep, &mut sent).await {
             Err((_, failure)) if failure.is_cut() && sent.elapsed() < SOON => {
@@ -230,7 +232,7 @@ impl Database {
         }
     }
 
-    /// [`Database::read`] of statements with effects that a rollback may not undo: they are run only once.
+    /// [`Database::read`] of statements with effects that a rollback may not undo: they are run only once, to their end.
     ///
     /// # Errors
     ///
@@ -273,7 +275,7 @@ impl Database {
                 let fetched =
                     timeout(self.deadline, work).await.unwrap_or_else(|_| Err(unanswered()));
                 // A statement whose rows nobody takes still runs; the lease has it cancelled.
-                if !matches!(fetched, Err(Failure::Own(_))) {
+                if !is_abandoned(&fetched) {
                     lease.done();
                 }
                 let fetched = fetched.map_err(none)?;
@@ -287,20 +289,8 @@ impl Database {
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
-                Box::pin(async {
-                    let mut transaction =
-                        Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
-                    let mut all = Vec::with_capacity(statements.len());
-                    for (index, (statement, parameters)) in
-                        statements.iter().zip(&parameters).enumerate()
-                    {
-                        let fetched = transaction.run(statement, parameters, keep).await;
-                        all.push(fetched.map_err(|failure| (index, failure))?);
-                    }
-                    transaction.commit(None).await.map_err(none)?;
-                    Ok(all)
-                })
-                .await
+                let transaction = Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
+                Box::pin(transaction.run_all(statements, &parameters, keep)).await
             }
         }
     }

@@ -157,4 +157,13 @@ impl<'v> Plan<'v> {
             Plan::Change(ChangePlan { effect: Effect::Remove, .. }) => None,
         }
     }
+
+    /// Whether it gives a column what the database generated for it before: in the row with this index, or in any.
+    pub(crate) fn repeats(&self, row: Option<usize>, column: &str) -> bool {
+        match self {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.repeats(row, column),
+            Plan::Change(plan) => plan.repeats(column),
+        }
+    }
 }

@@ -351,6 +351,14 @@ async fn changed_rows() {
         ),
         ("archive", json!({"table": "orders", "where": {"id": 2}})),
         ("restore", json!({"table": "orders", "where": {"id": 2}})),
+        (
+            "delete",
+            json!({"table": "item", "where": {"order_id": 1}, "max_rows": 9, "dry_run": true, "returning": []}),
+        ),
+        (
+            "delete",
+            json!({"table": "item", "where": {"order_id": 1}, "max_rows": 9, "dry_run": true, "returning": ["product_id"]}),
+        ),
         ("delete", json!({"table": "item", "where": {"order_id": 1, "product_id": 2}})),
         (
             "transaction",

@@ -102,7 +102,7 @@ impl Engine {
         }
         identity.restore = query.coded;
         let rows = query.limit.min(limits.max_rows);
-        let keep = Keep { rows, bytes: limits.max_reply_bytes };
+        let keep = Keep::new(rows, limits.max_reply_bytes);
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;

@@ -2,6 +2,7 @@
 //! request allows.
 
 mod change;
+mod columns;
 mod delete;
 mod document;
 mod each;

@@ -75,10 +75,10 @@ fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
         return None;
     }
     let given = given(test.comparison);
-    let choices = test.table.table.choices(column).filter(|_| !given.is_empty())?;
+    let choices = test.table.choices(column).filter(|_| !given.is_empty())?;
     let known = |text: &&String| choices.iter().any(|one| same(one, text));
     let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
-    unlisted_note(&column.name, &unknown, &choices)
+    unlisted_note(&column.name, &unknown, choices)
 }
 
 /// A column with the path of a member, by which its tests are told from those of others.

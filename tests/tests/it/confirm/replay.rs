@@ -294,10 +294,10 @@ async fn a_generated_key_that_exists_by_then_is_refused() {
     let skipped = json!({"operation": "insert", "as": "p", "table": "post", "data": data, "on_conflict": {"do": "nothing"}});
     let gone = json!({"operation": "delete", "table": "post", "where": {"id": 21}});
     for (first, code) in [
-        (new, Some(Code::UniqueViolation)),
-        (upsert, Some(Code::UniqueViolation)),
+        (new, Code::UniqueViolation),
+        (upsert, Code::UniqueViolation),
         // Skipped, it is not what was asked about.
-        (skipped, Some(Code::Forbidden)),
+        (skipped, Code::Forbidden),
     ] {
         let database = Database::of(sql).await;
         let engine = engine(&database, &[Action::Insert, Action::Delete]).await;
@@ -310,8 +310,17 @@ async fn a_generated_key_that_exists_by_then_is_refused() {
         let refused = engine
             .call_agreed(&caller, &Origin::default(), "transaction", arguments, Some(&agreed))
             .await;
-        assert_eq!(refused.err().map(|error| error.code()), code, "{operations}");
+        let refused = refused.expect_err("refused");
+        assert_eq!(refused.code(), code, "{operations}");
         assert_eq!(contents(&database).await, ["post (21,PRECIOUS,)"], "{operations}");
+        if code == Code::UniqueViolation {
+            assert!(refused.message().ends_with("rows came in between"), "{refused}");
+            let at = (refused.is_retryable(), refused.get_at());
+            assert_eq!(at, (true, Some("/operations/0")), "{refused}");
+            let (_, agreed) =
+                asked(&engine, "transaction", &operations, None).await.expect("a question");
+            assert!(agreed.plan.contains("\"22\""), "{}", agreed.plan);
+        }
     }
 }
 
