@@ -70,19 +70,19 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, typdefaultbin::text FROM pg_catalog.pg_type WHERE oid >= 16384
   UNION ALL
   SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, tgqual::text FROM pg_catalog.pg_trigger
-), code AS MATERIALIZED (
-  SELECT run.place FROM run JOIN own USING (oid)
+), code (place, last_numbers) AS MATERIALIZED (
+  SELECT run.place, false FROM run JOIN own USING (oid)
   WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND own.changes
   UNION
   -- Built-in functions have no dependencies: set_config, those for session-level advisory locks, currval, lastval.
-  SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]|1575|2559) '
+  SELECT place, tree ~ ' :funcid (1575|2559) ' FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]|1575|2559) '
 )
 SELECT EXISTS (SELECT FROM code
                -- Types, casts and operators are used by values that conditions compare with.
                WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop',
                                         'pg_operator', 'pg_aggregate']::pg_catalog.regclass[])) AS reads,
        EXISTS (SELECT FROM code) AS writes,
-       EXISTS (SELECT FROM expression WHERE tree ~ ' :funcid (1575|2559) ')
+       EXISTS (SELECT FROM code WHERE last_numbers)
          OR EXISTS (SELECT FROM code) AND EXISTS (
            -- The bodies of functions in standard SQL are trees, too.
            SELECT FROM own
