@@ -61,6 +61,17 @@ async fn health_readiness_and_metrics_pages() {
 }
 
 #[tokio::test]
+async fn calls_that_clients_give_up_are_counted() {
+    let database = Database::of("CREATE VIEW slow AS SELECT 1 AS one FROM pg_sleep(20)").await;
+    let server = served(&database, "").await;
+    let call = code(&server, "select", json!({"table": "slow"}));
+    tokio::time::timeout(Duration::from_millis(500), call).await.unwrap_err();
+    let counted = "mcp_pg_calls_total{tool=\"select\",code=\"cancelled\"} 1";
+    let duration = "mcp_pg_call_duration_seconds_bucket{tool=\"select\",le=\"0.1\"} 0";
+    server.counts(&[counted, duration]).await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_a_line_and_one_that_is_back_another() {
     let database = Database::shop().await;
     let mut server = served(&database, "[database]\nschema_poll = \"50ms\"").await;
