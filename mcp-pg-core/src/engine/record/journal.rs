@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditSink, AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting,
-    queue, unavailable,
+    AuditSink, AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified,
+    Waiting, queue, unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
