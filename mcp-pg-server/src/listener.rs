@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const HEAD_MOST: usize = 64 << 10;
 /// The pause after a failure to accept that is not due to one connection, for instance when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The minimum time between two lines of the log about such failures.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Where clients connect.
 pub(crate) struct Listener {
@@ -55,6 +57,7 @@ impl Listener {
         let hang_up = CancellationToken::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD_MOST);
+        let mut told: Option<Instant> = None;
         loop {
             let accepted = async {
                 let place = places.clone().acquire_owned().await;
@@ -65,7 +68,10 @@ impl Listener {
                 accepted = accepted => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        tracing::warn!(%error, "no connection can be accepted");
+                        if told.is_none_or(|last| last.elapsed() >= SILENCE) {
+                            tracing::warn!(%error, "no connection can be accepted");
+                            told = Some(Instant::now());
+                        }
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }

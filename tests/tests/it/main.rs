@@ -42,6 +42,7 @@ mod database_faults;
 mod database_rights;
 mod delete;
 mod describe;
+mod descriptors;
 mod diagram;
 mod directives;
 mod distinct;
