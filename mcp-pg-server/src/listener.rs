@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -129,21 +129,29 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// What is wrong with which file, as a sentence.
+    /// What is wrong with which file, as a sentence that begins with the file's key in the configuration.
     pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
-        let named = |path: &Path, error: &dyn fmt::Display| format!("{}: {error}", path.display());
-        let read = |path| file::read(path).map_err(|error| named(path, &error));
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(chain)?)
+        let of_chain =
+            |error: &dyn fmt::Display| format!("tls_certificate: {}: {error}", chain.display());
+        let of_key = |error: &dyn fmt::Display| format!("tls_key: {}: {error}", key.display());
+        let pem = file::read(chain).map_err(|error| of_chain(&error))?;
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| named(chain, &error))?;
-        let private =
-            PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| named(key, &error))?;
+            .map_err(|error| of_chain(&error))?;
+        if certificates.is_empty() {
+            return Err(of_chain(&"has no certificate"));
+        }
+        let pem = file::read(key).map_err(|error| of_key(&error))?;
+        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+            pem::Error::NoItemsFound => of_key(&"has no private key"),
+            error => of_key(&error),
+        })?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_no_client_auth()
             .with_single_cert(certificates, private)
-            .map_err(|error| named(chain, &error))?;
+            .map_err(|error| of_chain(&error))?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
     }
 

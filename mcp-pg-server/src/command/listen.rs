@@ -182,10 +182,10 @@ impl Replaced {
 }
 
 /// The certificate that the configuration names.
-fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
+pub(super) fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
     let files = config.server.certificate.as_ref();
     let read = files.map(|(chain, key)| Certificate::read(chain, key)).transpose();
-    read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
+    read.map_err(|reason| ConfigError::new(format!("server.{reason}")))
 }
 
 /// Binds `address`. Addresses beyond loopback need authentication.
