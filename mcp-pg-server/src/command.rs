@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod describe;
+mod descriptors;
 mod hash_key;
 mod listen;
 mod posture;

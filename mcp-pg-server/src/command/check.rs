@@ -17,7 +17,7 @@ use mcp_pg_core::policy::{Mask, Role, Settings};
 use mcp_pg_core::{Engine, Posture};
 
 use super::session::Session;
-use super::{Exit, Failure, posture};
+use super::{Exit, Failure, listen, posture};
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, Environment};
 use crate::file;
@@ -35,6 +35,7 @@ pub(super) async fn check(
     // Not opened: that would make the file, as another user perhaps than the one who is to write it.
     let audit_file = config.audit_file.take();
     let mut findings = Vec::from_iter(audit_file.and_then(|file| unusable(&file.path)));
+    findings.extend(listen::certificate(&config).err().map(|error| error.to_string()));
     let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;

@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::session::{self, Session};
 use super::signal::stop_on_signal;
-use super::{Failure, posture, reload};
+use super::{Failure, descriptors, posture, reload};
 use crate::auth::{Credentials, ENDPOINT, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, Environment};
-use crate::http::{self, ServiceOptions};
+use crate::http::{self, MAX_CONNECTIONS, ServiceOptions};
 use crate::limits::Limiter;
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
@@ -93,7 +93,10 @@ fn options(config: &Config, own_url: &str) -> ServiceOptions {
         limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
         request_timeout: config.server.request_timeout,
-        max_connections: config.server.max_connections,
+        max_connections: Some(descriptors::room(
+            config.server.max_connections.unwrap_or(MAX_CONNECTIONS),
+            config.settings.limits.max_connections,
+        )),
         metrics: Arc::new(Metrics::default()),
         state_key: config.server.state_key.clone(),
         ..ServiceOptions::default()
@@ -179,10 +182,10 @@ impl Replaced {
 }
 
 /// The certificate that the configuration names.
-fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
+pub(super) fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
     let files = config.server.certificate.as_ref();
     let read = files.map(|(chain, key)| Certificate::read(chain, key)).transpose();
-    read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
+    read.map_err(|reason| ConfigError::new(format!("server.{reason}")))
 }
 
 /// Binds `address`. Addresses beyond loopback need authentication.

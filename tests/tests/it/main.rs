@@ -43,6 +43,7 @@ mod database_faults;
 mod database_rights;
 mod delete;
 mod describe;
+mod descriptors;
 mod diagram;
 mod directives;
 mod distinct;

@@ -75,6 +75,9 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
         assert_eq!(checked.status, Some(2), "{checked:?}");
         assert!(words.iter().all(|word| checked.err.contains(word)), "{checked:?}");
     }
+    let broken = file("confirm = []\n[[[");
+    let broken = ["describe", "--config", broken.to_str().unwrap()];
+    misused(&broken, &["line 2, column 3: unquoted keys"]).await;
     misused(&["describe", "--config", "/nowhere/mcp-pg.toml"], &["/nowhere/mcp-pg.toml"]).await;
     let ended = Ended::of(program(&["check"]).env("MCP_PG__LIMITS__MAX_ROW", "3")).await;
     assert_eq!(ended.status, Some(2), "{ended:?}");
