@@ -26,7 +26,7 @@ pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Comparison, Predicate, Quantifier, RowFilter, Words, filter};
 pub(crate) use expression::operation::names as operations;
 pub use expression::{
-    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
+    ARITHMETIC_MOST, Arithmetic, Clock, Cut, DIGITS, End, Expression, Moved, Now, Period, Reached, Slot,
     Total, Unit,
 };
 pub use hop::Hop;
