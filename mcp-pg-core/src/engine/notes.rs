@@ -64,7 +64,7 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     if !nothing {
         return Vec::new();
     }
-    if let Some(doubt) = filter.doubt() {
+    if let Some(doubt) = filter.doubt().or_else(|| plan.without_elements()) {
         return vec![doubt];
     }
     // Rows that matched may have no values to measure, or be in groups that `having` leaves out.

@@ -111,7 +111,9 @@ impl Conditions {
         let number = self.number(of, alias);
         let column = &of.column;
         let unbounded = column.data_type.base().oid == DataType::numeric().oid
-            && column.precision().is_none_or(|(before, behind)| before + behind > i64::from(DIGITS));
+            && column
+                .precision()
+                .is_none_or(|(before, behind)| before + behind > i64::from(DIGITS));
         match unbounded || of.member.is_some() {
             true => CaseStatement::new().case(is_short(self.value(of, alias)), number).into(),
             false => number,

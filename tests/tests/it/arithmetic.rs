@@ -119,7 +119,8 @@ async fn numbers_of_many_digits_are_operands_as_texts() {
     let written = call(&engine, "admin", "update", update).await.unwrap();
     assert_eq!(rows(&written)[0]["balance"], "12345678901234568");
     for of in [json!("1e400"), json!("9".repeat(501)), json!({"$literal": "x"}), json!("8.x")] {
-        let asked = json!({"table": "account", "columns": [value(json!({"add": ["balance", of]}))]});
+        let asked =
+            json!({"table": "account", "columns": [value(json!({"add": ["balance", of]}))]});
         assert!(call(&engine, "admin", "select", asked).await.is_err(), "{of}");
     }
 }

@@ -9,6 +9,7 @@ mod doubt;
 mod function;
 mod measured;
 mod midnight;
+mod nested_list;
 mod operator;
 mod related;
 mod remark;
