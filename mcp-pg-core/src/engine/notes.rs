@@ -64,7 +64,7 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     if !nothing {
         return Vec::new();
     }
-    if let Some(doubt) = filter.doubt() {
+    if let Some(doubt) = filter.doubt().or_else(|| plan.without_elements()) {
         return vec![doubt];
     }
     if let Some(note) = plan.empty_groups() {

@@ -26,8 +26,8 @@ pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Comparison, Predicate, Quantifier, RowFilter, Words, filter};
 pub(crate) use expression::operation::names as operations;
 pub use expression::{
-    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
-    Total, Unit,
+    ARITHMETIC_MOST, Arithmetic, Clock, Cut, DIGITS, End, Expression, Moved, Now, Period, Reached,
+    Slot, Total, Unit,
 };
 pub use hop::Hop;
 pub use marked::marked;

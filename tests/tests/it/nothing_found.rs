@@ -36,6 +36,15 @@ async fn a_condition_that_finds_nothing() {
         (json!({"details": {"path": ["n"], "in": ["3", "4"]}}), Some("without quotes")),
         (json!({"details": {"path": ["n"], "ne": "true"}}), Some("without quotes")),
         (json!({"details": {"path": ["n"], "eq": "three"}}), None),
+        (
+            json!({"details": {"path": ["items", "sku"], "eq": "K"}}),
+            Some("{\"details\": {\"contains\": {\"items\": [{\"sku\": \"K\"}]}}}"),
+        ),
+        (
+            json!({"details": {"path": ["items", "n"], "gt": 1}}),
+            Some("\"path\": [\"items\", 0, \"n\"]"),
+        ),
+        (json!({"details": {"path": ["items", 0], "eq": "K"}}), None),
         (json!({"note": {"ne": "x"}}), Some("{\"is_distinct_from\": …}")),
         (json!({"total": {"not_in": [1, 2]}}), Some("{\"total\": null}")),
         (json!({"not": {"note": "x"}}), Some("where note is null")),
@@ -68,6 +77,29 @@ async fn a_condition_that_finds_nothing() {
             assert!(note.unwrap_or_default().contains(suggested.unwrap_or_default()), "{told}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_path_does_not_lead_into_the_elements_of_a_list() {
+    let database = Database::of(
+        "CREATE TABLE event (id integer PRIMARY KEY, payload jsonb);
+         INSERT INTO event VALUES (1, '{\"items\": [{\"sku\": \"K\"}]}')",
+    )
+    .await;
+    let engine = database.engine().await;
+    let by = |path: Value| {
+        json!({"table": "event", "measures": {"n": {"count": "*"}},
+        "group_by": [{"column": "payload", "path": path, "each": true}]})
+    };
+    let told = call(&engine, "admin", "aggregate", by(json!(["items", "sku"]))).await.unwrap();
+    let note = told["notes"][0].as_str().unwrap_or_default();
+    let list = r#"{"column": "payload", "path": ["items"], "each": true}"#;
+    assert!(note.contains(list), "{told}");
+    let told = call(&engine, "admin", "aggregate", by(json!(["items"]))).await.unwrap();
+    assert_eq!((&told["row_count"], told.get("notes")), (&json!(1), None), "{told}");
+    let condition = json!({"payload": {"contains": {"items": [{"sku": "K"}]}}});
+    let found = call(&engine, "admin", "select", json!({"table": "event", "where": condition}));
+    assert_eq!(found.await.unwrap()["row_count"], 1);
 }
 
 /// Archived rows are not looked at: whoever finds nothing is told so.

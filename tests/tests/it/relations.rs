@@ -1,6 +1,6 @@
 //! Relations of views, and declared relations.
 
-use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::policy::{Action, Grant, Mask, Role};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, paged, refused, rows};
@@ -121,6 +121,73 @@ async fn views_show_a_key_once_or_again_and_again() {
     assert_eq!(told["unique_keys"], json!([{"columns": ["place"]}]), "{told}");
     let places = json!({"table": "by_place", "order_by": ["least"]});
     assert_eq!(paged(&engine, places, "least", 1).await, [0, 5]);
+}
+
+/// What a view groups by leads to the row of which it tells something, and that row to it.
+#[tokio::test]
+async fn a_view_is_related_to_the_table_by_whose_key_it_groups() {
+    let database = Database::of(
+        "CREATE TABLE customer (id integer PRIMARY KEY, name text);
+         CREATE TABLE orders (id integer PRIMARY KEY, customer_id integer REFERENCES customer, secret text,
+           archived_at timestamptz);
+         CREATE TABLE line (id integer PRIMARY KEY, order_id integer REFERENCES orders, cents integer);
+         CREATE VIEW margin AS SELECT o.id AS order_id, sum(l.cents) AS cents FROM orders o JOIN line l ON l.order_id = o.id
+           GROUP BY o.id;
+         CREATE VIEW by_customer AS SELECT customer_id, count(*) AS n FROM orders GROUP BY customer_id;
+         INSERT INTO customer VALUES (1, 'Ada'), (2, 'Bo');
+         INSERT INTO orders VALUES (1, 1, 's', NULL), (2, 2, 't', NULL), (3, 2, 'u', now());
+         INSERT INTO line VALUES (1, 1, 5), (2, 1, 6), (3, 2, 7), (4, 3, 9);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let by_customer = json!({"table": "margin", "measures": {"cents": {"sum": "cents"}},
+        "group_by": ["order.customer.name"], "where": {"orders": {"id": {"gt": 0}}}, "order_by": ["cents"]});
+    let told = call(&engine, "analyst", "aggregate", by_customer.clone()).await.unwrap();
+    assert_eq!(
+        told["rows"],
+        json!([{"order.customer.name": "Bo", "cents": 7}, {"order.customer.name": "Ada", "cents": 11}])
+    );
+    let order = json!({"table": "orders", "columns": ["id", {"sum": "margin.cents", "as": "m"}], "where": {"id": 1},
+        "include": {"margin": {"columns": ["cents"]}}});
+    assert_eq!(first(&engine, order).await, json!({"id": 1, "m": 11, "margin": [{"cents": 11}]}));
+    let told =
+        call(&engine, "admin", "describe_table", json!({"table": "by_customer"})).await.unwrap();
+    assert!(!told["relations"].to_string().contains("orders"), "{told}");
+    // The rows and columns of the table are those that the role sees.
+    let rows = json!({"customer_id": 1}).as_object().cloned();
+    let mut orders = Grant {
+        tables: vec!["public.orders".into()],
+        actions: [Action::Select].into_iter().collect(),
+        rows,
+        ..Grant::default()
+    };
+    orders.columns.exclude = vec!["secret".to_owned()];
+    let margin = Grant {
+        tables: vec!["public.margin".into()],
+        actions: [Action::Select].into_iter().collect(),
+        ..Grant::default()
+    };
+    let role = |grants: Vec<Grant>| Role { name: "analyst".into(), grants, ..Role::default() };
+    let settings =
+        Settings { roles: vec![role(vec![orders.clone(), margin.clone()])], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let seen = json!({"table": "margin", "columns": ["cents", "order.customer_id"], "order_by": ["cents"]});
+    let told = call(&engine, "analyst", "select", seen).await.unwrap();
+    assert_eq!(
+        told["rows"],
+        json!([{"cents": 7, "order.customer_id": null}, {"cents": 9, "order.customer_id": null},
+            {"cents": 11, "order.customer_id": 1}])
+    );
+    let secret = json!({"table": "margin", "where": {"order": {"secret": "t"}}});
+    assert_eq!(error(&engine, "analyst", "select", secret).await["code"], "unknown_column");
+    // A key that is hidden or masked leads nowhere.
+    orders.columns.mask.insert("id".to_owned(), Mask::Full);
+    for grants in [vec![margin.clone()], vec![orders, margin]] {
+        let settings = Settings { roles: vec![role(grants)], ..Settings::default() };
+        let engine = database.engine_with(settings).await;
+        let hidden = json!({"table": "margin", "include": {"order": true}});
+        assert_eq!(error(&engine, "analyst", "select", hidden).await["code"], "unknown_relation");
+    }
 }
 
 #[tokio::test]
@@ -365,7 +432,7 @@ async fn declared_keys_make_a_junction() {
     assert_eq!(first(&engine, channels).await, json!({"name": "Bob"}));
 }
 
-/// The view's own name would be taken for the view of the same row.
+/// The view's own name may mean the view of the same row, or of those that refer to it.
 #[tokio::test]
 async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
     let database = Database::of(
@@ -375,14 +442,18 @@ async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
     )
     .await;
     let engine = database.engine().await;
-    for (table, name, of_key) in
-        [("emp", "emp_stats", "emp_stats_by_boss"), ("emp_stats", "emp", "emp_by_boss")]
-    {
+    for (table, name) in [("emp", "emp_stats"), ("emp_stats", "emp")] {
         let select = |name: &str| json!({"table": table, "include": {name: true}});
-        let refused = refused(&engine, "select", select(name)).await;
-        assert_eq!(refused.0, "unknown_relation", "{table}");
-        call(&engine, "admin", "select", select(of_key)).await.unwrap();
+        let refused = error(&engine, "admin", "select", select(name)).await;
+        assert_eq!(refused["code"], "ambiguous_relation", "{table}");
+        for of_key in [format!("{name}_by_id"), format!("{name}_by_boss")] {
+            let allowed = refused["allowed"].as_array().unwrap();
+            assert!(allowed.contains(&json!(of_key)), "{refused}");
+            call(&engine, "admin", "select", select(&of_key)).await.unwrap();
+        }
     }
+    let own = json!({"table": "emp_stats", "where": {"id": 2}, "columns": ["n", "emp_by_id.name"]});
+    assert_eq!(first(&engine, own).await, json!({"n": 1, "emp_by_id.name": "ann"}));
 }
 
 /// A view of a table that refers to itself is related to that table in both directions.

@@ -5,6 +5,7 @@ use tokio_postgres::error::DbError;
 use super::parameter;
 use super::place::Place;
 use crate::error::{Code, Error, below, step};
+use crate::name::TableName;
 use crate::schema::TableKind;
 
 /// Where values for existing rows stand.
@@ -86,11 +87,30 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 None if answer.routine() == Some("ExecFindPartition") => {
                     return no_partition(answer, place);
                 }
-                None => Error::new(Code::CheckViolation, "the row violates a rule of the table"),
+                None => match elsewhere(answer, place) {
+                    Some(error) => error,
+                    None => {
+                        Error::new(Code::CheckViolation, "the row violates a rule of the table")
+                    }
+                },
             }
         }
     };
     error.at(place.written())
+}
+
+/// The error about a row of another table, such as one that a trigger writes, if the caller sees that table's rows and
+/// the constraint's columns.
+fn elsewhere(answer: &DbError, place: &Place<'_>) -> Option<Error> {
+    let (schema, table) = (answer.schema()?, answer.table()?);
+    let other = place.view.named(&TableName::new(schema, table))?;
+    let other = Some(other).filter(|other| other.is_open() && place.is_elsewhere(answer))?;
+    let name = answer.constraint()?;
+    let check = other.table.checks.iter().find(|check| check.name == name)?;
+    let seen = check.columns.iter().all(|column| other.table.columns[*column].can_select);
+    let of = place.view.display(other);
+    let message = format!("a row of {of}, which is written with it, violates {}", check.definition);
+    seen.then(|| Error::new(Code::CheckViolation, message).constraint(name))
 }
 
 /// The error about a column's value: the new row's, or that of an existing row, which `on_conflict.update` sets.

@@ -11,6 +11,7 @@ mod function;
 mod included;
 mod measured;
 mod midnight;
+mod nested_list;
 mod operator;
 mod related;
 mod remark;
