@@ -368,6 +368,24 @@ mod tests {
         }
     }
 
+    /// Gemini's clients refuse a schema without a type, and a list without that of its items.
+    #[test]
+    fn each_argument_and_item_has_a_type() {
+        fn typed(at: &str, schema: &Value) {
+            let alternatives = schema["anyOf"].as_array();
+            assert!(alternatives.is_some() || schema["type"].is_string(), "{at}: {schema}");
+            assert!(schema["type"] != "array" || schema["items"].is_object(), "{at}: {schema}");
+            alternatives.into_iter().flatten().for_each(|one| typed(at, one));
+            schema.get("items").into_iter().for_each(|items| typed(at, items));
+            for (name, of) in schema["properties"].as_object().into_iter().flatten() {
+                typed(&format!("{at}.{name}"), of);
+            }
+        }
+        for tool in fitted(all(), &[]) {
+            typed(&tool.name, &Value::Object(JsonObject::clone(&tool.input_schema)));
+        }
+    }
+
     #[test]
     fn a_write_needs_a_condition() {
         for tool in fitted(all(), &[]) {
