@@ -154,12 +154,12 @@ impl Replaced {
             (None, Some(_)) => Some(Credentials::new(Vec::new(), None)),
             (None, None) => None,
         };
-        if self.credentials.is_some() && accepted.as_ref().is_some_and(Credentials::is_empty) {
-            tracing::warn!("the configuration names no credentials: nobody is let in any more");
-        }
         let limits = config.request_limits.clone();
         if let (Some(credentials), Some(accepted)) = (&self.credentials, &accepted) {
             self.accept(accepted.left_of(&credentials.load()));
+            if accepted.is_empty() {
+                tracing::warn!("the configuration names no credentials: nobody is let in any more");
+            }
         }
         Ok(move || {
             self.limiter.replace(limits);
