@@ -17,7 +17,7 @@ impl Table {
 
 impl Check {
     /// The values of `column IN (…)` and `column = ANY (ARRAY[…])` as `pg_get_constraintdef` prints them.
-    fn choices(&self, column: &str) -> Option<Vec<String>> {
+    pub(crate) fn choices(&self, column: &str) -> Option<Vec<String>> {
         let rule = self.definition.strip_prefix("CHECK (")?.strip_suffix(')')?;
         let quoted = format!("\"{}\"", column.replace('"', "\"\""));
         let rest = rule.strip_prefix(&quoted).or_else(|| rule.strip_prefix(column))?;

@@ -51,6 +51,7 @@ pub(super) async fn check(
     notes.extend(columns::uncounted(&settings, &seen));
     notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings));
+    notes.extend(queries::refused_by_clients(&session.engine, &settings));
     notes.extend(withheld::of_roles(&session.engine, &settings, &known.login));
     for note in notes {
         writeln!(out, "note: {}", in_a_line(&note))?;

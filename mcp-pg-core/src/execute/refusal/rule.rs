@@ -6,6 +6,7 @@ use super::parameter;
 use super::place::Place;
 use crate::error::{Code, Error, below, step};
 use crate::name::TableName;
+use crate::plan::Source;
 use crate::schema::TableKind;
 
 /// Where values for existing rows stand.
@@ -56,7 +57,14 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 Error::new(Code::CheckViolation, format!("the row violates {}", check.definition))
                     .constraint(name);
             match check.columns.as_slice() {
-                [column] => return at_column(error, &table.columns[*column].name, place),
+                [column] => {
+                    let name = &table.columns[*column].name;
+                    let error = at_column(error, name, place);
+                    return match check.choices(name) {
+                        Some(choices) => listed(error, &choices, place),
+                        None => error,
+                    };
+                }
                 _ => error,
             }
         }
@@ -111,6 +119,20 @@ fn elsewhere(answer: &DbError, place: &Place<'_>) -> Option<Error> {
     let of = place.view.display(other);
     let message = format!("a row of {of}, which is written with it, violates {}", check.definition);
     seen.then(|| Error::new(Code::CheckViolation, message).constraint(name))
+}
+
+/// The error with the values that the check allows, and the one of them that was probably meant.
+fn listed(error: Error, choices: &[String], place: &Place<'_>) -> Error {
+    let at = error.get_at().map(str::to_owned);
+    let given = place.parameters.iter().find_map(|operand| match &operand.source {
+        Source::Text(Some(text)) if operand.place() == at.as_deref() => Some(text),
+        _ => None,
+    });
+    let error = error.allowed(choices);
+    match given {
+        Some(given) => error.nearest(given, choices.iter().map(String::as_str)),
+        None => error,
+    }
 }
 
 /// The error about a column's value: the new row's, or that of an existing row, which `on_conflict.update` sets.
