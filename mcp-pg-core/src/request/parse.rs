@@ -3,12 +3,8 @@
 //! The type's JSON Schema tells which arguments are unknown or missing, so that an error can name the nearest one.
 //! Values that are clearly meant are corrected: a single value for a list, JSON sent as a string.
 
-use std::io::{self, Write};
-
-use serde::Serialize as _;
 use serde::de::value::MapDeserializer;
-use serde_json::ser::Formatter;
-use serde_json::{Map, Serializer, Value, json};
+use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
 use super::argument::{check_members, elsewhere, meant, unknown};
@@ -16,82 +12,6 @@ use super::shape::Arguments;
 use super::{Request, listed_condition, sql_condition};
 use crate::error::{Code, Error, Result, below, step};
 use crate::name::shown;
-
-/// The most levels of nesting in arguments, which is the limit of JSON parsers.
-const DEPTH_MOST: usize = 128;
-
-/// Refuses arguments that are nested so deeply that processing them could overflow the stack.
-///
-/// # Errors
-///
-/// `limit_exceeded`, at the argument.
-pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
-    for (name, argument) in arguments {
-        let mut open = vec![(argument, 1)];
-        while let Some((value, depth)) = open.pop() {
-            if depth > DEPTH_MOST {
-                return Err(too_deep().at(step(name)));
-            }
-            match value {
-                Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
-                Value::Object(members) => {
-                    open.extend(members.values().map(|member| (member, depth + 1)));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a request that is nested as deeply. One that was built in Rust has no parser's limit.
-pub(crate) fn check_depth_of(request: &Request) -> Result<()> {
-    let mut serializer = Serializer::with_formatter(io::sink(), Depth::default());
-    request.serialize(&mut serializer).map_err(|_too_deep| too_deep())
-}
-
-fn too_deep() -> Error {
-    let message = format!("arguments may be nested at most {DEPTH_MOST} levels deep");
-    Error::new(Code::LimitExceeded, message)
-}
-
-/// Ends a serialization that goes too deep, so that its recursion is bounded.
-#[derive(Default)]
-struct Depth(usize);
-
-impl Depth {
-    fn enter(&mut self) -> io::Result<()> {
-        self.0 += 1;
-        // The first level is the request itself.
-        match self.0 > DEPTH_MOST + 1 {
-            true => Err(io::Error::other("too deep")),
-            false => Ok(()),
-        }
-    }
-
-    fn leave(&mut self) -> io::Result<()> {
-        self.0 -= 1;
-        Ok(())
-    }
-}
-
-impl Formatter for Depth {
-    fn begin_array<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.enter()
-    }
-
-    fn end_array<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.leave()
-    }
-
-    fn begin_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.enter()
-    }
-
-    fn end_object<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
-        self.leave()
-    }
-}
 
 /// The places of arguments that are a single value where a list is expected, outer ones first. The value is taken for a list of
 /// one, whose place is not in the arguments as they were given.
