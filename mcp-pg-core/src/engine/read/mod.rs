@@ -175,7 +175,7 @@ pub(in crate::engine) fn slow(view: &View, plan: &SelectPlan<'_>, error: Error) 
         lacks if lacks.is_empty() => error,
         lacks => error
             .hint(format!(
-                "{lacks}: the whole table is read for each row; ask for fewer rows, or for an index"
+                "{lacks}: the whole table is read; ask for fewer rows, by their key, or for an index"
             ))
             .retryable(false),
     }
