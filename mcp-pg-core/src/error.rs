@@ -75,7 +75,8 @@ pub struct Question {
     /// What would be done, as a sentence.
     pub text: String,
     /// What the user confirms: a digest of the caller, the request and its effect, then what the database generated for
-    /// new rows. Opaque to applications, and at most 17 KB.
+    /// new rows. Opaque to applications, and at most 17 KB. Keep it, or encrypt it if the caller brings it back: whoever
+    /// has the digest could try values that the caller's role does not see.
     pub plan: String,
 }
 

@@ -139,6 +139,9 @@ pub enum Audit {
     Verify {
         /// The log [default: the configuration's audit.file]
         file: Option<PathBuf>,
+        /// The hash of the last record that was moved away, if older parts of the file were
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        after: Option<String>,
     },
 }
 
@@ -153,6 +156,13 @@ pub enum DiagramFormat {
 
 fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
+}
+
+fn hash(text: &str) -> Result<String, &'static str> {
+    match text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("not 64 hex digits"),
+    }
 }
 
 #[cfg(test)]

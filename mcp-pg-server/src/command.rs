@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod describe;
+mod descriptors;
 mod hash_key;
 mod listen;
 mod posture;
@@ -20,7 +21,7 @@ use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Error};
 use serde_json::Value;
 
-use crate::cli::{Audit, Cli, Command, DiagramFormat};
+use crate::cli::{Cli, Command, DiagramFormat};
 use crate::config::{Config, ConfigError, Environment};
 use crate::diagram::Diagram;
 use crate::reply;
@@ -112,8 +113,8 @@ pub async fn run(
         config.audit_file = None;
     }
     match cli.command {
-        Command::Audit(Audit::Verify { file }) => {
-            verify::verify(&cli.common, config, environment, file, out).await
+        Command::Audit(command) => {
+            verify::verify(&cli.common, config, environment, command, out).await
         }
         // Done above.
         Command::HashKey { .. } => Ok(Exit::Done),

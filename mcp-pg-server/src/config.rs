@@ -138,10 +138,14 @@ impl Config {
             None => error,
         };
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
-            let reason = error.to_string();
-            let reason = reason
-                .replace(" as i128, expected any valid TOML value", ", expected a smaller one");
-            vec![in_file(ConfigError::new(reason.trim_end()))]
+            // One line, as the log needs it, without the text of the file.
+            let told = error.to_string();
+            let place = told.lines().next().unwrap_or_default();
+            let reason = error
+                .message()
+                .replace(" as i128, expected any valid TOML value", ", expected a smaller one")
+                .replace('\n', ", ");
+            vec![in_file(ConfigError::new(format!("{place}: {reason}")))]
         })?;
         let overlaid = environment.overlay(&mut table).map_err(|error| vec![error])?;
         let named = |error: ConfigError| {

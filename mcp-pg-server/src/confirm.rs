@@ -3,8 +3,8 @@
 //! Knows how a question reaches the user and how the answer comes back, but not what needs a confirmation.
 //!
 //! Since revision 2026-07-28, the client sends the call again with the answer and a state from this server. The state
-//! is sealed, and valid for one caller, one plan (see [`Question`]), one use and ten minutes. Each process has its
-//! own key, so the call must come back to the same process, unless several share a [`StateKey`]. Each process
+//! is encrypted, since a plan is a digest of values that the caller may not see, and valid for one caller, one plan (see
+//! [`Question`]), one use and ten minutes. Each process has its own key, so the call must come back to the same process, unless several share a [`StateKey`]. Each process
 //! remembers used states; the audit table remembers them for all processes.
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,8 +13,11 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aes_gcm_siv::aead::Aead as _;
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
 use mcp_pg_core::{Agreement, Code, Error, Principal, Question};
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
@@ -23,6 +26,7 @@ use rmcp::model::{
 };
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
+use sha2::Sha256;
 
 /// How long a question can be answered.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -32,6 +36,9 @@ const STATE_MOST: usize = 32 << 10;
 
 /// The name of the only question of a call.
 const NAME: &str = "confirm";
+
+/// A constant nonce: with AES-GCM-SIV, it reveals only whether two states are equal, and each has its own number.
+const NONCE: [u8; 12] = [0; 12];
 
 /// How a client can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +125,10 @@ impl fmt::Debug for StateKey {
 
 /// The questions of this process.
 pub(crate) struct Questions {
+    /// Signs states, with their callers and when they expire. It does not hide what is in them.
     codec: RequestStateCodec,
+    /// Encrypts what is in them.
+    cipher: Aes256GcmSiv,
     /// How long they can be answered.
     lifetime: Duration,
     /// Questions that were answered, until they expire.
@@ -138,7 +148,10 @@ impl Questions {
             }
         };
         let codec = RequestStateCodec::try_new(key).ok()?;
-        Some(Self { codec, lifetime: PATIENCE, answered: Mutex::default() })
+        let purpose =
+            Hmac::<Sha256>::new_from_slice(&key).ok()?.chain_update("mcp-pg state encryption");
+        let cipher = Aes256GcmSiv::new(&purpose.finalize().into_bytes());
+        Some(Self { codec, cipher, lifetime: PATIENCE, answered: Mutex::default() })
     }
 
     /// The result that asks the question. `None` if its state would be too long, or without random numbers.
@@ -152,8 +165,9 @@ impl Questions {
         let number: String = number.iter().map(|byte| format!("{byte:02x}")).collect();
         let owner = owner(caller);
         let options = SealOptions::new().associated_data(&owner).ttl(self.lifetime);
-        let state =
-            self.codec.seal_with(format!("{number} {}", question.plan).as_bytes(), &options);
+        let plain = format!("{number} {}", question.plan);
+        let encrypted = self.cipher.encrypt(&Nonce::from(NONCE), plain.as_bytes()).ok()?;
+        let state = self.codec.seal_with(&encrypted, &options);
         if state.len() > STATE_MOST {
             return None;
         }
@@ -187,7 +201,8 @@ impl Questions {
     fn opened(&self, caller: &Principal, state: &str) -> Option<Agreement> {
         let state = Some(state).filter(|state| state.len() <= STATE_MOST)?;
         let opened = self.codec.open_with(state, &owner(caller)).ok()?;
-        let opened = String::from_utf8_lossy(&opened).into_owned();
+        let opened = self.cipher.decrypt(&Nonce::from(NONCE), opened.as_slice()).ok()?;
+        let opened = String::from_utf8(opened).ok()?;
         let (number, plan) = opened.split_once(' ')?;
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -207,6 +222,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_state_tells_nothing() {
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let questions = Questions::new(Some(KEY.parse().unwrap())).unwrap();
+        let question = Question { text: "Allow this?".into(), plan: "ab".repeat(200) };
+        let state = || {
+            let put = questions.put(&question, &Principal::new("ann", "admin")).unwrap();
+            put.request_state.unwrap()
+        };
+        let parts = |state: String| -> Vec<Vec<u8>> {
+            state.split('.').filter_map(|part| URL_SAFE_NO_PAD.decode(part).ok()).collect()
+        };
+        let (first, second) = (parts(state()), parts(state()));
+        assert!(first.iter().any(|part| part.len() > 400), "{first:?}");
+        // Nothing of the plan, nor what both have in common.
+        for (part, other) in first.iter().zip(&second) {
+            assert!(!part.windows(4).any(|bytes| bytes == b"abab"));
+            let same =
+                part.windows(8).skip(8).filter(|bytes| other.windows(8).any(|of| of == *bytes));
+            assert_eq!(same.count(), 0);
+        }
+    }
 
     const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
 

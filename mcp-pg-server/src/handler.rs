@@ -220,10 +220,8 @@ impl ServerHandler for Handler {
     ) -> Result<ListToolsResult, ErrorData> {
         guarded(async {
             let (view, queries) = self.lists(&cx)?;
-            let page = tools::page(
-                tools::list(&view, &queries),
-                request.and_then(|request| request.cursor),
-            )?;
+            let cursor = request.and_then(|request| request.cursor);
+            let page = tools::list(&view, &queries).page(cursor)?;
             Ok(page.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private))
         })
         .await

@@ -45,6 +45,8 @@ use body::Bodies;
 
 /// The maximum size of a request, in bytes.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
+/// The maximum number of connections at one time.
+pub(crate) const MAX_CONNECTIONS: usize = 1_000;
 /// How long a client may take to send a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 

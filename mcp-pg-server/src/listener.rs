@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const HEAD_MOST: usize = 64 << 10;
 /// The pause after a failure to accept that is not due to one connection, for instance when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The minimum time between two lines of the log about such failures.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Where clients connect.
 pub(crate) struct Listener {
@@ -55,6 +57,7 @@ impl Listener {
         let hang_up = CancellationToken::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD_MOST);
+        let mut told: Option<Instant> = None;
         loop {
             let accepted = async {
                 let place = places.clone().acquire_owned().await;
@@ -65,7 +68,10 @@ impl Listener {
                 accepted = accepted => match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        tracing::warn!(%error, "no connection can be accepted");
+                        if told.is_none_or(|last| last.elapsed() >= SILENCE) {
+                            tracing::warn!(%error, "no connection can be accepted");
+                            told = Some(Instant::now());
+                        }
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }
@@ -123,21 +129,29 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// What is wrong with which file, as a sentence.
+    /// What is wrong with which file, as a sentence that begins with the file's key in the configuration.
     pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
-        let named = |path: &Path, error: &dyn fmt::Display| format!("{}: {error}", path.display());
-        let read = |path| file::read(path).map_err(|error| named(path, &error));
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(chain)?)
+        let of_chain =
+            |error: &dyn fmt::Display| format!("tls_certificate: {}: {error}", chain.display());
+        let of_key = |error: &dyn fmt::Display| format!("tls_key: {}: {error}", key.display());
+        let pem = file::read(chain).map_err(|error| of_chain(&error))?;
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| named(chain, &error))?;
-        let private =
-            PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| named(key, &error))?;
+            .map_err(|error| of_chain(&error))?;
+        if certificates.is_empty() {
+            return Err(of_chain(&"has no certificate"));
+        }
+        let pem = file::read(key).map_err(|error| of_key(&error))?;
+        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
+            pem::Error::NoItemsFound => of_key(&"has no private key"),
+            error => of_key(&error),
+        })?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?
             .with_no_client_auth()
             .with_single_cert(certificates, private)
-            .map_err(|error| named(chain, &error))?;
+            .map_err(|error| of_chain(&error))?;
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
     }
 

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use mcp_pg_core::Health;
+use mcp_pg_core::{Code, Health};
 
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
@@ -37,7 +37,32 @@ struct Histogram {
     seconds: f64,
 }
 
+/// A running call, which is counted when it ends.
+pub(crate) struct Running<'m> {
+    metrics: &'m Metrics,
+    pub(crate) tool: &'m str,
+    /// `ok`, or the code of the error.
+    pub(crate) code: &'static str,
+    began: Instant,
+}
+
+/// The code of a call whose client did not wait for the answer.
+const CANCELLED: &str = "cancelled";
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let fault = std::thread::panicking();
+        let code = if fault { Code::Internal.as_str() } else { self.code };
+        self.metrics.record(self.tool, code, self.began.elapsed());
+    }
+}
+
 impl Metrics {
+    /// A call that begins. Unless it is given a code, its client gave it up.
+    pub(crate) fn begin<'m>(&'m self, tool: &'m str) -> Running<'m> {
+        Running { metrics: self, tool, code: CANCELLED, began: Instant::now() }
+    }
+
     /// Counts a call that ended with `code`, which is `ok` for success.
     pub(crate) fn record(&self, tool: &str, code: &'static str, duration: Duration) {
         let mut tools = self.tools();
@@ -67,7 +92,7 @@ impl Metrics {
     /// The page for Prometheus, with the state of the engine.
     pub fn render(&self, health: &Health) -> String {
         let mut page = String::from(
-            "# HELP mcp_pg_calls_total Tool calls by tool and outcome (ok or the error's code).\n\
+            "# HELP mcp_pg_calls_total Tool calls by tool and outcome (ok, the error's code or cancelled).\n\
              # TYPE mcp_pg_calls_total counter\n",
         );
         let tools = self.tools();

@@ -121,8 +121,7 @@ impl Snapshot {
 
     /// A digest of the lists of tools and resources, with their content.
     fn lists(&self) -> u64 {
-        let tools = serde_json::to_string(&tools::list(&self.view, &self.queries)).ok();
-        digest((self.view.digest, tools))
+        digest((self.view.digest, tools::list(&self.view, &self.queries).digest))
     }
 
     /// A digest of a resource's content; `None` if it does not exist for the caller.

@@ -5,10 +5,12 @@
 
 mod canned;
 mod entry;
+mod kept;
 mod schema;
 mod shape;
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::{Arc, LazyLock};
 
@@ -22,6 +24,7 @@ use serde_json::{Serializer, Value};
 
 use crate::reply;
 use entry::{Entry, Needs, TABLE};
+use kept::Kept;
 
 /// The most bytes of the built-in tools as JSON. Models pay for them in every conversation.
 const LIST_MOST: usize = 16_200;
@@ -57,23 +60,32 @@ fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
     tool
 }
 
+/// The tools of a role.
+pub(crate) struct List {
+    tools: Vec<Measured>,
+    /// It changes whenever the list does.
+    pub(crate) digest: u64,
+}
+
 /// A tool of a list, and its size.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub(crate) struct Measured {
+struct Measured {
     tool: Tool,
-    #[serde(skip)]
     bytes: usize,
 }
 
 /// A table's name without and with its schema, and the possible actions.
 type Named = ([String; 2], Actions);
 
-/// The list for a caller: the built-in tools, then the queries. It is the same, byte by byte, while view and queries
-/// are the same.
-///
-/// Queries are described more briefly if otherwise not all would fit on one page.
-pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Measured> {
+/// The lists of all views that are in use.
+static LISTS: Kept = Kept::new();
+
+/// The list for a caller. `queries` are those of the view's role, from the same catalogue.
+pub(crate) fn list(view: &Arc<View>, queries: &[Arc<Query>]) -> Arc<List> {
+    LISTS.of(view, || List::of(listed(view, queries)))
+}
+
+/// The built-in tools, then the queries. Queries are described more briefly if otherwise not all would fit on one page.
+fn listed(view: &View, queries: &[Arc<Query>]) -> Vec<Measured> {
     let tables = view.tables();
     // With more tables, none is listed.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
@@ -90,32 +102,38 @@ pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Measured> {
     tools
 }
 
-/// The page of the list after `cursor`, which is the name of the last tool on the previous page.
-pub(crate) fn page(
-    mut tools: Vec<Measured>,
-    cursor: Option<String>,
-) -> Result<ListToolsResult, ErrorData> {
-    let start = match &cursor {
-        None => 0,
-        Some(last) => {
-            let last = tools.iter().position(|known| known.tool.name == **last);
-            last.map(|last| last + 1).ok_or_else(reply::stale_cursor)?
-        }
-    };
-    let rest = tools.split_off(start);
-    let mut left = PAGE_MOST;
-    let fitting = rest.iter().take_while(|tool| {
-        let fits = tool.bytes <= left;
-        left = left.saturating_sub(tool.bytes);
-        fits
-    });
-    let count = fitting.count().max(1).min(rest.len());
-    let more = rest.len() > count;
-    let page: Vec<Tool> = rest.into_iter().take(count).map(|known| known.tool).collect();
-    let last = page.last().filter(|_| more).map(|tool| tool.name.to_string());
-    let mut result = ListToolsResult::with_all_items(page);
-    result.next_cursor = last;
-    Ok(result)
+impl List {
+    fn of(tools: Vec<Measured>) -> Self {
+        let mut digest = DefaultHasher::new();
+        let texts = tools.iter().map(|known| serde_json::to_string(&known.tool).ok());
+        texts.for_each(|text| text.hash(&mut digest));
+        Self { tools, digest: digest.finish() }
+    }
+
+    /// The page after `cursor`, which is the name of the last tool on the previous page.
+    pub(crate) fn page(&self, cursor: Option<String>) -> Result<ListToolsResult, ErrorData> {
+        let start = match &cursor {
+            None => 0,
+            Some(last) => {
+                let last = self.tools.iter().position(|known| known.tool.name == **last);
+                last.map(|last| last + 1).ok_or_else(reply::stale_cursor)?
+            }
+        };
+        let rest = self.tools.get(start..).unwrap_or_default();
+        let mut left = PAGE_MOST;
+        let fitting = rest.iter().take_while(|tool| {
+            let fits = tool.bytes <= left;
+            left = left.saturating_sub(tool.bytes);
+            fits
+        });
+        let count = fitting.count().max(1).min(rest.len());
+        let more = rest.len() > count;
+        let page: Vec<Tool> = rest.iter().take(count).map(|known| known.tool.clone()).collect();
+        let last = page.last().filter(|_| more).map(|tool| tool.name.to_string());
+        let mut result = ListToolsResult::with_all_items(page);
+        result.next_cursor = last;
+        Ok(result)
+    }
 }
 
 /// The tools for which `actions` are sufficient. `tables` are listed as far as there is `room`.
@@ -347,6 +365,24 @@ mod tests {
             assert!(annotations.read_only_hint.is_some());
             assert!(annotations.destructive_hint.is_some());
             assert!(annotations.idempotent_hint.is_some());
+        }
+    }
+
+    /// Gemini's clients refuse a schema without a type, and a list without that of its items.
+    #[test]
+    fn each_argument_and_item_has_a_type() {
+        fn typed(at: &str, schema: &Value) {
+            let alternatives = schema["anyOf"].as_array();
+            assert!(alternatives.is_some() || schema["type"].is_string(), "{at}: {schema}");
+            assert!(schema["type"] != "array" || schema["items"].is_object(), "{at}: {schema}");
+            alternatives.into_iter().flatten().for_each(|one| typed(at, one));
+            schema.get("items").into_iter().for_each(|items| typed(at, items));
+            for (name, of) in schema["properties"].as_object().into_iter().flatten() {
+                typed(&format!("{at}.{name}"), of);
+            }
+        }
+        for tool in fitted(all(), &[]) {
+            typed(&tool.name, &Value::Object(JsonObject::clone(&tool.input_schema)));
         }
     }
 

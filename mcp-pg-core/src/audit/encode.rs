@@ -2,6 +2,7 @@
 //!
 //! Knows sizes and JSON, but not where the record is written.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chain::{FRAME_MOST, LINE_MOST};
@@ -38,6 +39,15 @@ impl TryFrom<Event> for Encoded {
 impl Encoded {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The `id` of the record.
+    pub(crate) fn id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Named {
+            id: String,
+        }
+        serde_json::from_slice::<Named>(&self.0).ok().map(|named| named.id)
     }
 
     /// The size in bytes, which is far below 4 GiB.

@@ -26,7 +26,7 @@ pub(crate) use ledger::{Entry, Ledger, Letters};
 pub(crate) use queue::{Queue, Waiting, queue};
 pub use table::AuditTable;
 pub(crate) use verify::Ledgers;
-pub use verify::{Fault, Reason, Verified, snapshot, verify, verify_file};
+pub use verify::{Fault, Reason, Verified, snapshot, verify, verify_file, verify_file_after};
 
 use crate::error::{Code, Error, Result};
 

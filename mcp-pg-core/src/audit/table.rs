@@ -74,8 +74,8 @@ impl AuditTable {
         )
     }
 
-    /// The name of the unique index on confirmations.
-    pub(crate) fn once(&self) -> &str {
+    /// The name of the unique index on confirmations, which is in the table's schema.
+    pub fn once(&self) -> &str {
         &self.once
     }
 

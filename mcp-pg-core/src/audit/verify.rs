@@ -133,6 +133,25 @@ pub fn verify(log: impl BufRead) -> Result<Verified, Fault> {
 ///
 /// A file cannot be opened or read.
 pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>> {
+    verify_parts(path, None)
+}
+
+/// The same if older parts were moved away: the first record that is there has to follow the record with this hash.
+///
+/// # Errors
+///
+/// Those of [`verify_file`].
+pub fn verify_file_after(
+    path: &Path,
+    hash: &str,
+) -> io::Result<Result<Verified, (PathBuf, Fault)>> {
+    verify_parts(path, Some(hash))
+}
+
+fn verify_parts(
+    path: &Path,
+    after: Option<&str>,
+) -> io::Result<Result<Verified, (PathBuf, Fault)>> {
     let path = target(path);
     let file = rotation::file_of(&path);
     let mut parts = Vec::new();
@@ -152,14 +171,19 @@ pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>
         before = before.filter(|part| part.exists());
         parts.push((part, log));
     }
-    let mut head = Head::start();
+    let before = least.checked_sub(1).filter(|_| least < u64::MAX).unwrap_or_default();
+    let mut head = match after {
+        Some(hash) => Head { seq: before, hash: hash.to_owned() },
+        None => Head::start(),
+    };
+    let gone = head.seq;
     for (path, log) in parts.into_iter().rev() {
         head = match go_on(head, log) {
             Ok(head) => head,
             Err(fault) => return Ok(Err((path, fault))),
         };
     }
-    Ok(Ok(Verified { records: head.seq, last_hash: head.hash }))
+    Ok(Ok(Verified { records: head.seq.saturating_sub(gone), last_hash: head.hash }))
 }
 
 /// The number of the first record. The log is left at its beginning.
@@ -310,6 +334,24 @@ mod tests {
             let torn = verify(&whole.as_bytes()[..whole.len() - cut]).unwrap_err();
             assert_eq!(torn, Fault { line: 4, seq: None, reason: Reason::Torn });
         }
+    }
+
+    #[test]
+    fn a_log_whose_beginning_was_moved_away_follows_the_hash_that_was_kept() {
+        let directory = std::env::temp_dir().join(format!("mcp-pg-parts-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let log = directory.join("audit.jsonl");
+        let lines = lines();
+        let hash = |line: usize| chain::read(lines[line].trim_end().as_bytes()).unwrap().head.hash;
+        std::fs::write(rotation::name(&log, 3), lines[1..3].concat()).unwrap();
+        std::fs::write(&log, &lines[3]).unwrap();
+        let (_, headless) = verify_file(&log).unwrap().unwrap_err();
+        assert_eq!(headless.reason, Reason::OutOfSequence { expected: 1 });
+        let whole = Verified { records: 3, last_hash: hash(3) };
+        assert_eq!(verify_file_after(&log, &hash(0)).unwrap(), Ok(whole));
+        let (part, other) = verify_file_after(&log, &hash(1)).unwrap().unwrap_err();
+        assert_eq!((part, other.reason), (rotation::name(&log, 3), Reason::Unlinked));
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     #[cfg(unix)]

@@ -9,6 +9,9 @@ use crate::schema::clean;
 /// The form of a declaration, for messages.
 const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
 
+/// The message about what looks like a claim and is none: callers could give the value themselves.
+const CLAIM: &str = "this is no claim: write = claim:NAME, without a blank; a text stands in quotes, as in = 'claim'";
+
 /// A parameter's declaration.
 #[derive(Debug)]
 pub(super) struct Declared {
@@ -66,11 +69,13 @@ impl Declared {
         };
         let given = match default {
             Some("") => return Err(format!("there is no default after =: {FORM}")),
-            Some(default) => match default.strip_prefix("claim:") {
-                Some("") => return Err("write = claim:NAME".into()),
+            Some(default) => match default.strip_prefix("claim:").filter(|claim| !claim.is_empty())
+            {
                 Some(claim) => Given::Claim(claim.to_owned()),
+                None if is_like_claim(default) => return Err(CLAIM.into()),
                 None => Given::Default(value(default)),
             },
+            None if description.is_some_and(begins_with_claim) => return Err(CLAIM.into()),
             None if optional || optional_name => Given::Default(Value::Null),
             None => Given::Required,
         };
@@ -189,6 +194,20 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
         }
     }
     None
+}
+
+/// Whether a default is meant to be a claim: its first word says so. One in quotes is a text.
+fn is_like_claim(default: &str) -> bool {
+    let word = default.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    ["claim", "claims"].iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether a description is meant to be the source of the value: `: claim:NAME`, `: = claim:NAME`.
+fn begins_with_claim(description: &str) -> bool {
+    let text = description.trim_start();
+    let text = text.strip_prefix('=').map_or(text, str::trim_start);
+    let (word, name) = text.split_once(':').unwrap_or_default();
+    is_like_claim(word) && name.starts_with(|c: char| !c.is_whitespace())
 }
 
 /// A default: JSON, SQL's NULL, a quoted SQL string, or plain text.

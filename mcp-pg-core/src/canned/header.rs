@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_begins_like_a_claim_stands_in_quotes() {
+        let text =
+            " @param a text = 'claim:x'\n @param b text = claimant\n @param c: the claim: which";
+        let header = header(text).unwrap();
+        let given: Vec<_> = header.parameters.iter().map(|p| p.given.clone()).collect();
+        let texts = ["claim:x", "claimant"].map(|text| Given::Default(json!(text)));
+        assert_eq!(given[..2], texts);
+        assert_eq!(given[2], Given::Required);
+    }
+
+    #[test]
     fn an_apostrophe_swallows_no_rules() {
         let text = " @param q text = it's {\"maxItems\": 3} : what it's\n @param r = 'a''b: {'";
         let header = header(text).unwrap();
@@ -320,6 +331,15 @@ mod tests {
             (" @param a text\n @param a", "the parameter a is declared twice", 16),
             (" @param a text {minimum: 1}", "is not JSON such as", 1),
             (" @param a text {\"maxmum\": 1}", "did you mean maximum?", 1),
+            (" @param a = claim: tenant", "this is no claim: write = claim:NAME", 1),
+            (" @param a text = claim: tenant", "this is no claim", 1),
+            (" @param a = claim:", "this is no claim", 1),
+            (" @param a = claim :tenant", "this is no claim", 1),
+            (" @param a = Claim:tenant", "this is no claim", 1),
+            (" @param a = claims:tenant", "this is no claim", 1),
+            (" @param a = claim.tenant", "this is no claim", 1),
+            (" @param a: claim:tenant", "this is no claim", 1),
+            (" @param a: = claim:tenant", "this is no claim", 1),
             (" @timeout soon", "a duration such as", 1),
             (" @limit 0", "a whole number, 1 or more", 1),
             (" @writes yes", "@writes must stand alone", 1),

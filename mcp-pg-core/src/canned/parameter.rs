@@ -11,7 +11,7 @@ use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
 use crate::policy::claim;
 use crate::schema::{DataType, Kind, clean};
-use crate::value;
+use crate::value::{self, Decoder};
 
 /// A parameter of a canned query.
 #[derive(Debug, Clone)]
@@ -202,8 +202,8 @@ impl Parameter {
             }
             _ => self.rules.describe(&mut schema),
         }
-        // For an optional argument, null means that it is not given.
-        if self.nullable || !self.is_required() {
+        // Where null is no value, it means that the argument is not given, as everywhere.
+        if self.nullable {
             schema = value::or_null(schema);
         }
         let described = self.description.clone();
@@ -214,9 +214,16 @@ impl Parameter {
         if let Given::Default(value) = &self.given
             && !value.is_null()
         {
-            schema.insert("default".into(), value.clone());
+            schema.insert("default".into(), self.as_read(value));
         }
         schema
+    }
+
+    /// The value in the form in which replies have it, which is that of the schema: a list instead of `{1,2}`.
+    fn as_read(&self, value: &Value) -> Value {
+        let text = value::encode(&self.data_type, &self.type_name, value);
+        let read = text.ok().flatten().and_then(|text| Decoder::read(&self.data_type, &text).ok());
+        read.unwrap_or_else(|| value.clone())
     }
 }
 

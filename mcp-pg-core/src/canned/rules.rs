@@ -103,12 +103,12 @@ impl Rules {
             Kind::Array { element, .. } => (&**element, true),
             _ => (data_type, false),
         };
-        let accepted = value::accepted(item);
+        let accepted = Value::Object(value::accepted(item));
         // Numbers may be given as strings of digits.
-        let kind = accepted.get("type").map(|kind| kind.get(0).unwrap_or(kind));
-        let kind = kind.and_then(Value::as_str);
-        let number = matches!(kind, None | Some("number" | "integer"));
-        let text = matches!(kind, None | Some("string"));
+        let kind = accepted.pointer("/anyOf/0/type").or(accepted.get("type"));
+        let kind = kind.and_then(Value::as_str).unwrap_or_default();
+        let number = item.is_json() || matches!(kind, "number" | "integer");
+        let text = item.is_json() || kind == "string";
         for (keyword, given, fits, of) in [
             ("minimum", self.minimum.is_some(), number, "numbers"),
             ("maximum", self.maximum.is_some(), number, "numbers"),

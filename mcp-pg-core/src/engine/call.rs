@@ -14,7 +14,7 @@ use crate::execute::is_stale;
 use crate::plan::Scope;
 use crate::policy::{Action, Principal, View};
 use crate::reply::Reply;
-use crate::request::{Request, Singles, check_depth};
+use crate::request::{Request, Singles, check_depth, check_depth_of};
 
 /// The most attempts of a call while others change the schema.
 const STALE_MOST: u32 = 5;
@@ -30,14 +30,18 @@ impl Engine {
     /// Why the request cannot be answered. A failed request has no effect.
     pub async fn handle(&self, caller: &Principal, request: impl Borrow<Request>) -> Result<Reply> {
         let request = request.borrow();
-        let arguments = || match serde_json::to_value(request) {
-            Ok(Value::Object(arguments)) => {
+        let depth = check_depth_of(request);
+        let arguments = || match depth.is_ok().then(|| serde_json::to_value(request)) {
+            Some(Ok(Value::Object(arguments))) => {
                 arguments.into_iter().filter(|(_, value)| !value.is_null()).collect()
             }
             _ => Map::new(),
         };
         let mut record = Record::new(self, caller, &Origin::default(), request.tool(), arguments);
-        let result = self.answer(caller, request, None, &mut record).await;
+        let result = match depth {
+            Ok(()) => self.answer(caller, request, None, &mut record).await,
+            Err(error) => Err(error),
+        };
         record.settle(result).await
     }
 
@@ -164,7 +168,7 @@ impl Engine {
             record.begin(&view, &catalogue.settings);
             record.table(&view, request);
             let scope = Scope::new(&view, &catalogue.settings, caller);
-            record.consent = Consent::new(&scope, request, agreed);
+            record.consent = Consent::new(&scope, request, agreed, self.database.known());
             match self.run(&scope, request, record).await {
                 // The schema was changed after the plan was made: try again with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {

@@ -16,7 +16,9 @@ const NAMES_MOST: usize = 500;
 impl Engine {
     pub(super) fn list_tables(&self, scope: &Scope<'_>, request: &ListTables) -> Result<TableList> {
         let view = scope.view;
-        if let Some(schema) = &request.schema
+        // Some clients fill in every argument; an empty text means none.
+        let schema = request.schema.as_ref().filter(|schema| !schema.is_empty());
+        if let Some(schema) = schema
             && !view.schemas().contains(schema)
         {
             return Err(Error::new(Code::InvalidValue, format!("there is no schema {schema:?}"))
@@ -31,18 +33,17 @@ impl Engine {
             return Err(Error::exceeded("max_pattern", message).at("/search"));
         }
         let words = Words::of(search);
-        let tables = view.tables().iter().filter(|table| {
-            request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
-        });
+        let tables = view
+            .tables()
+            .iter()
+            .filter(|table| schema.is_none_or(|schema| *schema == table.name().schema));
         let wanted = words.find(tables);
 
         let names = request.detail == Some(Detail::Names);
         let most = if names { NAMES_MOST } else { SUMMARIES_MOST };
-        let binding = format!(
-            "tables {} {} {:?} {:?}",
-            view.role.name, view.fingerprint, request.schema, words.0
-        );
-        let start = match &request.cursor {
+        let binding =
+            format!("tables {} {} {:?} {:?}", view.role.name, view.fingerprint, schema, words.0);
+        let start = match request.cursor.as_ref().filter(|cursor| !cursor.is_empty()) {
             None => 0,
             Some(cursor) => match self.cursors.open(cursor, binding.as_bytes()).map_err(|error| {
                 error.hint("pass next_cursor of the previous reply with the same schema and search, or start again without it")

@@ -64,8 +64,11 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     if !nothing {
         return Vec::new();
     }
-    if let Some(doubt) = filter.doubt() {
+    if let Some(doubt) = filter.doubt().or_else(|| plan.without_elements()) {
         return vec![doubt];
+    }
+    if let Some(note) = plan.empty_groups() {
+        return vec![note];
     }
     // Rows that matched may have no values to measure, or be in groups that `having` leaves out.
     let matched_none = match &plan.grouping {
@@ -131,17 +134,22 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
 
 /// The note on a null column of a related row, which may be archived.
 fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
-    let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
-        (Some(grouping), _) => {
-            let group = grouping.groups.get(index)?;
-            group.of.column().filter(|_| group.each.is_none())
-        }
-        (None, Shown::Related { of, .. }) => Some(&**of),
-        (None, _) => None,
+    let reached = |index: usize| {
+        let of = match (&plan.grouping, plan.columns.get(index)?) {
+            (Some(grouping), _) => {
+                let group = grouping.groups.get(index)?;
+                Some(&group.of).filter(|_| group.each.is_none())?
+            }
+            (None, Shown::Related { of, .. }) => return Some(vec![&**of]),
+            (None, Shown::Computed(computed)) => &computed.of,
+            (None, Shown::Column(_)) => return None,
+        };
+        of.totals().is_empty().then(|| of.columns())
     };
     let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));
     (0..plan.columns.len()).filter(|index| null(*index)).find_map(|index| {
-        let hop = reached(index)?.hops.iter().find(|hop| hop.leaves_out_archived())?;
+        let of = reached(index)?;
+        let hop = of.iter().flat_map(|of| &of.hops).find(|hop| hop.leaves_out_archived())?;
         let (relation, name) =
             (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
         Some(format!(

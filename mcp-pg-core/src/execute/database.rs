@@ -1,7 +1,6 @@
 //! The database: reads, transactions, and the connections they use.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
@@ -15,14 +14,15 @@ use super::connection::{
     Connections, Lease, Pool, SessionSettings, client_config, is_shared, shared, unavailable,
     unconnected,
 };
-use super::fetch::{Fetched, Keep, fetch, prepare, texts};
+use super::fetch::{Fetched, Keep, fetch, is_abandoned, prepare, texts};
 use super::identity::{BECOME, Identity};
+use super::known::Known;
 use super::listen::Listener;
 use super::refusal::Failure;
 use super::transaction::{Mode, Transaction, unanswered};
 use crate::error::Result;
 use crate::policy::Settings;
-use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
+use crate::schema::{DatabaseId, ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
 /// How long a connection may be idle before TCP keepalives are sent, unless the URL says.
@@ -36,13 +36,6 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// How much longer than its statement timeout a read is waited for: a process that was stopped, or a network, ends none.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Which statements may run functions or triggers of the database.
-#[derive(Debug, Default)]
-struct Coded {
-    reads: AtomicBool,
-    writes: AtomicBool,
-}
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
@@ -58,8 +51,8 @@ pub(crate) struct Database {
     patience: Duration,
     /// How long a read may take.
     deadline: Duration,
-    /// Which statements may run code of the database, as of the last look: it can change the session beyond its transaction.
-    coded: Arc<Coded>,
+    /// What the last look found out.
+    known: Arc<Known>,
     /// Connections in use, and those that are being cleaned up.
     under_way: TaskTracker,
 }
@@ -99,7 +92,7 @@ impl Database {
                 Duration::ZERO => Duration::MAX,
                 statement => timeouts.transaction.max(statement.saturating_add(GRACE)),
             },
-            coded: Arc::default(),
+            known: Arc::default(),
             under_way: TaskTracker::new(),
         })
     }
@@ -186,19 +179,23 @@ impl Database {
             let polled = Watch::prepare(client).await?.poll(client, names, earlier).await?;
             let code = match earlier == Some(&polled.signature) {
                 true => None,
-                false => Some(SessionCode::read(client).await?),
+                false => Some((SessionCode::read(client).await?, DatabaseId::read(client).await?)),
             };
             Ok((polled.signature, code))
         };
         let read = read.await;
         lease.done();
         let (signature, code) = read?;
-        if let Some(code) = code {
-            self.coded.reads.store(code.reads, Ordering::Relaxed);
-            self.coded.writes.store(code.writes, Ordering::Relaxed);
+        if let Some((code, id)) = code {
+            self.known.note(code, id);
             self.session.doubt();
         }
         Ok(signature)
+    }
+
+    /// What the last look at the catalogue found out.
+    pub(crate) fn known(&self) -> &Arc<Known> {
+        &self.known
     }
 
     /// A session outside the pool that listens for notifications of triggers.
@@ -210,8 +207,9 @@ impl Database {
         Listener::connect(&self.config, &self.tls).await
     }
 
-    /// Runs statements that only read, in one snapshot if there are several. If the connection was cut before they began, as
-    /// happens to idle connections, they are run a second time. Statements that are ended later are not.
+    /// Runs statements that only read, in one snapshot if there are several. The last one is given up if it goes on and on with
+    /// rows that are not kept. If the connection was cut before they began, as happens to idle connections, they are run a second
+    /// time. Statements that are ended later are not.
     ///
     /// # Errors
     ///
@@ -222,6 +220,7 @@ impl Database {
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        let keep = Keep { part: true, ..keep };
         let mut sent = Instant::now();
         match self.read_from(identity.clone(), statements, keep, &mut sent).await {
             Err((_, failure)) if failure.is_cut() && sent.elapsed() < SOON => {
@@ -233,7 +232,7 @@ impl Database {
         }
     }
 
-    /// [`Database::read`] of statements with effects that a rollback may not undo: they are run only once.
+    /// [`Database::read`] of statements with effects that a rollback may not undo: they are run only once, to their end.
     ///
     /// # Errors
     ///
@@ -263,7 +262,7 @@ impl Database {
             .map_err(|error| none(error.into()))?;
         let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
         // Only now: while this waited for the connection, there may have been a look.
-        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
+        identity.restore |= self.known.is_coded(Mode::SNAPSHOT);
         *sent = Instant::now();
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
@@ -276,7 +275,7 @@ impl Database {
                 let fetched =
                     timeout(self.deadline, work).await.unwrap_or_else(|_| Err(unanswered()));
                 // A statement whose rows nobody takes still runs; the lease has it cancelled.
-                if !matches!(fetched, Err(Failure::Own(_))) {
+                if !is_abandoned(&fetched) {
                     lease.done();
                 }
                 let fetched = fetched.map_err(none)?;
@@ -290,20 +289,8 @@ impl Database {
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
-                Box::pin(async {
-                    let mut transaction =
-                        Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
-                    let mut all = Vec::with_capacity(statements.len());
-                    for (index, (statement, parameters)) in
-                        statements.iter().zip(&parameters).enumerate()
-                    {
-                        let fetched = transaction.run(statement, parameters, keep).await;
-                        all.push(fetched.map_err(|failure| (index, failure))?);
-                    }
-                    transaction.commit(None).await.map_err(none)?;
-                    Ok(all)
-                })
-                .await
+                let transaction = Transaction::new(lease, identity, Mode::SNAPSHOT, self.patience);
+                Box::pin(transaction.run_all(statements, &parameters, keep)).await
             }
         }
     }
@@ -316,11 +303,7 @@ impl Database {
     pub(crate) async fn begin(&self, mut identity: Identity, mode: Mode) -> Result<Transaction> {
         let lease = self.lease().await?;
         // Only now: while this waited for the connection, there may have been a look.
-        let coded = match mode {
-            Mode::Write(_) => &self.coded.writes,
-            Mode::Read(_) => &self.coded.reads,
-        };
-        identity.restore |= coded.load(Ordering::Relaxed);
+        identity.restore |= self.known.is_coded(mode);
         match self.read_only() {
             Some(read_only) if mode.writes() => Err(read_only.refusal()),
             _ => Ok(Transaction::new(lease, identity, mode, self.patience)),

@@ -18,14 +18,27 @@ pub(crate) struct Keep {
     pub(crate) rows: u64,
     /// Bytes of their JSON.
     pub(crate) bytes: usize,
+    /// Whether nobody asks how many the rest are: if they are long, the statement is given up.
+    pub(super) part: bool,
 }
+
+impl Keep {
+    /// Keeps so many rows and bytes, and counts all rows.
+    pub(crate) const fn new(rows: u64, bytes: usize) -> Self {
+        Self { rows, bytes, part: false }
+    }
+}
+
+/// How many bytes are read of rows that nobody takes, before their statement is given up: to read them takes about as long as to
+/// open another connection, which then takes the place of this one.
+const REST_MOST: usize = 4 << 20;
 
 /// The rows of a statement.
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
     /// The kept rows, with a value for each output.
     pub(crate) rows: Vec<Vec<Value>>,
-    /// How many rows there were.
+    /// How many rows there were, or how many were read before the statement was given up.
     pub(crate) count: u64,
     /// Where related rows were truncated: the positions of the row and of the output.
     pub(crate) cut: Vec<(usize, usize)>,
@@ -37,6 +50,8 @@ pub(crate) struct Fetched {
     pub(crate) affected: Option<u64>,
     /// The size of the largest row as PostgreSQL sent it, in bytes.
     pub(super) received: usize,
+    /// Whether the statement was given up while PostgreSQL sent further rows.
+    pub(super) given_up: bool,
 }
 
 /// A row that is too large.
@@ -166,6 +181,14 @@ pub(super) async fn prepare(
     client.prepare_cached(&statement.sql).await.map_err(Failure::Database)
 }
 
+/// Whether PostgreSQL may still run the statement of this result, so that its connection must not be used again.
+pub(super) fn is_abandoned(fetched: &Result<Fetched, Failure>) -> bool {
+    match fetched {
+        Ok(fetched) => fetched.given_up,
+        Err(failure) => matches!(failure, Failure::Own(_)),
+    }
+}
+
 /// Sends a prepared statement and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
@@ -177,11 +200,17 @@ pub(super) async fn fetch(
     let rows = client.query_raw(&prepared, parameters).await.map_err(Failure::Database)?;
     pin_mut!(rows);
     let mut fetched = Fetched::default();
+    let mut rest = 0;
     while let Some(row) = rows.next().await {
         let row = row.map_err(Failure::Database)?;
         fetched.count += 1;
         fetched.received = fetched.received.max(row.raw_size_bytes());
         if fetched.count > keep.rows || fetched.too_large.is_some() {
+            rest += row.raw_size_bytes();
+            if keep.part && rest > REST_MOST {
+                fetched.given_up = true;
+                return Ok(fetched);
+            }
             continue;
         }
         fetched.add(&row, &statement.outputs, keep.bytes)?;

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 
 use super::append::{Append, Ending};
 use super::connection::Lease;
-use super::fetch::{Fetched, Keep, fetch, prepare};
+use super::fetch::{Fetched, Keep, fetch, is_abandoned, prepare};
 use super::identity::{Identity, become_caller, not_become};
 use super::refusal::Failure;
 use crate::error::{Code, Error, Result};
@@ -107,7 +107,7 @@ impl Transaction {
         // An abandoned statement still runs; the lease has it cancelled.
         let fetched = fetched.map_err(|_| out_of_time())?;
         // So does one whose rows nobody takes.
-        if !matches!(fetched, Err(Failure::Own(_))) {
+        if !is_abandoned(&fetched) {
             lease.open();
         }
         let fetched = fetched?;
@@ -147,19 +147,22 @@ impl Transaction {
             let prepared = prepare(client, statement).await?;
             ended = true;
             let fetch = async {
-                match fetch(client, prepared, statement, parameters, keep).await {
-                    // Nobody takes its rows.
-                    Err(Failure::Own(error)) => Err(Failure::Own(error)),
-                    fetched => Ok(fetched),
-                }
+                let fetched = fetch(client, prepared, statement, parameters, keep).await;
+                // COMMIT would be answered only after the rows that nobody takes.
+                if is_abandoned(&fetched) { Err(fetched) } else { Ok(fetched) }
             };
             let commit = async { Ok(client.execute(&commit, &[]).await) };
-            let both = tokio::try_join!(biased; fetch, commit);
-            abandoned = both.is_err();
-            let (fetched, committed) = both?;
-            let fetched = fetched?;
-            committed.map_err(Failure::Database)?;
-            Ok(fetched)
+            match tokio::try_join!(biased; fetch, commit) {
+                Ok((fetched, committed)) => {
+                    let fetched = fetched?;
+                    committed.map_err(Failure::Database)?;
+                    Ok(fetched)
+                }
+                Err(fetched) => {
+                    abandoned = true;
+                    fetched
+                }
+            }
         };
         let work = inside(client, Some((&identity, mode)), Box::pin(work));
         let fetched = timeout(left, work).await.map_err(|_| unanswered())?;
@@ -171,6 +174,29 @@ impl Transaction {
         }
         lease.received(fetched.as_ref().map_or(0, |fetched| fetched.received));
         fetched
+    }
+
+    /// Runs all statements of a transaction that reads. Only the last one may be given up, because the others need the connection.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's, with the statement's position.
+    pub(super) async fn run_all(
+        mut self,
+        statements: &[&Statement<'_>],
+        parameters: &[Vec<Text>],
+        keep: Keep,
+    ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        let mut all = Vec::with_capacity(statements.len());
+        for (index, (statement, parameters)) in statements.iter().zip(parameters).enumerate() {
+            let part = keep.part && index + 1 == statements.len();
+            let fetched = self.run(statement, parameters, Keep { part, ..keep }).await;
+            all.push(fetched.map_err(|failure| (index, failure))?);
+        }
+        if !all.last().is_some_and(|last| last.given_up) {
+            self.commit(None).await.map_err(|failure| (0, failure))?;
+        }
+        Ok(all)
     }
 
     /// Defers deferrable constraints to the end of the transaction.

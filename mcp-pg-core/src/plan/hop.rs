@@ -60,11 +60,11 @@ impl Hop<'_> {
         })
     }
 
-    /// Whether PostgreSQL would read a whole large table for each row from which it starts: no index begins with a
-    /// column by which the rows at its end are found. PostgreSQL makes none for a foreign key.
+    /// Whether PostgreSQL would read a whole table for each row from which it starts: no index begins with a column by
+    /// which the rows at its end are found. PostgreSQL makes none for a foreign key.
+    ///
+    /// How many rows the table has does not matter: there may be many from which it starts.
     pub(crate) fn is_slow(&self) -> bool {
-        /// The rows of a table from which on reading it over and over is slow.
-        const LARGE: u64 = 1_000;
         let table = &self.table.table;
         let stored = matches!(
             table.kind,
@@ -86,7 +86,6 @@ impl Hop<'_> {
         stored
             && self.relation.columns.iter().all(alike)
             && self.junction.is_none()
-            && table.estimated_rows.is_some_and(|rows| rows >= LARGE)
             && !self.relation.columns.iter().any(finds)
     }
 

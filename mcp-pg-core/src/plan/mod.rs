@@ -26,8 +26,8 @@ pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Comparison, Predicate, Quantifier, RowFilter, Words, filter};
 pub(crate) use expression::operation::names as operations;
 pub use expression::{
-    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Moved, Now, Period, Reached, Slot,
-    Total, Unit,
+    ARITHMETIC_MOST, Arithmetic, Clock, Cut, DIGITS, End, Expression, Moved, Now, Period, Reached,
+    Slot, Total, Unit,
 };
 pub use hop::Hop;
 pub use marked::marked;
@@ -155,6 +155,15 @@ impl<'v> Plan<'v> {
                 each.rows().find(|known| Some(known.index) == row).map(|known| known.set.len())
             }
             Plan::Change(ChangePlan { effect: Effect::Remove, .. }) => None,
+        }
+    }
+
+    /// Whether it gives a column what the database generated for it before: in the row with this index, or in any.
+    pub(crate) fn repeats(&self, row: Option<usize>, column: &str) -> bool {
+        match self {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.repeats(row, column),
+            Plan::Change(plan) => plan.repeats(column),
         }
     }
 }

@@ -173,7 +173,8 @@ impl Scope<'_> {
         value: &Value,
         at: &str,
     ) -> Result<Operand> {
-        let text = value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
+        let text =
+            value::encode_operand(data_type, type_name, value).map_err(|error| error.inside(at))?;
         Ok(self.text(text, at))
     }
 }

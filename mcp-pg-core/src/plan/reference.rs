@@ -42,7 +42,10 @@ impl<'v> Earlier<'v> {
 
     /// The position of a column of its rows.
     fn column(&self, name: &str) -> Result<usize> {
-        let position = self.rows().readable(name)?;
+        let position = self.rows().readable(name).map_err(|error| match self.shown(name) {
+            Some(shown) => advice::not_referred(name, shown),
+            None => error,
+        })?;
         match self.columns {
             Some(columns) if !columns.iter().any(|column| *column == name || *column == "*") => {
                 let message = format!("the rows of that operation have no column {name:?}");
@@ -52,6 +55,13 @@ impl<'v> Earlier<'v> {
             }
             _ => Ok(position),
         }
+    }
+
+    /// What is shown of its rows by this name: a value that is not one of their columns.
+    fn shown(&self, name: &str) -> Option<&'v Value> {
+        let named =
+            |item: &&Value| **item == name || item.get("as").is_some_and(|given| given == name);
+        self.columns?.iter().find(named)
     }
 }
 

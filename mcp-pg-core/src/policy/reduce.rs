@@ -14,6 +14,7 @@ pub(super) struct Extra {
     pub(super) granted: Actions,
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
+    pub(super) hidden_key: Vec<Column>,
     pub(super) exposures: Vec<Exposure>,
     pub(super) mask_key: Option<MaskKey>,
     pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
@@ -46,6 +47,10 @@ pub(super) fn reduce(
         visible.extend(left);
     }
     hide_origins(&mut visible);
+    let key = table.primary_key.iter().flat_map(|key| &key.columns);
+    let hidden_key = key.filter(|position| kept[**position].is_none());
+    let hidden_key = hidden_key.map(|position| &table.columns[*position]);
+    let hidden_key = hidden_key.filter(|column| column.can_select);
 
     // The estimate counts rows that a row condition hides.
     let all_rows = rights.grant(Action::Select).is_some_and(|grant| grant.rows.is_none());
@@ -61,6 +66,7 @@ pub(super) fn reduce(
         granted: rights.granted(),
         archive: rights.archive.cloned(),
         version: rights.version.cloned(),
+        hidden_key: hidden_key.cloned().collect(),
         exposures: visible.iter().map(|visible| visible.exposure).collect(),
         mask_key: settings.mask_key.clone(),
         rules: rights.rules(),

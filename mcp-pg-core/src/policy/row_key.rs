@@ -2,7 +2,7 @@
 
 use super::TableView;
 use super::rights::Exposure;
-use crate::schema::Key;
+use crate::schema::{Column, Key};
 
 impl TableView {
     /// A key whose columns can all be used in conditions, have an order, and are never null: sorting by it is a total order.
@@ -50,5 +50,10 @@ impl TableView {
         }
         let steady = self.steady_order();
         self.readable_columns().filter(|position| !steady.contains(position)).collect()
+    }
+
+    /// What also tells rows apart where the role sees no key: the columns of a key that is hidden from it.
+    pub(crate) fn hidden_key(&self) -> &[Column] {
+        if self.row_key().is_some() { &[] } else { &self.hidden_key }
     }
 }

@@ -32,12 +32,16 @@ pub struct TableView {
     pub archive: Option<Column>,
     /// The column that counts changes of a row. It need not be visible.
     pub version: Option<Column>,
+    /// The columns of the primary key that are hidden from the role, but not from its database role.
+    pub(super) hidden_key: Vec<Column>,
     /// Positions of the columns that may be read.
     readable: Vec<usize>,
     decoders: Vec<Decoder>,
     /// SQL text that only `statement` makes and reads.
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
+    /// What checks allow each column to hold.
+    choices: OnceLock<Vec<Option<Vec<String>>>>,
     /// How each column is shown, in the order of the columns.
     pub(super) exposures: Vec<Exposure>,
     mask_key: Option<MaskKey>,
@@ -58,6 +62,7 @@ impl TableView {
             granted: extra.granted,
             archive: extra.archive,
             version: extra.version,
+            hidden_key: extra.hidden_key,
             exposures: extra.exposures,
             mask_key: extra.mask_key,
             sealed: extra.sealed,
@@ -84,6 +89,7 @@ impl TableView {
             decoders: decoders(&table),
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
+            choices: OnceLock::new(),
             exposures: vec![Exposure::default(); table.columns.len()],
             mask_key: None,
             sealed: BTreeMap::new(),
@@ -93,6 +99,7 @@ impl TableView {
             relations: Vec::new(),
             archive: None,
             version: None,
+            hidden_key: Vec::new(),
             rules: BTreeMap::new(),
             derived: false,
             read_only: None,
@@ -288,6 +295,14 @@ impl TableView {
     /// The readable columns as SQL text, made on first use.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)
+    }
+
+    /// The only values that a check constraint allows in a column, if it lists them. The constraints are read on first use.
+    pub(crate) fn choices(&self, column: &Column) -> Option<&[String]> {
+        let columns = &self.table.columns;
+        let position = columns.iter().position(|own| std::ptr::eq(own, column))?;
+        let read = || (0..columns.len()).map(|position| self.table.choices(position)).collect();
+        self.choices.get_or_init(read).get(position)?.as_deref()
     }
 
     /// The names of the readable columns, shared by all replies.

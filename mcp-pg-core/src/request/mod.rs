@@ -30,6 +30,7 @@
 //! A reply says what it means: see [`Engine::handle`](crate::Engine::handle). Several requests in one transaction: [`Step::of`].
 
 mod argument;
+mod depth;
 mod listed_condition;
 mod parse;
 mod query;
@@ -39,8 +40,10 @@ mod transaction;
 mod write;
 
 pub(crate) use argument::check_members;
+pub use depth::check_depth;
+pub(crate) use depth::check_depth_of;
+pub use parse::parse;
 pub(crate) use parse::{Singles, parse_ref};
-pub use parse::{check_depth, parse};
 pub use query::{
     Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,
     Related, Select,

@@ -9,40 +9,9 @@ use serde_path_to_error::Segment;
 
 use super::argument::{check_members, elsewhere, meant, unknown};
 use super::shape::Arguments;
-use super::{listed_condition, sql_condition};
+use super::{Request, listed_condition, sql_condition};
 use crate::error::{Code, Error, Result, below, step};
 use crate::name::shown;
-
-/// The most levels of nesting in arguments, which is the limit of JSON parsers.
-const DEPTH_MOST: usize = 128;
-
-/// Refuses arguments that are nested so deeply that processing them could overflow the stack.
-///
-/// # Errors
-///
-/// `limit_exceeded`, at the argument.
-pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
-    for (name, argument) in arguments {
-        let mut open = vec![(argument, 1)];
-        while let Some((value, depth)) = open.pop() {
-            if depth > DEPTH_MOST {
-                return Err(Error::new(
-                    Code::LimitExceeded,
-                    format!("arguments may be nested at most {DEPTH_MOST} levels deep"),
-                )
-                .at(step(name)));
-            }
-            match value {
-                Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
-                Value::Object(members) => {
-                    open.extend(members.values().map(|member| (member, depth + 1)));
-                }
-                _ => {}
-            }
-        }
-    }
-    Ok(())
-}
 
 /// The places of arguments that are a single value where a list is expected, outer ones first. The value is taken for a list of
 /// one, whose place is not in the arguments as they were given.
@@ -138,6 +107,8 @@ pub(crate) fn parse_ref<'r, T: Arguments>(
 fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
     if shape.closed {
+        // Clients that fill in every argument give null to those of a transaction's other operations, too.
+        arguments.retain(|name, value| !value.is_null() || !Request::has_argument(name));
         check_members(&arguments, shape.names(), "there is no argument").map_err(|error| {
             let takes = |wanted| shape.names().any(|name| name == wanted);
             let given = unknown(&arguments, shape.names()).unwrap_or_default();
@@ -158,6 +129,9 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     for member in &shape.members {
         match arguments.get_mut(&member.name) {
             Some(Value::Null) if member.json_type.is_some() => {
+                arguments.shift_remove(&member.name);
+            }
+            Some(Value::String(text)) if text.is_empty() && member.has_no_empty_text() => {
                 arguments.shift_remove(&member.name);
             }
             Some(value) => {
@@ -303,7 +277,7 @@ fn in_json(term: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::{Map, Value, json};
 
     use super::super::{Insert, Select, Update};
     use super::{Arguments, parse};
@@ -361,5 +335,23 @@ mod tests {
         assert_eq!(select.filter, json!({"a": 1}).as_object().cloned());
         assert_eq!(select.order_by, Some(vec![json!("-a")]));
         assert_eq!((select.offset, select.limit), (None, Some(2)));
+    }
+
+    /// Clients that fill in every argument have only these values for what is not wanted.
+    #[test]
+    fn nothing_is_not_given() {
+        let plain: Select = parse(Map::from_iter([("table".to_owned(), json!("t"))])).unwrap();
+        let mut filled = Map::from_iter([("table".to_owned(), json!("t"))]);
+        let names =
+            Select::shape().names().chain(Update::shape().names()).chain(["operation", "as"]);
+        for name in names.filter(|name| *name != "table") {
+            filled.insert(name.to_owned(), Value::Null);
+        }
+        assert_eq!(parse::<Select>(filled.clone()).unwrap(), plain);
+        filled.insert("tabel".to_owned(), Value::Null);
+        assert_eq!(parse::<Select>(filled).unwrap_err().get_at(), Some("/tabel"));
+        let empty = json!({"table": "t", "columns": "", "where": "", "order_by": "", "limit": "", "count": "",
+                           "distinct": "", "include": "", "archived": ""});
+        assert_eq!(parse::<Select>(empty.as_object().cloned().unwrap()).unwrap(), plain);
     }
 }

@@ -39,6 +39,14 @@ pub(super) struct Member {
     members: Vec<Member>,
 }
 
+impl Member {
+    /// Whether it may be left out, and an empty text is none of its values.
+    pub(super) fn has_no_empty_text(&self) -> bool {
+        let typed = self.json_type.as_deref().is_some_and(|one| one != "string");
+        !self.required && (typed || !self.values.is_empty())
+    }
+}
+
 impl Shape {
     fn of<T: JsonSchema>() -> Self {
         let mut settings = SchemaSettings::draft2020_12();

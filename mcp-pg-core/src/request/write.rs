@@ -12,7 +12,7 @@ use super::Archived;
 pub struct Insert {
     /// `name` or `schema.name`.
     pub table: String,
-    /// A row as `{"column": value}`, or an array of rows.
+    /// A row, `{"column": value}`, or several.
     #[schemars(schema_with = "rows_schema")]
     pub data: Value,
     /// Where a row with the same key exists: `{"columns": ["email"], "do": "update"}`.
@@ -28,7 +28,7 @@ pub struct Insert {
 fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": ["object", "array"],
-        "description": "A row as {\"column\": value}, or an array of rows.",
+        "description": "A row, {\"column\": value}, or several.",
         "items": { "type": "object" }
     })
 }

@@ -1,6 +1,6 @@
 //! The values to which a check constraint limits a column of texts.
 
-use super::{Column, Table};
+use super::Table;
 use crate::schema::key::Check;
 
 /// The casts that PostgreSQL prints after constants and columns of the types of texts.
@@ -8,8 +8,8 @@ const CASTS: [&str; 4] = ["::text", "::character varying", "::bpchar", "::name"]
 
 impl Table {
     /// The values of which a check constraint demands one in the column, if it does no more than that.
-    pub(crate) fn choices(&self, column: &Column) -> Option<Vec<String>> {
-        let position = self.columns.iter().position(|own| std::ptr::eq(own, column))?;
+    pub(crate) fn choices(&self, position: usize) -> Option<Vec<String>> {
+        let column = &self.columns[position];
         let mut checks = self.checks.iter().filter(|check| check.columns == [position]);
         checks.find_map(|check| check.choices(&column.name))
     }
@@ -17,7 +17,7 @@ impl Table {
 
 impl Check {
     /// The values of `column IN (…)` and `column = ANY (ARRAY[…])` as `pg_get_constraintdef` prints them.
-    fn choices(&self, column: &str) -> Option<Vec<String>> {
+    pub(crate) fn choices(&self, column: &str) -> Option<Vec<String>> {
         let rule = self.definition.strip_prefix("CHECK (")?.strip_suffix(')')?;
         let quoted = format!("\"{}\"", column.replace('"', "\"\""));
         let rest = rule.strip_prefix(&quoted).or_else(|| rule.strip_prefix(column))?;

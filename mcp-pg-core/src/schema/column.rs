@@ -82,6 +82,13 @@ impl Column {
         self.identity.is_some() || self.default.as_ref().is_some_and(next)
     }
 
+    /// Whether the value may come from a sequence if none is given.
+    pub(crate) fn reads_sequence(&self) -> bool {
+        // nextval, currval, lastval
+        let reads = |default: &String| default.contains("val(");
+        self.identity.is_some() || self.default.as_ref().is_some_and(reads)
+    }
+
     /// Whether the default is a random UUID.
     pub(crate) fn is_random(&self) -> bool {
         let random = |default: &String| {
@@ -103,6 +110,11 @@ impl Column {
             None => matches!(self.data_type.kind, Kind::Domain { .. }) && self.default.is_none(),
         };
         self.identity.is_none() && !unknown && self.default.as_deref().is_none_or(is_fixed)
+    }
+
+    /// Whether the default calls only functions of PostgreSQL, and none that tells about the server or its transaction.
+    pub(crate) fn has_plain_default(&self) -> bool {
+        self.default.as_deref().is_some_and(is_plain)
     }
 
     /// The digits before and behind the decimal point, if the type limits them: (8, 2) for `numeric(10,2)`.
@@ -195,9 +207,39 @@ fn is_fixed(default: &str) -> bool {
     words.all(|word| word.is_empty() || word.parse::<f64>().is_ok() || FIXED.contains(&word))
 }
 
+/// Whether a default, as PostgreSQL prints it, calls only functions of PostgreSQL, and none that tells about the server
+/// or its transaction, such as `pg_current_xact_id`.
+fn is_plain(default: &str) -> bool {
+    // Every second part is inside quotes.
+    let outside: String = default.split('\'').step_by(2).collect();
+    // The names of others are printed with their schemas; in a number, a digit follows the dot.
+    let own =
+        outside.split('.').skip(1).any(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    let mut words = outside.split(|c: char| !c.is_alphanumeric() && c != '_');
+    !own && !words.any(|word| word.starts_with("pg_") || word.starts_with("txid_"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_fixed;
+    use super::{is_fixed, is_plain};
+
+    #[test]
+    fn what_calls_only_functions_of_postgresql() {
+        for (default, plain) in [
+            ("('INV-'::text || nextval('public.inv_seq'::regclass))", true),
+            ("'10.0.0.1'::inet", true),
+            ("(random() * 0.5)", true),
+            ("clock_timestamp()", true),
+            ("('it''s.'::text || public.next())", false),
+            ("other.next('a'::text)", false),
+            ("(1 OPERATOR(public.+) 2)", false),
+            ("\"S\".\"1\"()", false),
+            ("pg_current_xact_id()", false),
+            ("(txid_current())::text", false),
+        ] {
+            assert_eq!(is_plain(default), plain, "{default}");
+        }
+    }
 
     #[test]
     fn what_is_the_same_throughout_a_transaction() {

@@ -38,7 +38,7 @@ pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
 pub use language::Language;
-pub use load::{Polled, SessionCode, Signature, Snapshot, Watch};
+pub use load::{DatabaseId, Polled, SessionCode, Signature, Snapshot, Watch};
 pub use operator::{Family, Operator};
 pub use part::Part;
 pub use read_only::ReadOnly;

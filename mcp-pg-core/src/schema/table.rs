@@ -149,9 +149,7 @@ impl Table {
     /// of the database or triggers make may have effects of its own, and nothing is known of the defaults beneath a view.
     pub(crate) fn generates(&self, position: usize) -> bool {
         let column = &self.columns[position];
-        // The names of functions that are not PostgreSQL's own are printed with their schemas.
-        let own = |default: &String| !default.contains('.');
-        let plain = column.default.as_ref().is_some_and(own);
+        let plain = column.has_plain_default();
         column.origin.is_none()
             && column.generated.is_none()
             && (column.is_numbered() || column.is_random() || plain && self.tells_apart(position))

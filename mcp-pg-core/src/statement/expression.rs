@@ -6,11 +6,8 @@ use sea_query::{
 
 use super::include::subquery;
 use super::predicate::Conditions;
-use crate::plan::{Arithmetic, Expression, Moved, Reached};
+use crate::plan::{Arithmetic, DIGITS, Expression, Moved, Reached};
 use crate::schema::DataType;
-
-/// The most digits of a number in a computation.
-const DIGITS: i64 = 500;
 
 /// A value and a divisor. The division comes last, so that no intermediate result is rounded.
 pub(super) struct Fraction {
@@ -34,7 +31,7 @@ impl Fraction {
 /// 131,072 digits before the decimal point.
 fn is_short(number: Expr) -> Expr {
     let text = Func::cust("pg_catalog.octet_length").arg(number.cast_as("text"));
-    Expr::expr(text).lte(integer(DIGITS))
+    Expr::expr(text).lte(integer(DIGITS.into()))
 }
 
 /// A float as `numeric`, exactly. The cast goes through text, because the direct cast drops digits.
@@ -114,7 +111,9 @@ impl Conditions {
         let number = self.number(of, alias);
         let column = &of.column;
         let unbounded = column.data_type.base().oid == DataType::numeric().oid
-            && column.precision().is_none_or(|(before, behind)| before + behind > DIGITS);
+            && column
+                .precision()
+                .is_none_or(|(before, behind)| before + behind > i64::from(DIGITS));
         match unbounded || of.member.is_some() {
             true => CaseStatement::new().case(is_short(self.value(of, alias)), number).into(),
             false => number,

@@ -132,8 +132,12 @@ fn outputs<'v>(
 fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v>>) {
     let columns = table.apart();
     let output = |position: &usize| Output::value("_apart", table.decoder(*position));
-    let outputs = columns.iter().map(output).collect();
-    (expressions(table, alias, columns.into_iter()).collect(), outputs)
+    let outputs = columns.iter().map(output);
+    let hidden = table.hidden_key().iter();
+    let text = hidden.clone().map(|key| column(alias, key).cast_as("text"));
+    let texts = hidden.map(|_| Output::value("_apart", Decoder::plain_text()));
+    let others = expressions(table, alias, columns.iter().copied());
+    (others.chain(text).collect(), outputs.chain(texts).collect())
 }
 
 /// The expressions of columns as they are shown.

@@ -155,6 +155,15 @@ impl Decoder {
         }
         .map_err(|Malformed| changed())
     }
+
+    /// The JSON of a value's text form.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the text is none of the type's.
+    pub(crate) fn read(data_type: &DataType, text: &str) -> Result<Value> {
+        Form::of(data_type).text(text).map_err(|Malformed| changed())
+    }
 }
 
 /// The text, with replacement characters for bytes that are not UTF-8. Nearly all texts are, and checking first is

@@ -49,7 +49,16 @@ use crate::schema::{DataType, Kind};
 /// assert_eq!(error.message(), "expected bigint, got the string \"many\"");
 /// ```
 pub fn encode(data_type: &DataType, type_name: &str, value: &Value) -> Result<Option<String>> {
-    Target { data_type: data_type.base(), name: type_name, depth: DEPTH_MOST }.encode(value)
+    Target::new(data_type, type_name, false).encode(value)
+}
+
+/// Like [`encode`], for a value instead of which `$now` can be given: the hints of errors say so.
+pub(crate) fn encode_operand(
+    data_type: &DataType,
+    type_name: &str,
+    value: &Value,
+) -> Result<Option<String>> {
+    Target::new(data_type, type_name, true).encode(value)
 }
 
 /// Whether PostgreSQL may refuse a text that [`encode`] returns, because not every rule of the type is checked here.
@@ -73,15 +82,22 @@ struct Target<'a> {
     name: &'a str,
     /// How many more levels the value may have.
     depth: usize,
+    /// Whether `$now` can be given instead, if the type has it.
+    or_now: bool,
 }
 
 impl<'a> Target<'a> {
+    fn new(data_type: &'a DataType, name: &'a str, or_now: bool) -> Self {
+        Self { data_type: data_type.base(), name, depth: DEPTH_MOST, or_now }
+    }
+
     /// The target for a component of the value.
     fn part(self, data_type: &'a DataType) -> Result<Self> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(Error::new(Code::LimitExceeded, "the value is nested too deeply").at(""));
         };
-        Ok(Self { data_type: data_type.base(), name: &data_type.name, depth })
+        // It cannot for a component.
+        Ok(Self { data_type: data_type.base(), name: &data_type.name, depth, or_now: false })
     }
 
     fn encode(self, value: &Value) -> Result<Option<String>> {
@@ -149,9 +165,9 @@ impl<'a> Target<'a> {
         Error::new(Code::InvalidValue, self.mismatch(value)).at("").hint(hint)
     }
 
-    /// Whether `$now` can stand for the value. It cannot for a component of one.
+    /// Whether `$now` can stand for the value.
     fn takes_now(self) -> bool {
-        self.depth == DEPTH_MOST && self.data_type.has_day()
+        self.or_now && self.data_type.has_day()
     }
 
     /// The error for a word whose meaning depends on the current time. `now` is the equivalent operand of `$now`.
@@ -165,7 +181,7 @@ impl<'a> Target<'a> {
             (None, true) => {
                 format!("give the time itself, such as {example}; {{\"$now\": true}} is the present, {{\"$now\": \"-7 days\"}} a week ago")
             }
-            (_, false) if self.depth == DEPTH_MOST => {
+            (_, false) if self.or_now => {
                 format!("give the time itself, such as {example}; in data and updates, {{\"$now\": true}} is the present")
             }
             (_, false) => format!("give the time itself, such as {example}"),

@@ -1,4 +1,7 @@
 //! JSON Schemas of PostgreSQL's types: of values that callers give, and of values in replies.
+//!
+//! Where a caller's value has one of several types, `anyOf` lists them: many clients refuse a list of types, null in an
+//! `enum`, and arguments of any type. They do not convert the schemas of replies, where a list is shorter.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +17,8 @@ use crate::schema::{DataType, Kind};
 ///
 /// assert_eq!(accepted(DataType::text())["type"], "string");
 /// // What no JSON number holds exactly is a text of digits.
-/// assert_eq!(accepted(DataType::bigint())["type"], serde_json::json!(["integer", "string"]));
+/// let types = serde_json::json!([{"type": "integer"}, {"type": "string"}]);
+/// assert_eq!(accepted(DataType::bigint())["anyOf"], types);
 /// ```
 pub fn accepted(data_type: &DataType) -> Map<String, Value> {
     let data_type = data_type.base();
@@ -40,11 +44,9 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
         Kind::Base | Kind::Domain { .. } => match Scalar::of(data_type) {
             Scalar::Bool => json!({"type": "boolean"}),
             Scalar::Int2 | Scalar::Int4 | Scalar::Oid => json!({"type": "integer"}),
-            Scalar::Int8 => json!({"type": ["integer", "string"]}),
-            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => {
-                json!({"type": ["number", "string"]})
-            }
-            Scalar::Json | Scalar::Jsonb => json!({}),
+            Scalar::Int8 => one_of(&["integer", "string"]),
+            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => one_of(&["number", "string"]),
+            Scalar::Json | Scalar::Jsonb => any_json(),
             Scalar::Uuid => json!({"type": "string", "format": "uuid"}),
             Scalar::Date => json!({"type": "string", "format": "date"}),
             Scalar::TimestampTz => json!({"type": "string", "format": "date-time"}),
@@ -64,18 +66,41 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
 /// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::{accepted, or_null};
 ///
-/// assert_eq!(or_null(accepted(DataType::text()))["type"], serde_json::json!(["string", "null"]));
+/// let types = serde_json::json!([{"type": "string"}, {"type": "null"}]);
+/// assert_eq!(or_null(accepted(DataType::text()))["anyOf"], types);
 /// ```
 pub fn or_null(mut schema: Map<String, Value>) -> Map<String, Value> {
-    match schema.get_mut("type") {
-        Some(Value::Array(types)) => types.push("null".into()),
-        Some(one) => *one = json!([one.take(), "null"]),
-        None => {}
+    // With rules about the value beside it, it must remain one alternative.
+    if schema.len() == 1
+        && let Some(Value::Array(alternatives)) = schema.get_mut("anyOf")
+    {
+        alternatives.push(json!({"type": "null"}));
+        return schema;
     }
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        values.push(Value::Null);
-    }
-    schema
+    Map::from_iter([("anyOf".to_owned(), json!([schema, {"type": "null"}]))])
+}
+
+/// The schema of values of these types.
+fn one_of(types: &[&str]) -> Value {
+    let alternatives: Vec<Value> = types.iter().map(|name| json!({"type": name})).collect();
+    json!({"anyOf": alternatives})
+}
+
+/// The schema of any JSON but null, which is no value. Lists of lists of lists have no words in it.
+fn any_json() -> Value {
+    const PLAIN: [&str; 4] = ["object", "string", "number", "boolean"];
+    let listed = |items: Value| {
+        let mut any = one_of(&PLAIN);
+        if let Some(Value::Array(alternatives)) = any.get_mut("anyOf") {
+            alternatives.push(json!({"type": "array", "items": items}));
+        }
+        any
+    };
+    let nullable = |schema: Value| match schema {
+        Value::Object(schema) => or_null(schema).into(),
+        other => other,
+    };
+    listed(nullable(listed(nullable(one_of(&PLAIN)))))
 }
 
 /// The schema of the type's values in a reply; any may be null.

@@ -17,7 +17,7 @@ use mcp_pg_core::policy::{Mask, Role, Settings};
 use mcp_pg_core::{Engine, Posture};
 
 use super::session::Session;
-use super::{Exit, Failure, posture};
+use super::{Exit, Failure, listen, posture};
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, Environment};
 use crate::file;
@@ -35,6 +35,7 @@ pub(super) async fn check(
     // Not opened: that would make the file, as another user perhaps than the one who is to write it.
     let audit_file = config.audit_file.take();
     let mut findings = Vec::from_iter(audit_file.and_then(|file| unusable(&file.path)));
+    findings.extend(listen::certificate(&config).err().map(|error| error.to_string()));
     let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
@@ -50,6 +51,7 @@ pub(super) async fn check(
     notes.extend(columns::uncounted(&settings, &seen));
     notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings));
+    notes.extend(queries::refused_by_clients(&session.engine, &settings));
     notes.extend(withheld::of_roles(&session.engine, &settings, &known.login));
     for note in notes {
         writeln!(out, "note: {}", in_a_line(&note))?;

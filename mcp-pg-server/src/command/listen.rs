@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::session::{self, Session};
 use super::signal::stop_on_signal;
-use super::{Failure, posture, reload};
+use super::{Failure, descriptors, posture, reload};
 use crate::auth::{Credentials, ENDPOINT, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, Environment};
-use crate::http::{self, ServiceOptions};
+use crate::http::{self, MAX_CONNECTIONS, ServiceOptions};
 use crate::limits::Limiter;
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
@@ -61,18 +61,19 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow().await;
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    let replaced = Replaced {
+    let replaced = Arc::new(Replaced {
         certificate: certificate.clone(),
         credentials,
         hang_up: options.hang_up.clone(),
         limiter: options.limiter.clone(),
-    };
+    });
     let renewing = end_streams_with_keys(replaced.credentials.clone(), replaced.hang_up.clone());
+    let prepare = move |config: &Config| replaced.clone().prepare(config);
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
         () = serving => {}
         never = renewing => match never {},
-        never = source.follow(&session.engine, |config| replaced.prepare(config)) => match never {},
+        never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
 }
@@ -92,7 +93,10 @@ fn options(config: &Config, own_url: &str) -> ServiceOptions {
         limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
         request_timeout: config.server.request_timeout,
-        max_connections: config.server.max_connections,
+        max_connections: Some(descriptors::room(
+            config.server.max_connections.unwrap_or(MAX_CONNECTIONS),
+            config.settings.limits.max_connections,
+        )),
         metrics: Arc::new(Metrics::default()),
         state_key: config.server.state_key.clone(),
         ..ServiceOptions::default()
@@ -139,7 +143,10 @@ struct Replaced {
 
 impl Replaced {
     /// Reads everything, refuses from now on the credentials that are gone, and returns a function that replaces it all at once.
-    fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
+    fn prepare(
+        self: Arc<Self>,
+        config: &Config,
+    ) -> Result<impl FnOnce() + Send + use<>, ConfigError> {
         let renewed = certificate(config)?;
         let accepted = match (&config.auth, &self.credentials) {
             (Some(auth), _) => Some(auth.credentials()?),
@@ -147,12 +154,12 @@ impl Replaced {
             (None, Some(_)) => Some(Credentials::new(Vec::new(), None)),
             (None, None) => None,
         };
-        if self.credentials.is_some() && accepted.as_ref().is_some_and(Credentials::is_empty) {
-            tracing::warn!("the configuration names no credentials: nobody is let in any more");
-        }
         let limits = config.request_limits.clone();
         if let (Some(credentials), Some(accepted)) = (&self.credentials, &accepted) {
             self.accept(accepted.left_of(&credentials.load()));
+            if accepted.is_empty() {
+                tracing::warn!("the configuration names no credentials: nobody is let in any more");
+            }
         }
         Ok(move || {
             self.limiter.replace(limits);
@@ -175,10 +182,10 @@ impl Replaced {
 }
 
 /// The certificate that the configuration names.
-fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
+pub(super) fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
     let files = config.server.certificate.as_ref();
     let read = files.map(|(chain, key)| Certificate::read(chain, key)).transpose();
-    read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
+    read.map_err(|reason| ConfigError::new(format!("server.{reason}")))
 }
 
 /// Binds `address`. Addresses beyond loopback need authentication.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
-use mcp_pg_core::{Code, Engine, Principal};
+use mcp_pg_core::{Code, Engine, Error, Principal};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -49,16 +49,8 @@ impl Session {
                 (database, None)
             }
         };
-        let engine = Engine::connect(database, config.settings).await.map_err(|error| {
-            let unavailable = error.code() == Code::DatabaseUnavailable;
-            let mut failure = Failure::from(error);
-            if unavailable && !named {
-                failure.message.push_str(
-                    "\nGive --database-url, DATABASE_URL or PGHOST, PGUSER, …; --demo needs no database.",
-                );
-            }
-            failure
-        })?;
+        let engine = Engine::connect(database, config.settings).await;
+        let engine = engine.map_err(|error| unconnected(common, named, error))?;
         let engine = match &config.audit_file {
             Some(AuditFile { path, max_bytes: None }) => {
                 engine.audited(Arc::new(FileSink::open(path)?))
@@ -94,6 +86,28 @@ impl Session {
         closed.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
         Ok(Exit::Done)
     }
+}
+
+/// Why there is no engine. `named` says whether the user said which database is meant.
+fn unconnected(common: &Common, named: bool, error: Error) -> Failure {
+    let code = error.code();
+    let mut failure = Failure::from(error);
+    match code {
+        Code::DatabaseUnavailable if !named => failure.message.push_str(
+            "\nGive --database-url, DATABASE_URL or PGHOST, PGUSER, …; --demo needs no database.",
+        ),
+        // A setting is wrong. The engine names its key in the configuration.
+        Code::InvalidValue => {
+            let message = failure.message.trim_start_matches("invalid_value: ");
+            let schemas = message.strip_prefix("database.schemas:");
+            failure = Failure::usage(match schemas.filter(|_| !common.schemas.is_empty()) {
+                Some(rest) => format!("--schema:{rest}"),
+                None => message.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    failure
 }
 
 /// A task that is aborted when this is dropped.

@@ -28,8 +28,8 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow().await;
     let serving = stdio::serve(session.engine.clone(), caller, limiter.clone(), stop);
-    let prepare = |config: &Config| {
-        let (limiter, limits) = (&limiter, config.request_limits.clone());
+    let prepare = move |config: &Config| {
+        let (limiter, limits) = (limiter.clone(), config.request_limits.clone());
         Ok(move || limiter.replace(limits))
     };
     let served = tokio::select! {

@@ -2,25 +2,32 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use mcp_pg_core::audit::{self, Fault, Verified};
+use mcp_pg_core::audit::{self, Fault, Reason, Verified};
 use mcp_pg_core::verify_table;
 
 use super::{Exit, Failure};
-use crate::cli::Common;
+use crate::cli::{Audit, Common};
 use crate::config::{Config, Database, Environment};
+
+/// A log without its beginning may be one whose older parts were moved away.
+const MOVED: &str =
+    "if older parts were moved away, give the hash of the last record in them: --after HASH";
 
 /// Verifies the given file; without one, the file and the table of the configuration.
 pub(super) async fn verify(
     common: &Common,
     config: Config,
     environment: &Environment,
-    named: Option<PathBuf>,
+    Audit::Verify { file: named, after }: Audit,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let table = config.settings.audit.table.filter(|_| named.is_none());
     let file = named.or(config.audit_file.map(|file| file.path));
+    if after.is_some() && file.is_none() {
+        return Err(Failure::usage("--after needs the name of the audit log, or audit.file"));
+    }
     if file.is_none() && table.is_none() {
         return Err(Failure::usage(
             "name the audit log, or set audit.file or audit.table in the configuration",
@@ -28,11 +35,15 @@ pub(super) async fn verify(
     }
     let mut exit = Exit::Done;
     if let Some(file) = file {
-        exit = match audit::verify_file(&file)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?
-        {
+        exit = match verified(&file, after.as_deref())? {
             Ok(verified) => whole(&file.display(), &verified, out)?,
-            Err((part, fault)) => broken(&part.display(), "line", &fault, out)?,
+            Err((part, fault)) => {
+                broken(&part.display(), "line", &fault, out)?;
+                if fault.line == 1 && fault.reason == (Reason::OutOfSequence { expected: 1 }) {
+                    writeln!(out, "{MOVED}")?;
+                }
+                Exit::Finding
+            }
         };
     }
     if let Some(table) = table {
@@ -48,6 +59,17 @@ pub(super) async fn verify(
         };
     }
     Ok(exit)
+}
+
+fn verified(
+    file: &Path,
+    after: Option<&str>,
+) -> Result<Result<Verified, (PathBuf, Fault)>, Failure> {
+    let verified = match after {
+        Some(hash) => audit::verify_file_after(file, hash),
+        None => audit::verify_file(file),
+    };
+    verified.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
 }
 
 fn whole(log: &dyn Display, verified: &Verified, out: &mut (dyn Write + Send)) -> io::Result<Exit> {

@@ -15,6 +15,7 @@ use crate::config::Config;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The configuration's own file, if there is one, and the files that it names.
+#[derive(Clone)]
 pub(super) struct Watched {
     file: Option<PathBuf>,
     named: Vec<PathBuf>,

@@ -71,9 +71,13 @@ pub(super) fn resolve(
         let key = api_key(keys, settings)
             .map_err(|error| ConfigError::new(format!("auth.api_keys[{position}].{error}")));
         let Some(key) = faults.note(key) else { continue };
-        if api_keys.iter().any(|known| known.name == key.name) {
+        // Two keys of one caller: while one replaces the other, both are valid.
+        let is_another = |known: &ApiKey| {
+            known.name == key.name && (known.role != key.role || known.claims != key.claims)
+        };
+        if api_keys.iter().any(is_another) {
             faults.add(ConfigError::new(format!(
-                "auth.api_keys[{position}].name: there are two keys of the name {:?}",
+                "auth.api_keys[{position}].name: another key of the name {:?} has another role or other claims",
                 key.name
             )));
         }

@@ -2,7 +2,6 @@
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, LazyLock};
-use std::time::Instant;
 
 use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
@@ -63,8 +62,8 @@ impl Handler {
         arguments: Map<String, Value>,
         look: impl FnOnce(&View, &[Arc<Query>]) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let began = Instant::now();
         let Parts { engine, limiter, metrics, .. } = &*self.0;
+        let mut running = metrics.begin(method);
         let nobody = || Principal::unknown("none");
         let actor = caller.as_ref().map_or_else(|_| nobody(), Principal::clone);
         let found = match caller.and_then(|caller| Ok((limiter.admit(&caller)?, caller))) {
@@ -78,8 +77,7 @@ impl Handler {
                 Err(error)
             }
         };
-        let code = found.as_ref().err().map_or("ok", |error| error.code().as_str());
-        metrics.record(method, code, began.elapsed());
+        running.code = found.as_ref().err().map_or("ok", |error| error.code().as_str());
         found
     }
 

@@ -1,7 +1,5 @@
 //! A tool call: admitted, counted, looked up, confirmed if necessary, and run.
 
-use std::time::{Duration, Instant};
-
 use mcp_pg_core::{Agreement, Code, Error, Principal, Reply, Request};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, InputRequiredResult, InputResponses};
 use rmcp::service::RequestContext;
@@ -29,7 +27,6 @@ impl Handler {
         request: CallToolRequestParams,
         cx: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let began = Instant::now();
         let Parts { engine, limiter, metrics, .. } = &*self.0;
         let origin = &self.origin(cx);
         let tool = &*request.name;
@@ -43,13 +40,17 @@ impl Handler {
             }
         };
         let call = Call { engine, caller, origin, tool };
+        // A name that was not looked up may be anything.
+        let known = Request::TOOLS.contains(&tool);
+        let mut running = metrics.begin(if known { tool } else { "other" });
         // Refused calls count, too, so that they cannot be used to try things without limit.
         let outcome = match limiter.admit(caller) {
             Ok(_permit) => {
                 if let Err(error) = call.find_tool(&arguments).await {
-                    metrics.record("other", error.code().as_str(), began.elapsed());
+                    running.code = error.code().as_str();
                     return Err(reply::protocol_error(&error));
                 }
+                running.tool = tool;
                 match self.agreed(
                     caller,
                     request.request_state.as_deref(),
@@ -67,7 +68,7 @@ impl Handler {
                 Err(error)
             }
         };
-        self.note(tool, &outcome, began.elapsed());
+        running.code = code(tool, &outcome);
         Ok(match outcome {
             Ok(Answer::Question(question)) => question.into(),
             Ok(Answer::Reply(answer)) => reply::result(Ok(answer)).into(),
@@ -85,25 +86,6 @@ impl Handler {
         match &self.0.questions {
             Some(questions) => questions.answer(caller, state, responses),
             None => Ok(None),
-        }
-    }
-
-    /// Counts the call, and logs internal errors.
-    fn note(&self, tool: &str, outcome: &Result<Answer, Error>, took: Duration) {
-        let code = match outcome {
-            Ok(Answer::Reply(_)) => "ok",
-            // Nothing was done yet, which is also what the record says.
-            Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
-            Err(error) => error.code().as_str(),
-        };
-        // The tool's name was not looked up, so it may be anything.
-        let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
-        self.0.metrics.record(if limited { "other" } else { tool }, code, took);
-        // The engine logs once that the database is unavailable.
-        if let Err(error) = outcome
-            && error.code() == Code::Internal
-        {
-            tracing::error!(tool, code, cause = error.cause(), "a call failed");
         }
     }
 
@@ -149,4 +131,21 @@ impl Handler {
             }
         }
     }
+}
+
+/// The code of the outcome; logs internal errors.
+fn code(tool: &str, outcome: &Result<Answer, Error>) -> &'static str {
+    let code = match outcome {
+        Ok(Answer::Reply(_)) => "ok",
+        // Nothing was done yet, which is also what the record says.
+        Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
+        Err(error) => error.code().as_str(),
+    };
+    // The engine logs once that the database is unavailable.
+    if let Err(error) = outcome
+        && error.code() == Code::Internal
+    {
+        tracing::error!(tool, code, cause = error.cause(), "a call failed");
+    }
+    code
 }

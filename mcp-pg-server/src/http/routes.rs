@@ -14,13 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::hosts::{self, Hosts};
 use super::readiness::Readiness;
-use super::{REQUEST_TIMEOUT, ServiceOptions, cors, service};
+use super::{MAX_CONNECTIONS, REQUEST_TIMEOUT, ServiceOptions, cors, service};
 use crate::auth::{ENDPOINT, WELL_KNOWN};
 use crate::listener::{Certificate, Listener};
 use crate::metrics::Metrics;
-
-/// The maximum number of connections at one time.
-const MAX_CONNECTIONS: usize = 1_000;
 
 /// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
 /// cancelled; then waits for running calls, for ten seconds at most. With a certificate, connections are encrypted.

@@ -75,14 +75,16 @@ pub(super) fn explain() -> JsonObject {
     input
 }
 
-/// Reduces an argument's schema to its type.
+/// Reduces an argument's schema to its type. Items keep theirs: some clients drop a tool that leaves one open.
 fn keep_kind(schema: &mut JsonObject) {
     schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
-    if let Some(Value::Object(items)) = schema.get_mut("items") {
-        items.retain(|key, _| key != "anyOf");
+    let Some(Value::Array(choices)) = schema.get_mut("anyOf") else { return };
+    // That a list may also be a single name takes too much room.
+    let list = choices.iter_mut().find(|choice| choice["items"].get("anyOf").is_some());
+    match list.map(Value::take) {
+        Some(Value::Object(list)) => *schema = list,
+        _ => choices.iter_mut().filter_map(Value::as_object_mut).for_each(keep_kind),
     }
-    let choices = schema.get_mut("anyOf").and_then(Value::as_array_mut);
-    choices.into_iter().flatten().filter_map(Value::as_object_mut).for_each(keep_kind);
 }
 
 /// Lets a write's condition be absent, so that the engine can return the error about that.
@@ -102,13 +104,14 @@ pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
     output
 }
 
-/// The schema of a reply with rows.
+/// The schema of a reply with rows. The table's name is that of the request, and takes room.
 pub(super) fn rows() -> JsonObject {
     let mut output = schema::output::<RowSet>();
     let required = output.get("required").cloned().unwrap_or_default();
     let listed = |name: &str| {
         name == "rows"
-            || required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
+            || name != "table"
+                && required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
     };
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
         properties.retain(|name, _| listed(name));
@@ -145,12 +148,11 @@ pub(super) fn explanation() -> JsonObject {
     object(json!({
         "type": "object",
         "properties": {
-            "table": {"type": "string"},
             "text": {"type": "string"},
             "plan": {"type": "object"},
             "hints": {"type": "array"},
         },
-        "required": ["table", "text", "plan", "hints"],
+        "required": ["text", "plan", "hints"],
     }))
 }
 
@@ -170,17 +172,13 @@ pub(super) fn results() -> JsonObject {
     output
 }
 
-/// The schema of `describe_table`'s reply, with the members that are always present.
+/// The schema of `describe_table`'s reply: its main member.
 pub(super) fn description() -> JsonObject {
     object(json!({
         "type": "object",
         "properties": {
-            "table": {"type": "string"},
-            "kind": {"type": "string"},
             "columns": {"type": "array"},
-            "primary_key": {"type": "array"},
-            "actions": {"type": "array"},
         },
-        "required": ["table", "kind", "columns", "primary_key", "actions"],
+        "required": ["columns"],
     }))
 }

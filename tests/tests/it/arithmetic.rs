@@ -86,6 +86,46 @@ async fn numbers_of_every_type_are_computed_with_exactly() {
 }
 
 #[tokio::test]
+async fn numbers_of_many_digits_are_operands_as_texts() {
+    let database = Database::of(
+        "CREATE TABLE account (id integer PRIMARY KEY, balance numeric, \"7\" integer);
+         INSERT INTO account VALUES (1, 1, 100);",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (of, expected) in [
+        (json!({"add": ["balance", "12345678901234567.12345678"]}), "12345678901234568.12345678"),
+        (json!({"subtract": ["balance", "-0.00000001"]}), "1.00000001"),
+        (
+            json!({"add": ["balance", {"$literal": "12345678901234567"}, {"$literal": 1}]}),
+            "12345678901234569",
+        ),
+        // A column of that name is meant before the number.
+        (json!({"add": ["balance", "7"]}), "101"),
+        (json!({"add": ["balance", {"$literal": "7"}]}), "8"),
+    ] {
+        let arguments = json!({"table": "account", "columns": [value(of.clone())]});
+        let found = selected(&engine, arguments).await[0]["it"].clone();
+        let found = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+        assert_eq!(found, expected, "{of}");
+    }
+    let combined = json!({"table": "account", "measures": {"5": {"sum": "balance"}, "n": {"count": "*"},
+        "more": {"multiply": ["n", "12345678901234567890"]}, "own": {"add": ["5", "6"]}}});
+    let totals = measured(&engine, combined).await;
+    assert_eq!(totals["more"], "12345678901234567890");
+    assert_eq!(totals["own"], 7);
+    let updates = json!({"balance": {"$compute": {"add": ["balance", "12345678901234567"]}}});
+    let update = json!({"table": "account", "where": {"id": 1}, "updates": updates, "returning": ["balance"]});
+    let written = call(&engine, "admin", "update", update).await.unwrap();
+    assert_eq!(rows(&written)[0]["balance"], "12345678901234568");
+    for of in [json!("1e400"), json!("9".repeat(501)), json!({"$literal": "x"}), json!("8.x")] {
+        let asked =
+            json!({"table": "account", "columns": [value(json!({"add": ["balance", of]}))]});
+        assert!(call(&engine, "admin", "select", asked).await.is_err(), "{of}");
+    }
+}
+
+#[tokio::test]
 async fn time_is_told_in_units_and_exactly() {
     let database = Database::of(
         "CREATE TABLE shift (id integer PRIMARY KEY, clock_in timestamptz, clock_out timestamptz, rate numeric);

@@ -206,6 +206,32 @@ async fn hash_key_hashes_a_key_of_ones_own() {
 }
 
 #[tokio::test]
+async fn a_key_is_replaced_without_a_gap() {
+    let database = Database::shop().await;
+    let ((old, old_hash), (new, new_hash)) = (key().await, key().await);
+    let entry = |hash: &str| {
+        format!("[[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"analyst\"\n")
+    };
+    let config = file(&(entry(&old_hash) + &entry(&new_hash)));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    assert_eq!(tools(&server, &old).await, tools(&server, &new).await);
+    std::fs::write(&config, entry(&new_hash)).unwrap();
+    let header = format!("Bearer {old}");
+    for attempt in 0.. {
+        let header = [("Authorization", header.as_str())];
+        let (status, _) = server.request(ERAS[0], "tools/list", json!({}), &header).await;
+        if status == 401 {
+            break;
+        }
+        assert!(attempt < 600, "the old key is still valid");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(tools(&server, &new).await.contains(&"select".to_owned()));
+}
+
+#[tokio::test]
 async fn a_wrong_auth_section_is_told() {
     let (_, hash) = key().await;
     let keys = |name: &str, hash: &str, role: &str| {
@@ -217,7 +243,7 @@ async fn a_wrong_auth_section_is_told() {
         (keys("a", "secret", "analyst"), "auth.api_keys[0].hash"),
         (keys("a", &hash, "analist"), "did you mean analyst?"),
         (keys("", &hash, "analyst"), "auth.api_keys[0].name"),
-        (keys("a", &hash, "analyst") + &keys("a", &hash, "admin"), "two keys of the name"),
+        (keys("a", &hash, "analyst") + &keys("a", &hash, "admin"), "has another role"),
         (format!("[[auth.api_keys]]\nname = \"a\"\nhash = {hash:?}"), "auth.api_keys[0].role"),
         ("[[auth.api_key]]\nname = \"a\"".to_owned(), "did you mean api_keys?"),
         ("[server]\npublic_url = \"mcp.example.com\"".to_owned(), "server.public_url"),

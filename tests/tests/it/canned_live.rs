@@ -1,7 +1,8 @@
 //! Canned queries whose files, functions or tables change while the engine runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Role};
@@ -59,6 +60,30 @@ async fn a_query_whose_table_is_locked_is_there_once_it_is_free() {
     holder.execute("COMMIT", &[]).await.unwrap();
     until("the query is there", async || names(&engine, "analyst") == ["ids"]).await;
     assert!(engine.faults().is_empty());
+    following.abort();
+}
+
+/// Each try waits for the lock, and nothing else is noticed meanwhile.
+#[tokio::test]
+async fn a_query_whose_table_stays_locked_is_not_tried_at_each_poll() {
+    let database = Database::of("CREATE TABLE t (id integer)").await;
+    let mut settings = settings(directory([("ids.sql", "SELECT id FROM t")]));
+    settings.timeouts.lock = Duration::from_millis(300);
+    let holder = database.client().await;
+    for command in ["BEGIN", "LOCK TABLE t"] {
+        holder.execute(command, &[]).await.unwrap();
+    }
+    let engine = Arc::new(database.engine_with(settings).await);
+    let following = tokio::spawn(async move { engine.follow(Duration::from_millis(50)).await });
+    let waiting = "SELECT min(query_start)::text FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut tries = BTreeSet::new();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(4) {
+        tries.extend(database.value(waiting).await);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!((1..=2).contains(&tries.len()), "{tries:?}");
     following.abort();
 }
 

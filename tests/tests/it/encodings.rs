@@ -3,6 +3,8 @@
 use mcp_pg_tests::{Database, call, error};
 use serde_json::json;
 
+use crate::program::{file, run};
+
 #[tokio::test]
 async fn text_that_is_invalid_in_its_encoding_is_reported() {
     let database = Database::encoded(
@@ -94,5 +96,33 @@ async fn text_that_has_no_meaning_in_its_encoding_is_reported() {
     ] {
         let told = error(&engine, "admin", tool, arguments).await;
         assert_eq!(told["code"], "invalid_value", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_the_encoding_cannot_name_is_a_fault_of_its_option_or_key() {
+    let latin = Database::encoded("LATIN1", "CREATE SCHEMA caf\u{e9}").await;
+    let ascii = Database::encoded("SQL_ASCII", "CREATE SCHEMA \u{5b57}").await;
+    let config = |text: &str| file(text).to_str().unwrap().to_owned();
+    let [named, functions] = ["[database]\nschemas", "[queries]\nfunctions"]
+        .map(|key| config(&format!("{key} = [\"\u{5b57}\"]\n")));
+    let told =
+        "there is no schema \"\u{5b57}\": the database's encoding, LATIN1, lacks a character of it";
+    for (database, options, fault) in [
+        (&latin, ["--schema", "caf\u{e9}"], None),
+        (&latin, ["--schema", "\u{5b57}"], Some("--schema")),
+        (&latin, ["--config", &named], Some("database.schemas")),
+        (&latin, ["--config", &functions], Some("queries.functions")),
+        (&ascii, ["--schema", "\u{5b57}"], None),
+    ] {
+        let command = ["call", "list_tables", "--database-url", &database.url];
+        let ended = run(&[&command[..], &options].concat()).await;
+        match fault {
+            None => assert!(ended.status != Some(2), "{options:?}: {ended:?}"),
+            Some(key) => {
+                assert_eq!(ended.status, Some(2), "{options:?}: {ended:?}");
+                assert!(ended.err.contains(&format!("{key}: {told}")), "{ended:?}");
+            }
+        }
     }
 }

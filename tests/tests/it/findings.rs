@@ -66,6 +66,20 @@ async fn settings_that_fit_nothing_are_reported_by_their_keys() {
 }
 
 #[tokio::test]
+async fn a_column_to_decrypt_that_is_not_encrypted_is_told() {
+    let database = Database::shop().await;
+    let mut users = reads("users");
+    users.columns.decrypt = vec!["email".into()];
+    let mut settings = clerk(vec![users]);
+    let told = database.engine_with(settings.clone()).await.findings();
+    let expected = "roles.clerk.grants[0].columns.decrypt: \"email\" is encrypted in no such table";
+    assert!(matches!(&told[..], [told] if told.starts_with(expected)), "{told:?}");
+    settings.encryption.columns = vec!["public.users.email".into()];
+    let told = database.engine_with(settings).await.findings();
+    assert!(!told.iter().any(|told| told.contains("columns.decrypt")), "{told:?}");
+}
+
+#[tokio::test]
 async fn an_archive_column_of_another_type_is_told() {
     let database =
         Database::of("CREATE TABLE page (id integer PRIMARY KEY, gone boolean, left_at date);")

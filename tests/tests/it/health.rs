@@ -61,6 +61,17 @@ async fn health_readiness_and_metrics_pages() {
 }
 
 #[tokio::test]
+async fn calls_that_clients_give_up_are_counted() {
+    let database = Database::of("CREATE VIEW slow AS SELECT 1 AS one FROM pg_sleep(20)").await;
+    let server = served(&database, "").await;
+    let call = code(&server, "select", json!({"table": "slow"}));
+    tokio::time::timeout(Duration::from_millis(500), call).await.unwrap_err();
+    let counted = "mcp_pg_calls_total{tool=\"select\",code=\"cancelled\"} 1";
+    let duration = "mcp_pg_call_duration_seconds_bucket{tool=\"select\",le=\"0.1\"} 0";
+    server.counts(&[counted, duration]).await;
+}
+
+#[tokio::test]
 async fn a_database_that_is_away_is_a_line_and_one_that_is_back_another() {
     let database = Database::shop().await;
     let mut server = served(&database, "[database]\nschema_poll = \"50ms\"").await;
@@ -188,4 +199,35 @@ async fn an_audit_that_fails_is_told_until_it_is_mended() {
     database.sql(&table).await;
     server.counts(&["mcp_pg_audit_failing 0"]).await;
     calling.abort();
+}
+
+#[tokio::test]
+async fn the_log_says_why_the_audit_table_cannot_be_written() {
+    let database = Database::shop().await;
+    database.sql(&AuditTable::new(&TableName::new("mcp_audit", "log")).definition()).await;
+    let mut server = served(&database, "[audit]\ntable = \"mcp_audit.log\"").await;
+    let users = json!({"table": "users", "limit": 1});
+    for (fault, cannot, why, mend) in [
+        (
+            "ALTER TABLE mcp_audit.log RENAME TO other",
+            "the audit table cannot be written",
+            ["\"mcp_audit.log\" does not exist", "42P01"],
+            "ALTER TABLE mcp_audit.other RENAME TO log",
+        ),
+        (
+            "ALTER TABLE mcp_audit.log ADD CONSTRAINT own CHECK (position < 0) NOT VALID",
+            "the audit table refuses a record",
+            [" id=\"", "SQLSTATE 23514, own"],
+            "ALTER TABLE mcp_audit.log DROP CONSTRAINT own",
+        ),
+    ] {
+        database.sql(fault).await;
+        assert_eq!(code(&server, "select", users.clone()).await, Value::Null);
+        let line = server.logged(cannot).await;
+        for part in why {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        database.sql(mend).await;
+        server.counts(&["mcp_pg_audit_failing 0"]).await;
+    }
 }

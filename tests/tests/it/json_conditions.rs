@@ -33,6 +33,12 @@ async fn an_object_without_an_operator_is_refused() {
             "{\"path\": [\"font\", \"size\"], \"gte\":16}",
         ),
         (
+            json!({"theme": {"font": {"size": {"gte": 16}, "name": "x"}, "name": "dark"}}),
+            "/where/theme/font",
+            "{\"theme\": {\"and\": [{\"path\": [\"font\", \"size\"], \"gte\":16}, {\"path\": [\"font\", \"name\"], \"eq\": \"x\"}, \
+             {\"path\": [\"name\"], \"eq\": \"dark\"}]}}",
+        ),
+        (
             json!({"old": {"a": {}}}),
             "/where/old/a",
             "{\"old\": {\"path\": [\"a\"], \"eq\": {}}} tests one member",

@@ -349,3 +349,53 @@ async fn a_connection_that_received_a_huge_row_is_not_kept() {
         assert_eq!(engine.health().connections.idle, idle - 1, "{session}");
     }
 }
+
+/// Rows behind a full page cost as much as those of the page, and nobody sees them.
+#[tokio::test]
+async fn the_rows_behind_a_full_reply_are_not_waited_for() {
+    // All rows take longer than a statement may.
+    let database = Database::of(
+        "CREATE TABLE t AS SELECT id FROM generate_series(1, 4000) id;
+         ALTER TABLE t ADD PRIMARY KEY (id);
+         CREATE VIEW slow AS SELECT id, CASE WHEN id > 3 THEN repeat('x', 1 << 20)
+             || (SELECT max(md5(n::text)) FROM generate_series(1, 30000 + id) n) END AS body FROM t;
+         ANALYZE",
+    )
+    .await;
+    let with = |role: &str, session: &[(&str, &str)]| Role {
+        session: session
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Setting::Fixed((*value).to_owned())))
+            .collect(),
+        ..Role::everywhere(role, [Action::Select])
+    };
+    let files = crate::canned::directory([(
+        "long.sql",
+        "-- @limit 1000\n-- @roles alone, set\nSELECT id, body FROM slow ORDER BY id",
+    )]);
+    let mut settings = Settings {
+        roles: vec![with("alone", &[]), with("set", &[("app.x", "y")])],
+        default_role: "alone".into(),
+        ..crate::canned::settings(files)
+    };
+    settings.limits.max_connections = 1;
+    let engine = database.engine_with(settings).await;
+    // Alone, in a transaction, and with a count in its snapshot.
+    for (role, count) in [("alone", "none"), ("set", "none"), ("alone", "exact")] {
+        let page = |cursor: Option<&Value>| json!({"table": "slow", "limit": 1000, "order_by": ["id"], "count": count, "cursor": cursor});
+        let first = call(&engine, role, "select", page(None)).await.unwrap();
+        assert_eq!(
+            (&first["row_count"], &first["truncated"]),
+            (&json!(3), &json!(true)),
+            "{first}"
+        );
+        assert_eq!(first["count"], if count == "exact" { json!(4000) } else { Value::Null });
+        let second = error(&engine, role, "select", page(Some(&first["next_cursor"]))).await;
+        assert!(second["message"].as_str().unwrap().starts_with("one row has 10486"), "{second}");
+    }
+    let canned = call(&engine, "set", "long", json!({})).await.unwrap();
+    assert_eq!((&canned["row_count"], &canned["truncated"]), (&json!(3), &json!(true)));
+    database
+        .until("SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()", "0")
+        .await;
+}

@@ -10,6 +10,7 @@
 mod aggregate;
 mod architecture;
 mod archive;
+mod archived_parents;
 mod arithmetic;
 mod attack;
 mod audit;
@@ -42,6 +43,7 @@ mod database_faults;
 mod database_rights;
 mod delete;
 mod describe;
+mod descriptors;
 mod diagram;
 mod directives;
 mod distinct;

@@ -36,6 +36,15 @@ async fn a_condition_that_finds_nothing() {
         (json!({"details": {"path": ["n"], "in": ["3", "4"]}}), Some("without quotes")),
         (json!({"details": {"path": ["n"], "ne": "true"}}), Some("without quotes")),
         (json!({"details": {"path": ["n"], "eq": "three"}}), None),
+        (
+            json!({"details": {"path": ["items", "sku"], "eq": "K"}}),
+            Some("{\"details\": {\"contains\": {\"items\": [{\"sku\": \"K\"}]}}}"),
+        ),
+        (
+            json!({"details": {"path": ["items", "n"], "gt": 1}}),
+            Some("\"path\": [\"items\", 0, \"n\"]"),
+        ),
+        (json!({"details": {"path": ["items", 0], "eq": "K"}}), None),
         (json!({"note": {"ne": "x"}}), Some("{\"is_distinct_from\": …}")),
         (json!({"total": {"not_in": [1, 2]}}), Some("{\"total\": null}")),
         (json!({"not": {"note": "x"}}), Some("where note is null")),
@@ -70,6 +79,29 @@ async fn a_condition_that_finds_nothing() {
     }
 }
 
+#[tokio::test]
+async fn a_path_does_not_lead_into_the_elements_of_a_list() {
+    let database = Database::of(
+        "CREATE TABLE event (id integer PRIMARY KEY, payload jsonb);
+         INSERT INTO event VALUES (1, '{\"items\": [{\"sku\": \"K\"}]}')",
+    )
+    .await;
+    let engine = database.engine().await;
+    let by = |path: Value| {
+        json!({"table": "event", "measures": {"n": {"count": "*"}},
+        "group_by": [{"column": "payload", "path": path, "each": true}]})
+    };
+    let told = call(&engine, "admin", "aggregate", by(json!(["items", "sku"]))).await.unwrap();
+    let note = told["notes"][0].as_str().unwrap_or_default();
+    let list = r#"{"column": "payload", "path": ["items"], "each": true}"#;
+    assert!(note.contains(list), "{told}");
+    let told = call(&engine, "admin", "aggregate", by(json!(["items"]))).await.unwrap();
+    assert_eq!((&told["row_count"], told.get("notes")), (&json!(1), None), "{told}");
+    let condition = json!({"payload": {"contains": {"items": [{"sku": "K"}]}}});
+    let found = call(&engine, "admin", "select", json!({"table": "event", "where": condition}));
+    assert_eq!(found.await.unwrap()["row_count"], 1);
+}
+
 /// Archived rows are not looked at: whoever finds nothing is told so.
 #[tokio::test]
 async fn rows_may_be_archived() {
@@ -97,9 +129,11 @@ async fn rows_may_be_archived() {
     whole["archived"] = json!("include");
     assert_eq!(note("select", whole).await, None);
     let of_patient = |mrn: &str| json!({"table": "admissions", "where": {"patient": {"mrn": mrn}}});
-    let told = note("select", of_patient("A")).await.unwrap();
-    assert!(told.contains("archived rows of patient were left out"), "{told}");
-    assert_eq!(note("select", of_patient("B")).await, None);
+    let told = call(&engine, "admin", "select", of_patient("A")).await.unwrap().to_string();
+    assert!(told.contains("rows whose patient is archived are left out"), "{told}");
+    let admitted = |mrn: &str| json!({"admissions": {"some": {"patient": {"mrn": mrn}}}});
+    let told = note("select", select(admitted("A"))).await.unwrap();
+    assert!(told.contains("archived rows were left out"), "{told}");
 
     let admissions =
         |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});
@@ -111,6 +145,34 @@ async fn rows_may_be_archived() {
     let mut second = admissions(json!(true));
     second["where"] = json!({"id": 2});
     assert_eq!(note("select", second).await, None);
+}
+
+/// Groups are made of rows.
+#[tokio::test]
+async fn no_group_is_empty() {
+    let engine = Database::of(
+        "CREATE TABLE visits (id integer PRIMARY KEY, place text);
+         INSERT INTO visits VALUES (1, 'here');",
+    )
+    .await
+    .engine()
+    .await;
+    for (having, noted) in [
+        (json!({"n": 0}), true),
+        (json!({"n": {"lt": 1}}), true),
+        (json!({"n": {"lte": 0}}), true),
+        (json!({"or": [{"n": 0}, {"n": {"gt": 5}}]}), true),
+        (json!({"n": 2}), false),
+        (json!({"n": {"gt": 1}}), false),
+        (json!({"ids": 0}), false),
+    ] {
+        let arguments = json!({"table": "visits", "group_by": ["place"], "having": having,
+            "measures": {"n": {"count": "*"}, "ids": {"sum": "id"}}});
+        let told = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        assert_eq!(told["rows"], json!([]), "{having}");
+        let note = told["notes"][0].as_str().unwrap_or_default();
+        assert_eq!(note.contains("at least one row"), noted, "{having}: {told}");
+    }
 }
 
 const NOTHING: [Value; 0] = [];

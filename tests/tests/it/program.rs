@@ -15,9 +15,21 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mcp-pg-server-under-test");
+
 /// The program with nothing around it that could change what it does: no variable, no configuration file.
 pub(crate) fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-pg-server-under-test"));
+    alone(Command::new(PROGRAM), arguments)
+}
+
+/// The same, started by a shell after this command, for instance `ulimit -n 100`.
+pub(crate) fn program_after(command: &str, arguments: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{command} && exec \"$0\" \"$@\""), PROGRAM]);
+    alone(shell, arguments)
+}
+
+fn alone(mut command: Command, arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("PG") || text.starts_with("MCP_PG__") || text == "DATABASE_URL" {
@@ -137,7 +149,12 @@ impl Served {
     }
 
     pub(crate) async fn listen(address: &str, arguments: &[&str]) -> Self {
-        let mut server = program(&["http", "--listen", address]).args(arguments).spawn().unwrap();
+        Self::of(program(&["http", "--listen", address]).args(arguments)).await
+    }
+
+    /// The program that `command` runs.
+    pub(crate) async fn of(command: &mut Command) -> Self {
+        let mut server = command.spawn().unwrap();
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let (sender, log) = unbounded_channel();
         let address = loop {

@@ -1,5 +1,6 @@
 //! TLS: connections to PostgreSQL, and from HTTP clients.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcp_pg_server::embedded::Cluster;
@@ -291,18 +292,25 @@ async fn http_is_encrypted_if_there_are_a_certificate_and_a_key() {
     let _ = plain.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
 
-    for (text, word) in [
-        (format!("[server]\ntls_certificate = {certificate:?}"), "tls_key"),
-        (
-            format!("[server]\ntls_certificate = {certificate:?}\ntls_key = {certificate:?}"),
-            "server:",
-        ),
-        (
-            format!("[server]\ntls_certificate = \"/nowhere.pem\"\ntls_key = {key:?}"),
-            "/nowhere.pem",
-        ),
+    let single = file(&format!("[server]\ntls_certificate = {certificate:?}"));
+    let ended = run(&["http", "--config", single.to_str().unwrap()]).await;
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.err.contains("tls_key"), "{ended:?}");
+
+    let nowhere = PathBuf::from("/nowhere.pem");
+    for (certificate, key, word) in [
+        (&certificate, &certificate, "has no private key"),
+        (&key, &key, "has no certificate"),
+        (&nowhere, &key, "server.tls_certificate: /nowhere.pem: No such file"),
+        (&certificate, &nowhere, "server.tls_key: /nowhere.pem: No such file"),
     ] {
+        let text = format!("[server]\ntls_certificate = {certificate:?}\ntls_key = {key:?}");
         let config = file(&text);
+        let check = ["check", "--database-url", &database.url, "--config"];
+        let ended = run(&[&check[..], &[config.to_str().unwrap()]].concat()).await;
+        assert_eq!(ended.status, Some(1), "{text}: {ended:?}");
+        assert!(ended.out.contains("finding: server.tls_"), "{text}: {ended:?}");
+        assert!(ended.out.contains(word), "{text}: {ended:?}");
         let listen = ["http", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()];
         let ended = run(&listen).await;
         assert_eq!(ended.status, Some(2), "{text}: {ended:?}");

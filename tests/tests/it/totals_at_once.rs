@@ -148,12 +148,12 @@ async fn pages_in_an_order_of_such_totals_hold_each_row_once() {
     }
 }
 
-/// How many rows each scan of purchases gave at a time.
-fn scanned(step: &Value, found: &mut Vec<f64>) {
-    if step["table"] == "purchase" {
+/// How many rows each scan of the table gave at a time.
+fn scanned(step: &Value, table: &str, found: &mut Vec<f64>) {
+    if step["table"] == table {
         found.extend(step["actual_rows"].as_f64());
     }
-    step["inputs"].as_array().into_iter().flatten().for_each(|input| scanned(input, found));
+    step["inputs"].as_array().into_iter().flatten().for_each(|input| scanned(input, table, found));
 }
 
 #[tokio::test]
@@ -170,9 +170,31 @@ async fn the_related_rows_are_read_for_all_rows_at_once() {
         request["analyze"] = json!(true);
         let plan = call(&engine, "admin", "explain", request.clone()).await.unwrap();
         let mut found = Vec::new();
-        scanned(&plan["plan"], &mut found);
+        scanned(&plan["plan"], "purchase", &mut found);
         // A scan for a single customer would give some five rows.
         assert_eq!(found, [1_800.0], "{request} {plan:#}");
+    }
+}
+
+/// A small table that says something about a large one, and one of which no number of rows is known.
+#[tokio::test]
+async fn rows_of_small_and_unknown_tables_are_read_at_once() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql(
+            "CREATE TABLE complaint (id integer PRIMARY KEY, customer_id integer REFERENCES customer);
+             INSERT INTO complaint SELECT n, 1 + n % 40 FROM generate_series(1, 90) n;",
+        )
+        .await;
+    for statement in ["SELECT 1", "ANALYZE complaint"] {
+        database.sql(statement).await;
+        let engine = database.engine().await;
+        let request = json!({"operation": "select", "table": "customer", "columns": ["id", {"count": "complaint", "as": "n"}],
+            "order_by": ["-n", "id"], "limit": 5, "analyze": true});
+        let plan = call(&engine, "admin", "explain", request).await.unwrap();
+        let mut found = Vec::new();
+        scanned(&plan["plan"], "complaint", &mut found);
+        assert_eq!(found, [90.0], "{statement} {plan:#}");
     }
 }
 

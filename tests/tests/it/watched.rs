@@ -254,3 +254,28 @@ async fn a_pipe_among_the_queries_is_a_fault_and_no_more() {
     let called = run(&[&["call", "ids", "{}"], &options[..]].concat()).await;
     assert_eq!(called.json()["row_count"], 2, "{called:?}");
 }
+
+/// A terminal without input is read like a file on a disk that does not answer.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_file_that_does_not_answer_delays_no_call() {
+    let database = Database::shop().await;
+    let place = place();
+    let signer = issuer::ec();
+    let pem = place.join("issuer.pem");
+    fs::write(&pem, &signer.pem).unwrap();
+    let config = file(&issuer::jwt(&format!("public_key_file = {pem:?}")));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let opened = format!("/proc/{}/fd", server.server.id().unwrap());
+    clear(&pem);
+    symlink("/dev/ptmx", &pem).unwrap();
+    server.hang_up();
+    until("the file is read", async || {
+        let mut files = fs::read_dir(&opened).unwrap().flatten();
+        files.any(|file| fs::read_link(file.path()).is_ok_and(|file| file.ends_with("ptmx")))
+    })
+    .await;
+    let answer = tokio::time::timeout(Duration::from_secs(30), server.lists(&token(&signer))).await;
+    assert_eq!(answer, Ok(200));
+}

@@ -102,13 +102,14 @@ impl Engine {
         }
         identity.restore = query.coded;
         let rows = query.limit.min(limits.max_rows);
-        let keep = Keep { rows, bytes: limits.max_reply_bytes };
+        let keep = Keep::new(rows, limits.max_reply_bytes);
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
             // A dry run is rolled back. What cannot be rolled back needs a confirmation even then.
             if !own.dry_run || !query.is_counted() {
-                record.consent = Consent::of_query(&scope, query, arguments, agreed);
+                record.consent =
+                    Consent::of_query(&scope, query, arguments, agreed, self.database.known());
             }
             if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_counted()) {
                 consent.check_query(&scope, query, None, &[])?;

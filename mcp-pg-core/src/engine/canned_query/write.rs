@@ -14,7 +14,7 @@ use crate::reply::{QueryResult, Rows};
 use crate::statement;
 
 /// Keeps the only row of a result.
-const ONE: Keep = Keep { rows: 1, bytes: usize::MAX };
+const ONE: Keep = Keep::new(1, usize::MAX);
 
 /// The arguments of a query that writes, besides its parameters.
 pub(super) struct WriteArguments {
@@ -99,7 +99,7 @@ impl Call<'_> {
         };
         let parameters = texts(&self.statement.parameters, &[])?;
         let keep = match (asked, own.max_rows) {
-            (true, Some(most)) => Keep { rows: most, bytes: usize::MAX },
+            (true, Some(most)) => Keep::new(most, usize::MAX),
             (true, None) => ALL,
             (false, _) => self.keep,
         };

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::waiting::Waiting;
 use crate::canned::{self, Fault, Query, Source};
 use crate::error::Result;
 use crate::execute::{Database, Refused};
@@ -16,8 +17,8 @@ use crate::schema::Described;
 pub(in crate::engine) struct Canned {
     queries: BTreeMap<String, Arc<Query>>,
     pub(in crate::engine) faults: Vec<Fault>,
-    /// The text of a query that PostgreSQL refused to describe for a reason that passes.
-    waiting: Option<String>,
+    /// A query that PostgreSQL refused to describe for a reason that passes.
+    waiting: Option<Arc<Waiting>>,
     /// Queries that PostgreSQL refused to run although it had described them.
     broken: Mutex<BTreeSet<String>>,
 }
@@ -211,7 +212,8 @@ impl Canned {
             described.as_ref().is_err_and(|refused| refused.passing)
         };
         let waiting = described.iter().position(passing).and_then(|position| texts.get(position));
-        self.waiting = self.waiting.take().or(waiting.cloned());
+        let waiting = waiting.map(|text| Arc::new(Waiting::new(text.clone())));
+        self.waiting = self.waiting.take().or(waiting);
         Ok(described)
     }
 
@@ -220,13 +222,12 @@ impl Canned {
         self.waiting.is_some()
     }
 
-    /// Whether PostgreSQL describes the query now that waits, or refuses it for another reason.
+    /// Whether the query that waits can be tried again with success, or is refused for another reason.
     pub(super) async fn waits_no_more(&self, database: &Database) -> bool {
-        let Some(text) = &self.waiting else { return false };
-        let described = database.described(std::slice::from_ref(text)).await.unwrap_or_default();
-        described
-            .first()
-            .is_some_and(|described| !matches!(described, Err(refused) if refused.passing))
+        match &self.waiting {
+            Some(waiting) => waiting.is_over(database).await,
+            None => false,
+        }
     }
 
     /// The queries whose defaults PostgreSQL accepts.
@@ -284,8 +285,13 @@ impl Canned {
         }
     }
 
-    /// Keeps the last valid version of queries that now have a fault.
+    /// Keeps the last valid version of queries that now have a fault, and when one that still waits is tried again.
     fn keep(&mut self, before: &Self, settings: &Settings) {
+        if let (Some(waiting), Some(known)) = (&mut self.waiting, &before.waiting)
+            && waiting.is_of(known)
+        {
+            *waiting = Arc::clone(known);
+        }
         let directory = settings.queries.directory.as_ref();
         let directory = directory.map(|directory| directory.display().to_string());
         for fault in &mut self.faults {

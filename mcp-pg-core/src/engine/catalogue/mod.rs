@@ -3,6 +3,8 @@
 
 mod canned;
 mod reload;
+mod unnameable;
+mod waiting;
 mod watch;
 
 pub use watch::Change;
@@ -22,6 +24,7 @@ use crate::plan::Misfit;
 use crate::policy::{Principal, Role, Settings, Unfit, View};
 use crate::schema::{Schema, Signature};
 use canned::Canned;
+use unnameable::unnameable;
 
 /// The interval at which a replaced catalogue is checked for remaining calls.
 const RETIRING: Duration = Duration::from_millis(100);
@@ -77,7 +80,10 @@ impl Catalogue {
     ) -> Result<Self> {
         let begun = Instant::now();
         // Read first, so that every later change is noticed, even if some are noticed twice.
-        let signature = database.signature(&settings.watched_schemas(), None).await?;
+        let signature = match database.signature(&settings.watched_schemas(), None).await {
+            Err(error) => return Err(unnameable(database, &settings, error).await),
+            Ok(signature) => signature,
+        };
         let mut schemas = HashMap::new();
         let mut unassumed = BTreeMap::new();
         let mut misfits = None;

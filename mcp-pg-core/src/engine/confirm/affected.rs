@@ -92,7 +92,7 @@ pub(in crate::engine) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>
 }
 
 /// The facts that identify rows by the columns `told`. The rows were read with the columns `read`, and their values from
-/// `apart` on are those of [`TableView::apart`].
+/// `apart` on are those of [`TableView::apart`] and the hidden key.
 pub(in crate::engine) fn facts(
     table: &TableView,
     told: &[usize],
@@ -100,7 +100,7 @@ pub(in crate::engine) fn facts(
     apart: usize,
     rows: &[Vec<Value>],
 ) -> Vec<Fact> {
-    let width = table.apart().len();
+    let width = table.apart().len() + table.hidden_key().len();
     let others = rows.iter().map(|row| {
         let values = row.iter().skip(apart).take(width);
         values.map(ToString::to_string).collect()

@@ -79,14 +79,16 @@ pub(super) fn text(affected: &[Affected]) -> String {
     if text.len() > BYTES_MOST { String::new() } else { text }
 }
 
-/// Gives the operations the values of [`text`].
-pub(super) fn give_again(text: &str, operations: &mut [Operation<'_>]) {
+/// Gives the operations the values of [`text`]; not those of sequences if code of the database `reads_last_numbers`: that
+/// must find those of its own run.
+pub(super) fn give_again(text: &str, operations: &mut [Operation<'_>], reads_last_numbers: bool) {
     let generated: Vec<Generated> = serde_json::from_str(text).unwrap_or_default();
     for (operation, Generated(columns)) in operations.iter_mut().zip(generated) {
         let table = operation.table();
         for (name, values) in columns {
             let Some((position, column)) = table.table.column(&name) else { continue };
-            if !is_repeatable(operation, position) {
+            let is_read = reads_last_numbers && column.reads_sequence();
+            if is_read || !is_repeatable(operation, position) {
                 continue;
             }
             match &mut operation.plan {

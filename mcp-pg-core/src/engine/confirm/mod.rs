@@ -15,12 +15,15 @@ pub(super) use affected::{Affected, Fact, Values, facts, keys};
 pub(super) use generated::Generated;
 pub(super) use times::Times;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::canned::Query;
 use crate::engine::transaction::Operation;
 use crate::error::{Agreement, Code, Error, Question, Result};
+use crate::execute::Known;
 use crate::name::hex;
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
@@ -31,6 +34,7 @@ use excerpt::{excerpt, name};
 pub(in crate::engine) struct Consent {
     request: Value,
     agreed: Option<Agreement>,
+    known: Arc<Known>,
 }
 
 impl Consent {
@@ -39,11 +43,13 @@ impl Consent {
         scope: &Scope<'_>,
         request: &Request,
         agreed: Option<&Agreement>,
+        known: &Arc<Known>,
     ) -> Option<Self> {
         scope.view.may_ask().then(|| Self {
             // With the tool, because archive and restore have the same arguments.
             request: json!({"tool": request.tool(), "arguments": request}),
             agreed: agreed.cloned(),
+            known: Arc::clone(known),
         })
     }
 
@@ -53,10 +59,12 @@ impl Consent {
         query: &Query,
         arguments: &Map<String, Value>,
         agreed: Option<&Agreement>,
+        known: &Arc<Known>,
     ) -> Option<Self> {
         query.confirms(&scope.view.role).then(|| Self {
             request: json!({"tool": query.name, "arguments": arguments}),
             agreed: agreed.cloned(),
+            known: Arc::clone(known),
         })
     }
 
@@ -65,18 +73,28 @@ impl Consent {
         self.agreed.as_ref()?.number.as_deref()
     }
 
-    /// Gives the operations what the database generated for them in the run that the user agreed to, if it was one of
-    /// this request by this caller.
-    pub(in crate::engine) fn give_again(
-        &self,
+    /// Drops the consent unless the operations need one: otherwise they need not tell which rows they reach. Prepares them for
+    /// it, and returns whether it is kept.
+    pub(in crate::engine) fn prepare(
+        consent: &mut Option<Self>,
         scope: &Scope<'_>,
         operations: &mut [Operation<'_>],
-    ) {
+    ) -> bool {
+        consent.take_if(|_| !is_needed(scope, operations));
+        if let Some(consent) = consent {
+            consent.give_again(scope, operations);
+        }
+        consent.is_some()
+    }
+
+    /// Gives the operations what the database generated for them in the run that the user agreed to, if it was one of
+    /// this request by this caller.
+    fn give_again(&self, scope: &Scope<'_>, operations: &mut [Operation<'_>]) {
         let mut parts = self.agreed.iter().flat_map(|agreed| agreed.plan.splitn(3, ' ')).skip(1);
         if let (Some(origin), Some(generated)) = (parts.next(), parts.next())
             && origin == self.digest(scope, &json!(generated))
         {
-            generated::give_again(generated, operations);
+            generated::give_again(generated, operations, self.known.reads_last_numbers());
         }
     }
 
@@ -109,11 +127,9 @@ impl Consent {
     ) -> Result<()> {
         let mut asked = Vec::new();
         let mut place = None;
-        // Text by outsiders may have prompted any operation after the one that read it.
-        let mut led = false;
-        for (operation, reached) in operations.iter().zip(affected) {
+        let careful = led(scope, operations).into_iter();
+        for ((operation, reached), careful) in operations.iter().zip(affected).zip(careful) {
             let rows = &reached.rows;
-            let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = name(&scope.view.display(operation.table()));
@@ -127,7 +143,6 @@ impl Consent {
                 asked.push(format!("{action} {rows} {plural} of {table}{over}{after}"));
                 place.get_or_insert(operation.at.as_str());
             }
-            led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
         let Some(place) = place else { return Ok(()) };
         let effect = affected.iter().map(Affected::effect).collect();
@@ -165,12 +180,31 @@ impl Consent {
         arguments.filter(|_| built_in).unwrap_or(&self.request)
     }
 
-    /// A digest of the caller, the request, and its effect or what was generated for it.
+    /// A digest of the database, the caller, the request, and its effect or what was generated for it.
     fn digest(&self, scope: &Scope<'_>, of: &Value) -> String {
         let caller = scope.caller;
-        let whole = json!([caller.subject, caller.role, caller.claims, self.request, of]);
+        let (database, caller_is) = (self.known.id(), [&caller.subject, &caller.role]);
+        let whole = json!([database.as_str(), caller_is, caller.claims, self.request, of]);
         hex(&Sha256::digest(whole.to_string().as_bytes()))
     }
+}
+
+/// Whether some of the operations need a confirmation: not if they are rolled back.
+fn is_needed(scope: &Scope<'_>, operations: &[Operation<'_>]) -> bool {
+    let is_led = || led(scope, operations).contains(&true);
+    !operations.iter().any(|operation| operation.dry_run)
+        && (operations.iter().any(must_ask) || is_led())
+}
+
+/// Which operations write after one that read text by outsiders, who may have prompted them.
+fn led(scope: &Scope<'_>, operations: &[Operation<'_>]) -> Vec<bool> {
+    let mut led = false;
+    let is_led = |operation: &Operation<'_>| {
+        let careful = led && operation.writes();
+        led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
+        careful
+    };
+    operations.iter().map(is_led).collect()
 }
 
 fn must_ask(operation: &Operation<'_>) -> bool {

@@ -71,3 +71,27 @@ pub(super) fn written_in_vain(role: &Role, settings: &Settings, schema: &Schema)
     }
     findings
 }
+
+/// Columns that the role's grants list as decrypted, but that are encrypted in no table.
+pub(super) fn decrypted_in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (position, grant) in role.grants.iter().enumerate() {
+        for name in &grant.columns.decrypt {
+            let tables = schema.tables.iter().filter(|table| grant.matches(&table.name));
+            let mut columns = tables
+                .filter_map(|table| table.column(name).map(|(_, column)| (table, column)))
+                .peekable();
+            // That there is no such column is another finding.
+            if columns.peek().is_some()
+                && !columns.any(|(table, column)| settings.encryption.names(table, column))
+            {
+                findings.push(format!(
+                    "roles.{}.grants[{position}].columns.decrypt: {name:?} is encrypted in no such table: encryption.columns \
+                     does not name it",
+                    role.name
+                ));
+            }
+        }
+    }
+    findings
+}

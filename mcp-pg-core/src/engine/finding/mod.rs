@@ -57,6 +57,7 @@ fn of_role(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     }
     let mut findings = grant::of_names(role, schema);
     findings.extend(grant::written_in_vain(role, settings, schema));
+    findings.extend(grant::decrypted_in_vain(role, settings, schema));
     if !is_built_in(role) {
         findings.extend(action::in_vain(role, settings, schema));
     }

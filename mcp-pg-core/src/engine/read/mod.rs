@@ -52,13 +52,13 @@ impl Engine {
     ) -> Result<RowSet> {
         let page = statement::select(plan, scope.view.texts());
         let counting = statement::counting(plan);
-        let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();
-        let fetched = self.fetch(scope, plan, &statements, record).await?;
-        let mut fetched = fetched.into_iter();
-        let mut set = self.page(scope, plan, &page, fetched.next().unwrap_or_default())?;
+        // The page comes last, because it may be given up.
+        let statements: Vec<&Statement<'_>> = counting.iter().chain([&page]).collect();
+        let mut fetched = self.fetch(scope, plan, &statements, record).await?;
+        let mut set = self.page(scope, plan, &page, fetched.pop().unwrap_or_default())?;
         set.label_untrusted(plan.marked(|marks| marks.untrusted));
-        if let Some(counted) = fetched.next() {
-            add_count(&mut set, plan, &counted);
+        if let Some(counted) = fetched.first() {
+            add_count(&mut set, plan, counted);
         }
         record.rows(set.row_count);
         record.sensitive(|| plan.sensitive());
@@ -175,7 +175,7 @@ pub(in crate::engine) fn slow(view: &View, plan: &SelectPlan<'_>, error: Error) 
         lacks if lacks.is_empty() => error,
         lacks => error
             .hint(format!(
-                "{lacks}: the whole table is read for each row; ask for fewer rows, or for an index"
+                "{lacks}: the whole table is read; ask for fewer rows, by their key, or for an index"
             ))
             .retryable(false),
     }
@@ -215,7 +215,7 @@ struct Next {
 
 /// Keeps one row more than the page, which shows whether there is another page.
 pub(in crate::engine) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
-    Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
+    Keep::new(plan.limit.saturating_add(1), scope.view.limits.max_reply_bytes)
 }
 
 /// Adds the result of [`statement::counting`].

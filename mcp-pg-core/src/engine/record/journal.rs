@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditSink, AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting,
-    queue, unavailable,
+    AuditSink, AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified,
+    Waiting, queue, unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
@@ -175,7 +175,8 @@ impl Writer {
             match refused {
                 None => self.waiting.settle(count, || Ok(())),
                 Some(failure) => {
-                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
+                    let id = self.waiting.records(count).find_map(Encoded::id);
+                    tracing::error!(%failure, id, "the audit table refuses a record, which is lost");
                     self.waiting.refuse(count, "the table refuses the record");
                 }
             }

@@ -54,7 +54,8 @@ impl Engine {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
-                transaction.rollback().await.map_err(refused)?;
+                // If the connection is lost here, nothing is committed either, and the caller must hear of the refusal.
+                transaction.rollback().await.ok();
                 return Err(error);
             }
         };

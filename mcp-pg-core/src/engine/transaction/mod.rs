@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use crate::engine::confirm::{Affected, Fact, Times};
+use crate::engine::confirm::{Affected, Consent, Fact, Times};
 use crate::engine::record::Record;
 use crate::engine::size::size;
 use crate::engine::write::Provenance;
@@ -151,8 +151,7 @@ impl Engine {
             }));
             operations.push(Operation { dry_run, ..operation });
         }
-        if let Some(consent) = &record.consent {
-            consent.give_again(scope, &mut operations);
+        if Consent::prepare(&mut record.consent, scope, &mut operations) {
             note_followed(&mut operations);
         }
 

@@ -11,7 +11,7 @@ use crate::plan::{
 };
 use crate::policy::{Action, TableView};
 use crate::request::Request;
-use crate::schema::Column;
+use crate::schema::{Column, Key};
 
 /// The part of an operation that a statement performs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -233,6 +233,33 @@ impl<'v> Operation<'v> {
             updated: &updated,
             parameters,
         };
-        refusal(failure, &place)
+        let error = refusal(failure, &place);
+        if self.is_taken(&error, row) { taken(&error) } else { error }
+    }
+
+    /// Whether the refusal is due to a key that the database generated before the user was asked, and that exists by now.
+    fn is_taken(&self, error: &Error, row: Option<usize>) -> bool {
+        let table = &self.table().table;
+        let is_refused = |key: &&Key| {
+            error.code() == Code::UniqueViolation && error.get_constraint() == Some(&key.name)
+        };
+        let mut columns = table.keys().filter(is_refused).flat_map(|key| &key.columns);
+        columns.any(|column| self.plan.repeats(row, &table.columns[*column].name))
+    }
+}
+
+/// The refusal of such a key: it is no fault of the request, and another one is generated next time.
+fn taken(refused: &Error) -> Error {
+    let message = "the key that the database generated before the user was asked is taken: rows came in between";
+    let error = Error::new(Code::UniqueViolation, message)
+        .hint("call again, without what was agreed to: the user is asked about another key")
+        .retryable(true);
+    let error = match refused.get_sqlstate() {
+        Some(state) => error.sqlstate(state),
+        None => error,
+    };
+    match refused.get_constraint() {
+        Some(name) => error.constraint(name),
+        None => error,
     }
 }

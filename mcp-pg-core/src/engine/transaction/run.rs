@@ -89,7 +89,7 @@ fn written(operation: &Operation<'_>, done: &Done, images: bool) -> Written {
 }
 
 /// Keeps all rows of a statement, within the transaction's limit.
-pub(in crate::engine) const ALL: Keep = Keep { rows: u64::MAX, bytes: usize::MAX };
+pub(in crate::engine) const ALL: Keep = Keep::new(u64::MAX, usize::MAX);
 
 /// The most bytes of rows that are kept only to show them: no more fit into a reply or an audit record.
 pub(in crate::engine) fn image_room(scope: &Scope<'_>) -> usize {
@@ -125,7 +125,7 @@ impl Run<'_, '_> {
         let later = !self.operation.at.is_empty();
         match later || record.consent.is_some() || is_checked(self.operation) {
             true => ALL,
-            false => Keep { bytes: image_room(self.scope), ..ALL },
+            false => Keep::new(ALL.rows, image_room(self.scope)),
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::operation::Operation;
 use super::retry::Retries;
 use super::run::Done;
+use crate::engine::confirm::Consent;
 use crate::engine::record::Record;
 use crate::engine::{Engine, identity, rows, size};
 use crate::error::Result;
@@ -25,9 +26,7 @@ impl Engine {
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
         let mut operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
-        if let Some(consent) = &record.consent {
-            consent.give_again(scope, std::slice::from_mut(&mut operation));
-        }
+        Consent::prepare(&mut record.consent, scope, std::slice::from_mut(&mut operation));
         record.meant(operation.provenance.names());
         let table = operation.table().name().to_string();
         let mut retries = Retries::of(scope, &self.turns, &table);

@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::columns::looked_at;
 use super::document;
 use super::each::{each_is_one, position};
-use super::lost_members;
 use super::version::Versions;
+use super::{lost_members, nulls};
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
-use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
+use crate::plan::{ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
@@ -43,9 +44,11 @@ impl Run<'_, '_> {
         if plan.is_unseen() {
             return self.remove_unseen(transaction, plan, record).await;
         }
-        let images = self.operation.dry_run || record.keeps_images();
+        // A dry run is not recorded, and shows no more than what is requested.
+        let dry_run = self.operation.dry_run;
+        let images = record.keeps_images() && !dry_run;
         let asked = record.consent.is_some();
-        let looked_at = looked_at(plan, images, asked);
+        let looked_at = looked_at(plan, images, asked, dry_run);
         let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
@@ -53,13 +56,15 @@ impl Run<'_, '_> {
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
-        notes.extend(plan.filter.remarks(plan.table));
+        notes.extend(plan.remarks());
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let followed = asked && self.operation.is_followed;
         let rekeyed = if followed { plan.rekeyed() } else { Vec::new() };
-        let returned = self.operation.returned(images || !reaching.is_empty());
+        // Of rows that stay, notes and the places of errors need the other columns, too.
+        let stays = dry_run && !self.operation.removes();
+        let returned = self.operation.returned(images || stays || !reaching.is_empty());
         let paired = found.count > 1 && !rekeyed.is_empty();
         let changes = statement::changes(plan, &returned, paired);
         let kept = self.kept(record);
@@ -100,10 +105,13 @@ impl Run<'_, '_> {
             told.extend(pairs.map(|(key, values)| Fact::Rekeyed(key, values)));
         }
         let before_cut = images && found.too_large.is_some();
-        let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
+        let before = match images || dry_run {
+            true => objects(&lock, found.rows, looked_at.len()),
+            false => Vec::new(),
+        };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
-        notes.extend(still_null(plan, &after));
+        notes.extend(nulls::notes(plan, &after));
         let affected = Affected {
             rows: found.count.max(count),
             facts: told,
@@ -128,7 +136,7 @@ impl Run<'_, '_> {
         let added_to = !document::columns(plan).is_empty();
         let compared = known || added_to || plan.effect.each().is_some();
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
         let rows = self.statement(transaction, lock, keep, record).await;
         let mut rows = rows.map_err(|error| match error.code() {
             // Few rows are found at once, so others must hold their locks.
@@ -238,7 +246,7 @@ pub(in crate::engine) fn nothing_found(
     if notes.is_empty() {
         notes.extend(notes::letters_of_any_case(plan.table, &plan.filter));
     }
-    notes.extend(plan.filter.remarks(plan.table));
+    notes.extend(plan.remarks());
     if notes.is_empty() && plan.effect.each().is_none() {
         notes.push("no row matches where".to_owned());
     }
@@ -298,21 +306,6 @@ pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> O
     })
 }
 
-/// The note on a column that is still null, because something was added to null.
-fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
-    let Effect::Set(set) = &plan.effect else { return None };
-    let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
-    let added = |assign: &Assign<'_>| match assign {
-        Assign::Increment(_) => Some("a number"),
-        Assign::Move(_) => Some("a time"),
-        _ => None,
-    };
-    let mut added = set.iter().filter_map(|(column, assign)| Some((column, added(assign)?)));
-    let (column, what) = added.find(|(column, _)| null(&column.name))?;
-    let name = &column.name;
-    Some(format!("{name} was null, and stays so: $increment adds to {what}, so set it to one"))
-}
-
 /// The note on archived rows that the change did not consider, if it matched no others.
 fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
     let archive = plan.table.archive.as_ref()?;
@@ -357,7 +350,7 @@ impl Run<'_, '_> {
     ) -> Option<Error> {
         transaction.back().await.ok()?;
         let each = plan.effect.each()?;
-        let keep = Keep { rows: 0, bytes: 0 };
+        let keep = Keep::new(0, 0);
         let mut rows: Vec<&NamedRow<'_>> = each.rows().collect();
         rows.sort_by_key(|row| row.index);
         for row in rows {
@@ -371,23 +364,6 @@ impl Run<'_, '_> {
         }
         None
     }
-}
-
-/// The columns that are read before a change: all, for images or to check versions; otherwise those that identify a
-/// row, if the user is `asked` to confirm or the request names its rows, and documents that are changed or replaced.
-fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
-    let readable = plan.table.readable_columns();
-    if images || plan.versioned() {
-        return readable.collect();
-    }
-    let read = [document::columns(plan), lost_members::columns(plan)].concat();
-    let steady = if asked { plan.table.steady_order() } else { Vec::new() };
-    let each = plan.effect.each();
-    let named = |column: &usize| {
-        each.is_some_and(|each| each.is_named_by(&plan.table.table.columns[*column]))
-            || steady.contains(column)
-    };
-    readable.filter(|column| named(column) || read.contains(column)).collect()
 }
 
 /// The position of the named row, if there is only one.

@@ -20,13 +20,14 @@ impl Run<'_, '_> {
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let images = self.operation.dry_run || record.keeps_images();
+        let dry_run = self.operation.dry_run;
+        let images = record.keeps_images() && !dry_run;
         let asked = record.consent.is_some();
         let known = asked || plan.versioned();
         let returned = self.operation.returned(images || known);
         let removals = statement::changes(plan, &returned, asked);
         let bytes = if known { ALL.bytes } else { image_room(self.scope) };
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
         let Changed { rows, count, cut } =
             self.apply(transaction, plan, &removals, keep, record).await?;
         if count > plan.max_rows {
@@ -47,7 +48,7 @@ impl Run<'_, '_> {
         if count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
-        notes.extend(plan.filter.remarks(plan.table));
+        notes.extend(plan.remarks());
         notes.extend(gone_with_them(self.scope.view, plan));
         let apart = returned.len() + usize::from(plan.versioned());
         let facts = if asked {
@@ -57,7 +58,7 @@ impl Run<'_, '_> {
         };
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
-        let before = if images { after.clone() } else { Vec::new() };
+        let before = if images || dry_run { after.clone() } else { Vec::new() };
         let affected = Affected { rows: count, facts, ..Affected::default() };
         let before_cut = images && cut;
         Ok(Done {

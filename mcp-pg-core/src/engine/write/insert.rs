@@ -41,7 +41,7 @@ impl Run<'_, '_> {
                 overwritten.as_ref().and_then(|_| statement::existing(plan, range.clone(), asked));
             let mut found = Fetched::default();
             if let Some(existing) = &existing {
-                let keep = Keep { rows: u64::MAX, bytes: room };
+                let keep = Keep::new(u64::MAX, room);
                 found = self.statement(transaction, existing, keep, record).await?;
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
@@ -176,7 +176,7 @@ impl Run<'_, '_> {
         plan: &InsertPlan<'_>,
         mut rows: Range<usize>,
     ) -> Option<Error> {
-        let keep = Keep { rows: 0, bytes: 0 };
+        let keep = Keep::new(0, 0);
         while !rows.is_empty() {
             transaction.back().await.ok()?;
             let half = rows.start..rows.start + rows.len().div_ceil(2);

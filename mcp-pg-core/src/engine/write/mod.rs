@@ -2,11 +2,13 @@
 //! request allows.
 
 mod change;
+mod columns;
 mod delete;
 mod document;
 mod each;
 mod insert;
 mod lost_members;
+mod nulls;
 mod provenance;
 mod related;
 mod version;

@@ -43,7 +43,7 @@ impl Engine {
             return Ok(Some(related));
         }
         let statement = statement::related(table, &key, &values, includes);
-        let keep = Keep { rows: u64::MAX, bytes: limits.max_reply_bytes };
+        let keep = Keep::new(u64::MAX, limits.max_reply_bytes);
         let fetched = run.statement(transaction, &statement, keep, record).await?;
         let positions: Vec<Option<usize>> = fetched
             .rows

@@ -16,6 +16,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     there: AtomicBool,
+    /// Whether it has become unavailable and the log does not say so yet.
+    untold: AtomicBool,
     /// Whether the log says that it is unavailable.
     told: AtomicBool,
     /// When the log last said so.
@@ -32,10 +34,11 @@ impl Presence {
 
     /// A connection was taken.
     pub(super) fn found(&self) {
-        if !self.is_there()
-            && !self.there.swap(true, Ordering::Relaxed)
-            && self.told.swap(false, Ordering::Relaxed)
-        {
+        if self.is_there() || self.there.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.untold.store(false, Ordering::Relaxed);
+        if self.told.swap(false, Ordering::Relaxed) {
             tracing::warn!("the database is back");
         }
     }
@@ -56,11 +59,15 @@ impl Presence {
     /// Notes that it is unavailable. Returns whether to log that.
     fn is_lost(&self, now: Instant) -> bool {
         // If it never was available, the caller who starts the server is told.
-        if !self.there.swap(false, Ordering::Relaxed) {
-            return false;
+        if self.there.swap(false, Ordering::Relaxed) {
+            self.untold.store(true, Ordering::Relaxed);
         }
-        let due = is_due(&self.away, now);
-        self.told.fetch_or(due, Ordering::Relaxed);
+        // What comes too soon after the last line is told of at a later attempt.
+        let due = self.untold.load(Ordering::Relaxed) && is_due(&self.away, now);
+        if due {
+            self.untold.store(false, Ordering::Relaxed);
+            self.told.store(true, Ordering::Relaxed);
+        }
         due
     }
 }
@@ -103,5 +110,18 @@ mod tests {
             .into();
         assert_eq!(told, [true, false, false, false, true, false, true]);
         assert!(!presence.is_lost(began + Duration::from_secs(60)), "it is away already");
+    }
+
+    #[test]
+    fn an_outage_soon_after_another_is_told_of_while_it_lasts() {
+        let presence = Presence::default();
+        let began = Instant::now();
+        presence.found();
+        assert!(presence.is_lost(began));
+        presence.found();
+        let told: Vec<bool> = [4, 5, 12, 13]
+            .map(|second| presence.is_lost(began + Duration::from_secs(second)))
+            .into();
+        assert_eq!(told, [false, false, true, false]);
     }
 }

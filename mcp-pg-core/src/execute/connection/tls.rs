@@ -9,8 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, OtherError,
+    RootCertStore, SignatureScheme,
 };
 
 use crate::error::{Code, Error, Result};
@@ -93,8 +93,7 @@ impl ServerCertVerifier for Authority {
         match self.verifier.verify_server_cert(certificate, intermediates, name, ocsp, now) {
             // When it is valid has been verified before.
             Err(TlsError::InvalidCertificate(CertificateError::Other(other)))
-                if other.to_string().contains("CaUsedAsEndEntity")
-                    && self.given.contains(certificate) =>
+                if is_of_authority(&other) && self.given.contains(certificate) =>
             {
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
@@ -124,6 +123,11 @@ impl ServerCertVerifier for Authority {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verifier.supported_verify_schemes()
     }
+}
+
+/// Whether a certificate is refused because it says that it is an authority's.
+fn is_of_authority(error: &OtherError) -> bool {
+    error.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
 /// Accepts certificates whatever their name: those of a known authority, or any at all without one.

@@ -18,6 +18,7 @@ pub(in crate::execute) fn unconnected(error: PoolError) -> Error {
         }
         error if is_shared(&error) => shared(),
         PoolError::Backend(error) if refuses(&error) => refused(error),
+        PoolError::Backend(error) if is_other(&error) => other(error),
         PoolError::Backend(error) if is_settled(&error) => unfit(error),
         PoolError::Backend(error) if error.code().is_some() => {
             let state = error.code().map(|state| state.code().to_owned()).unwrap_or_default();
@@ -54,26 +55,40 @@ fn refused(error: tokio_postgres::Error) -> Error {
         .caused_by(error)
 }
 
+/// Whether the server is not read-write or read-only, as `target_session_attrs` asks. During a failover it may become so.
+fn is_other(error: &tokio_postgres::Error) -> bool {
+    is_caused_by(error, &["database does not allow writes", "database is not read only"])
+}
+
+fn other(error: tokio_postgres::Error) -> Error {
+    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    let message = format!("there is no server as target_session_attrs asks at the moment: {why}");
+    Error::new(Code::DatabaseUnavailable, message)
+        .hint("try again in a moment: a failover may be under way; if it stays so, an operator has to check the database's URL")
+        .caused_by(error)
+}
+
 /// Whether the server answered, but will never accept a connection with these settings: it asks for a password, does not offer
-/// TLS or channel binding, shows a certificate that is not accepted, or is not read-write or read-only as
-/// `target_session_attrs` asks.
+/// TLS or channel binding, or shows a certificate that is not accepted.
 fn is_settled(error: &tokio_postgres::Error) -> bool {
-    const SETTLED: [&str; 6] = [
+    const SETTLED: [&str; 4] = [
         "password missing",
         "invalid peer certificate",
         "server does not support TLS",
         "server did not use channel binding",
-        "database does not allow writes",
-        "database is not read only",
     ];
+    is_caused_by(error, &SETTLED)
+}
+
+fn is_caused_by(error: &tokio_postgres::Error, known: &[&str]) -> bool {
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    SETTLED.iter().any(|known| cause.contains(known))
+    known.iter().any(|known| cause.contains(known))
 }
 
 fn unfit(error: tokio_postgres::Error) -> Error {
     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
     Error::new(Code::DatabaseUnavailable, format!("the database refuses this kind of connection: {why}"))
-        .hint("an operator has to check the database's URL: its password, sslmode, sslrootcert, channel_binding, target_session_attrs")
+        .hint("an operator has to check the database's URL: its password, sslmode, sslrootcert, channel_binding")
         .retryable(false)
         .caused_by(error)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::error::cause::chain;
 use crate::error::{Code, Error};
 use crate::execute::connection::unavailable;
 
@@ -117,12 +118,18 @@ impl std::error::Error for Refused {}
 /// For the log.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Own(error) => write!(f, "{error}"),
-            Failure::Database(error) => match error.as_db_error() {
-                Some(answer) => write!(f, "{} ({})", answer.message(), answer.code().code()),
-                None => write!(f, "{error}"),
-            },
+        let cause = match self {
+            Failure::Own(error) => {
+                write!(f, "{error}")?;
+                let Some(cause) = std::error::Error::source(error) else { return Ok(()) };
+                f.write_str(": ")?;
+                cause
+            }
+            Failure::Database(error) => error as _,
+        };
+        match cause.downcast_ref().and_then(tokio_postgres::Error::as_db_error) {
+            Some(answer) => write!(f, "{}", Refused::of(answer)),
+            None => f.write_str(&chain(cause)),
         }
     }
 }

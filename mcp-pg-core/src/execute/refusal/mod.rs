@@ -149,6 +149,12 @@ fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
         )
         .at("/on_conflict")
         .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
+        Some("currval_oid" | "lastval") => Error::new(
+            code,
+            "a default or trigger takes a number over from a row that the same call adds first, and this call adds none",
+        )
+        .hint("add both rows in one transaction, or give the number's column a value")
+        .inside(place.values.unwrap_or_default()),
         Some("ExecOpenScanRelation") => Error::new(
             code,
             "this cannot be read: a materialized view has never been refreshed",

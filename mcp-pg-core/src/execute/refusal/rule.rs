@@ -5,6 +5,8 @@ use tokio_postgres::error::DbError;
 use super::parameter;
 use super::place::Place;
 use crate::error::{Code, Error, below, step};
+use crate::name::TableName;
+use crate::plan::Source;
 use crate::schema::TableKind;
 
 /// Where values for existing rows stand.
@@ -55,7 +57,14 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 Error::new(Code::CheckViolation, format!("the row violates {}", check.definition))
                     .constraint(name);
             match check.columns.as_slice() {
-                [column] => return at_column(error, &table.columns[*column].name, place),
+                [column] => {
+                    let name = &table.columns[*column].name;
+                    let error = at_column(error, name, place);
+                    return match check.choices(name) {
+                        Some(choices) => listed(error, &choices, place),
+                        None => error,
+                    };
+                }
                 _ => error,
             }
         }
@@ -86,11 +95,44 @@ pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 None if answer.routine() == Some("ExecFindPartition") => {
                     return no_partition(answer, place);
                 }
-                None => Error::new(Code::CheckViolation, "the row violates a rule of the table"),
+                None => match elsewhere(answer, place) {
+                    Some(error) => error,
+                    None => {
+                        Error::new(Code::CheckViolation, "the row violates a rule of the table")
+                    }
+                },
             }
         }
     };
     error.at(place.written())
+}
+
+/// The error about a row of another table, such as one that a trigger writes, if the caller sees that table's rows and
+/// the constraint's columns.
+fn elsewhere(answer: &DbError, place: &Place<'_>) -> Option<Error> {
+    let (schema, table) = (answer.schema()?, answer.table()?);
+    let other = place.view.named(&TableName::new(schema, table))?;
+    let other = Some(other).filter(|other| other.is_open() && place.is_elsewhere(answer))?;
+    let name = answer.constraint()?;
+    let check = other.table.checks.iter().find(|check| check.name == name)?;
+    let seen = check.columns.iter().all(|column| other.table.columns[*column].can_select);
+    let of = place.view.display(other);
+    let message = format!("a row of {of}, which is written with it, violates {}", check.definition);
+    seen.then(|| Error::new(Code::CheckViolation, message).constraint(name))
+}
+
+/// The error with the values that the check allows, and the one of them that was probably meant.
+fn listed(error: Error, choices: &[String], place: &Place<'_>) -> Error {
+    let at = error.get_at().map(str::to_owned);
+    let given = place.parameters.iter().find_map(|operand| match &operand.source {
+        Source::Text(Some(text)) if operand.place() == at.as_deref() => Some(text),
+        _ => None,
+    });
+    let error = error.allowed(choices);
+    match given {
+        Some(given) => error.nearest(given, choices.iter().map(String::as_str)),
+        None => error,
+    }
 }
 
 /// The error about a column's value: the new row's, or that of an existing row, which `on_conflict.update` sets.

@@ -27,10 +27,19 @@ fn missing(column: &Slot<'_>, key: &str) -> Error {
 
 /// The conditions that the object may mean.
 fn forms(column: &Slot<'_>, members: &Map<String, Value>, key: &str, value: &Value) -> String {
+    // What tests values is part of no document.
+    if column.whole().is_some() && members.values().any(tests) {
+        let mut all = Vec::new();
+        each_test(&mut Vec::new(), members, &mut all);
+        return match all.as_slice() {
+            [one] => format!("{} tests one member", column.condition(one)),
+            all => column.condition(&format!("\"and\": [{{{}}}]", all.join("}, {"))),
+        };
+    }
     let whole = repeated(&Value::Object(members.clone())).unwrap_or_else(|| "{…}".to_owned());
     let mut forms = Vec::new();
     if column.whole().is_some() {
-        forms.push(format!("{} tests one member", column.condition(&by_path(key, value))));
+        forms.push(format!("{} tests one member", column.condition(&by_path(vec![key], value))));
     }
     for (operator, what) in [(Operator::Contains, "some members"), (Operator::Eq, "the whole")] {
         if column.data_type.has_operator(operator) {
@@ -41,10 +50,33 @@ fn forms(column: &Slot<'_>, members: &Map<String, Value>, key: &str, value: &Val
     forms.join(", ")
 }
 
-/// The condition on the member that the object leads to.
-fn by_path(key: &str, mut value: &Value) -> String {
-    let is_operator = |key: &str| Operator::parse(key).is_some();
-    let mut path = vec![key];
+fn is_operator(key: &str) -> bool {
+    Operator::parse(key).is_some()
+}
+
+/// Whether it has operators, at any depth.
+fn tests(value: &Value) -> bool {
+    let mut members = value.as_object().into_iter().flatten();
+    members.any(|(key, value)| is_operator(key) || tests(value))
+}
+
+/// The conditions on members, some of which are tested within.
+fn each_test<'v>(path: &mut Vec<&'v str>, members: &'v Map<String, Value>, all: &mut Vec<String>) {
+    for (key, value) in members {
+        path.push(key);
+        match value
+            .as_object()
+            .filter(|inner| tests(value) && !inner.keys().any(|key| is_operator(key)))
+        {
+            Some(inner) => each_test(path, inner, all),
+            None => all.push(by_path(path.clone(), value)),
+        }
+        path.pop();
+    }
+}
+
+/// The condition on the member that a path and the object at its end lead to.
+fn by_path<'v>(mut path: Vec<&'v str>, mut value: &'v Value) -> String {
     while let Some((key, inner)) = only(value).filter(|(key, _)| !is_operator(key)) {
         path.push(key);
         value = inner;

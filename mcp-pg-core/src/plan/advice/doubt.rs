@@ -4,6 +4,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::nested_list::in_elements;
 use super::remark::elements;
 use crate::plan::advice;
 use crate::plan::{
@@ -68,7 +69,9 @@ impl Predicate<'_> {
                     )
                 })
             }
-            Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
+            Predicate::Test { column, path: Some(path), comparison } => {
+                quoted(column, comparison).or_else(|| in_elements(column, path, comparison))
+            }
             // The caller does not see a blind index.
             Predicate::Test { column, path: None, comparison } if column.can_select => {
                 match comparison {

@@ -6,9 +6,12 @@ mod condition;
 mod document;
 mod dotted;
 mod doubt;
+mod empty_group;
 mod function;
+mod included;
 mod measured;
 mod midnight;
+mod nested_list;
 mod operator;
 mod related;
 mod remark;
@@ -23,7 +26,9 @@ pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, of_many, unknown_measure};
 pub(super) use self::operator::unknown_operator;
 pub(super) use self::returned::in_json_shown;
-pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
+pub(super) use self::written::{
+    not_computed, not_referred, not_written, reference, unknown_computation,
+};
 use super::grammar::COMPUTE_FORM;
 use super::{Arithmetic, Hop, Scope};
 use crate::error::{Code, Error};
@@ -133,6 +138,11 @@ pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> E
         Value::Object(query) if query.contains_key("table") => error.hint(
             "rows are found by those related to them in place: {\"orders\": {\"some\": {…}}}",
         ),
+        Value::String(text)
+            if let Ok(items @ Value::Array(_)) = serde_json::from_str::<Value>(text) =>
+        {
+            error.hint(format!("a list, not its text: {items}"))
+        }
         Value::String(text) if text.contains(',') && data_type.is_text() => {
             let items = Value::from_iter(text.split(',').map(str::trim));
             error.hint(format!("a list: {items}, or [{text:?}] for this text as it is"))

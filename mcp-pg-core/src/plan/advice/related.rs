@@ -1,10 +1,10 @@
 //! Advice for conditions on related rows.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{Code, Error};
-use crate::plan::grammar::QUANTIFIERS;
-use crate::plan::{Hop, Reached, Scope, Total};
+use crate::plan::grammar::{QUANTIFIERS, WHERE};
+use crate::plan::{Arithmetic, Hop, Reached, Scope, Total};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, RelationKind};
 use crate::value;
@@ -140,18 +140,36 @@ impl<'v> Scope<'v> {
         Some(related(table, &hop, &example(hop.table, &given)))
     }
 
-    /// The same for a key that is set to such a text.
+    /// The same for a key that is set to such a text, or to an object with columns of that row.
     pub(in crate::plan) fn set_by_name(
         &self,
         table: &'v TableView,
         column: &Column,
         value: &Value,
     ) -> Option<String> {
-        let hop = self.hop_of(table, column, value)?;
-        let given = super::repeated(value)?;
+        let row = value.as_object().filter(|object| Arithmetic::asked(object).is_none());
+        let hop = match row {
+            Some(_) => self.hop_by(table, column)?,
+            None => self.hop_of(table, column, value)?,
+        };
         let [(_, key)] = hop.relation.columns.as_slice() else { return None };
         let key = &hop.table.table.columns.get(*key).filter(|key| key.can_select)?.name;
-        let (other, condition) = (hop.table.name(), example(hop.table, &given));
+        let described = |row: &&Map<String, Value>| {
+            !row.is_empty() && row.keys().all(|name| hop.table.readable(name).is_ok())
+        };
+        let given = row.and_then(|row| row.get(WHERE).unwrap_or(value).as_object());
+        let given = given.filter(described).and_then(|row| super::repeated(&row.clone().into()));
+        let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
+        let text = columns.find(|column| column.data_type.is_text() && column.name != *key);
+        let condition = match (given, row, text) {
+            (Some(given), ..) => given,
+            (None, Some(_), _) => "{…}".to_owned(),
+            (None, None, Some(text)) => {
+                format!("{{{:?}: {}}}", text.name, super::repeated(value)?)
+            }
+            (None, None, None) => return None,
+        };
+        let other = hop.table.name();
         Some(format!(
             "{} is the {key} of a row of {other}: select it where {condition}",
             column.name
@@ -165,13 +183,18 @@ impl<'v> Scope<'v> {
                 && text.chars().any(char::is_alphabetic)
         };
         value.as_str().filter(|text| is_name(text))?;
+        let hop = self.hop_by(table, column)?;
+        let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
+        columns.any(|column| column.data_type.is_text()).then_some(hop)
+    }
+
+    /// The step to the row that a key of one column refers to.
+    fn hop_by(&self, table: &'v TableView, column: &Column) -> Option<Hop<'v>> {
         let (position, _) = table.table.column(&column.name)?;
         table.relations.iter().find_map(|relation| {
             let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
             let to_one = alone && relation.kind == RelationKind::ToOne;
-            let hop = self.hop(table, relation).ok().filter(|_| to_one)?;
-            let mut columns = hop.table.readable_columns().map(|at| &hop.table.table.columns[at]);
-            columns.any(|column| column.data_type.is_text()).then_some(hop)
+            self.hop(table, relation).ok().filter(|_| to_one)
         })
     }
 

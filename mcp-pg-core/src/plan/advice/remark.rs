@@ -4,11 +4,12 @@
 use std::collections::HashSet;
 
 use super::doubt::is_null;
+use super::included::Included;
 use crate::plan::{
-    Comparison, Expression, Node, Operand, Predicate, Quantifier, RowFilter, SelectPlan, Slot,
-    Source, Test,
+    ChangePlan, Comparison, Expression, Node, Operand, Predicate, Quantifier, RowFilter,
+    SelectPlan, Slot, Source, Test,
 };
-use crate::policy::{Sealed, TableView};
+use crate::policy::{Action, Sealed, TableView};
 use crate::schema::{Column, Operator};
 
 /// The most values of a list in a note.
@@ -20,24 +21,32 @@ const NOTES_MOST: usize = 5;
 impl SelectPlan<'_> {
     /// The notes on the caller's conditions on rows of tables: its own, and those of totals, measures and included rows.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        remarks(Node::Select(self))
+        let (table, filter) = self.source();
+        remarks(Node::Select(self), &Included::of(table, filter))
+    }
+}
+
+impl ChangePlan<'_> {
+    /// [`SelectPlan::remarks`] for the rows of a write.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let included = match self.action {
+            Action::Archive | Action::Restore => Included::never(self.table),
+            _ => Included::of(self.table, &self.filter),
+        };
+        remarks(Node::Filter(self.table, &self.filter), &included)
     }
 }
 
 impl RowFilter<'_> {
-    /// [`SelectPlan::remarks`] for one condition.
-    pub(crate) fn remarks(&self, table: &TableView) -> Vec<String> {
-        remarks(Node::Filter(table, self))
-    }
-
     /// The notes on values that no row of the table has.
     pub(crate) fn unlisted(&self, table: &TableView) -> Vec<String> {
         unlisted(Node::Filter(table, self))
     }
 }
 
-fn remarks(plan: Node<'_, '_>) -> Vec<String> {
+fn remarks(plan: Node<'_, '_>, included: &Included<'_>) -> Vec<String> {
     let (mut tested, mut notes) = (HashSet::new(), unlisted(plan));
+    included.without_archived(plan, &mut notes);
     // Columns that are tested for null, or where null counts as a value.
     plan.each_test(&mut |test| {
         if knows_null(test.comparison) {
@@ -66,10 +75,10 @@ fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
         return None;
     }
     let given = given(test.comparison);
-    let choices = test.table.table.choices(column).filter(|_| !given.is_empty())?;
+    let choices = test.table.choices(column).filter(|_| !given.is_empty())?;
     let known = |text: &&String| choices.iter().any(|one| same(one, text));
     let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
-    unlisted_note(&column.name, &unknown, &choices)
+    unlisted_note(&column.name, &unknown, choices)
 }
 
 /// A column with the path of a member, by which its tests are told from those of others.

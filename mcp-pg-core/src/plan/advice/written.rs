@@ -123,6 +123,28 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
     }
 }
 
+/// The error for a reference to what a select shows, but not as a column of its rows.
+pub(in crate::plan) fn not_referred(name: &str, shown: &Value) -> Error {
+    let message = format!(
+        "{name} is not a column of that operation's table, and $ref takes only those of a select"
+    );
+    let error = Error::new(Code::UnknownColumn, message);
+    let mut of = shown.clone();
+    let renamed = of.as_object_mut().and_then(|object| {
+        object.remove("as");
+        object.get("column").filter(|_| object.len() == 1)?.as_str().map(str::to_owned)
+    });
+    match renamed.filter(|column| !column.contains('.')) {
+        Some(column) => error.did_you_mean(column),
+        None => {
+            let measure = name.rsplit('.').next().unwrap_or(name);
+            error.hint(format!(
+                "an aggregate gives it to a later $ref: \"measures\": {{{measure:?}: {{\"max\": {of}}}}}"
+            ))
+        }
+    }
+}
+
 /// The `$ref` for references in other syntaxes: `{{order.id}}`, `$0.id`, `order.rows[0].id`.
 pub(in crate::plan) fn reference(given: &Value) -> Option<String> {
     let text = given.as_str()?.replace(['$', '{', '}', ']', ' '], "").replace('[', ".");

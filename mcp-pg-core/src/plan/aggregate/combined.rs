@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::share::{self, SHARE};
 use crate::error::{Code, Error, Result, below};
+use crate::plan::expression::is_digits;
 use crate::plan::grammar::{UNIT, has};
 use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Function, Grouping, Scope};
 use crate::policy::{Marks, TableView};
@@ -59,15 +60,17 @@ impl<'r> Combined<'r> {
         let mut known: Vec<(String, Marks)> =
             grouping.columns().map(|(name, _, marks)| (name, marks)).collect();
         let own: Vec<&str> = self.measures.iter().map(|measure| measure.name).collect();
+        let groups: Vec<String> = known.iter().map(|(name, _)| name.clone()).collect();
+        let names = groups.iter().map(String::as_str).chain(own.iter().copied());
+        let names: Vec<&str> = names.collect();
         for measure in &self.measures {
-            let names = known.iter().map(|(name, _)| name.as_str()).chain(own.iter().copied());
-            measure.check(grouping.table, &Vec::from_iter(names))?;
+            measure.check(grouping.table, &names)?;
         }
         let mut left = self.measures;
         let mut measures: Vec<One<'r>> = Vec::with_capacity(left.len());
         while !left.is_empty() {
             let marks = |measure: &One<'_>| {
-                measure.operands().try_fold(Marks::default(), |all, name| {
+                measure.operands(&names).iter().try_fold(Marks::default(), |all, (_, name)| {
                     let (_, marks) = known.iter().find(|(known, _)| known == name)?;
                     Some(all.union(*marks))
                 })
@@ -140,11 +143,12 @@ impl<'r> Combined<'r> {
 }
 
 impl<'r> One<'r> {
-    /// The names that it is computed from.
-    fn operands(&self) -> impl Iterator<Item = &'r str> {
+    /// The names that it is computed from, with their places. What is no name, but a number, is none.
+    fn operands(&self, known: &[&str]) -> Vec<(String, &'r str)> {
         let mut operands = Vec::new();
         gather(self.asked, &below("/measures", self.name), &mut operands);
-        operands.into_iter().map(|(_, name)| name)
+        operands.retain(|(_, name)| known.contains(name) || !is_digits(name));
+        operands
     }
 
     /// The hint for measures within it, which have to be measures of the request.
@@ -173,9 +177,8 @@ impl<'r> One<'r> {
             .map_err(|error| {
                 error.inside(&at).hint("those that it is computed from have a where")
             })?;
-        let mut operands = Vec::new();
-        gather(self.asked, &at, &mut operands);
-        let Some((at, name)) = operands.into_iter().find(|(_, name)| !known.contains(name)) else {
+        let mut operands = self.operands(known).into_iter();
+        let Some((at, name)) = operands.find(|(_, name)| !known.contains(name)) else {
             return Ok(());
         };
         let error = Error::new(Code::UnknownColumn, format!("there is no measure {name:?}"));

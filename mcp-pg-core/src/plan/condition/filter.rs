@@ -293,7 +293,9 @@ impl<'v> Parser<'_, 'v> {
             let asked = object.iter().find_map(|(key, value)| {
                 Some((key, self.scope.not_nullable(subject, &hop, (key, value))?))
             });
-            if let Some((key, error)) = asked {
+            if let Some((key, error)) = asked
+                && spelled_out(hop.table, object).is_none()
+            {
                 return Err(error.at(below(at, key)));
             }
             return self.quantified(hop, Quantifier::Some, object, at);

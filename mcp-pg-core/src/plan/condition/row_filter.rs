@@ -67,7 +67,8 @@ impl<'v> RowFilter<'v> {
         self.caller.lacks()
     }
 
-    /// The first relation of which the caller's condition wants some row, although archived ones are left out.
+    /// The first to-many relation of which the caller's condition wants some row, although archived ones are left out.
+    /// To-one relations have a note in any case.
     pub(crate) fn wants_some(&self) -> Option<&Hop<'_>> {
         self.caller.leads()
     }

@@ -17,13 +17,16 @@ use crate::plan::grammar::{UNIT, has};
 use crate::plan::{Earlier, Expression, Reached, Scope, Source, Unit};
 use crate::policy::TableView;
 use crate::request::check_members;
-use crate::schema::DataType;
+use crate::schema::{DataType, Found, Relation};
 
 /// The form of an operand, for messages.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
 /// The most parts of a computed value: with more, a product could overflow `numeric`, and tell of rows that are hidden.
 pub const ARITHMETIC_MOST: usize = 256;
+
+/// The most digits of a number in a computation.
+pub const DIGITS: u16 = 500;
 
 /// An arithmetic operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +210,7 @@ impl<'v> Parser<'_, 'v> {
         depth: usize,
     ) -> Result<Expression<'v>> {
         match item {
-            Value::Number(_) => {
+            item if is_constant(self.table, item) => {
                 self.count(at, depth)?;
                 let number = self.scope.operand_of(DataType::numeric(), "numeric", item, at)?;
                 Ok(Expression::Number(number))
@@ -288,6 +291,32 @@ impl<'v> Parser<'_, 'v> {
         };
         Err(Error::exceeded(bound, format!("a computed value may {most}")).at(at))
     }
+}
+
+/// Whether an operand is a number of the request, which may be given as its digits: a column or relation that is
+/// called like this wins, except in `{"$literal": …}`.
+fn is_constant(table: &TableView, item: &Value) -> bool {
+    match item {
+        Value::Number(_) => true,
+        Value::String(text) => {
+            let name = text.split('.').next().unwrap_or_default();
+            let relation = || Relation::find(&table.relations, name);
+            is_digits(text) && table.column(text).is_none() && relation() == Found::Unknown
+        }
+        Value::Object(object) if object.len() == 1 => match object.get("$literal") {
+            Some(Value::String(text)) => is_digits(text),
+            literal => literal.is_some_and(Value::is_number),
+        },
+        _ => false,
+    }
+}
+
+/// Whether a text is a number without an exponent, and short enough to compute with.
+pub(in crate::plan) fn is_digits(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= DIGITS.into() && digits(whole) && digits(fraction)
 }
 
 /// Refuses an object with no operation or with several.

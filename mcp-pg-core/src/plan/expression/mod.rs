@@ -13,7 +13,8 @@ pub(super) mod total;
 pub(super) mod unit;
 pub(super) mod value;
 
-pub use arithmetic::{ARITHMETIC_MOST, Arithmetic};
+pub(in crate::plan) use arithmetic::is_digits;
+pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, DIGITS};
 pub use cut::Cut;
 pub use moved::Moved;
 pub use now::{Clock, Now};

@@ -117,6 +117,6 @@ impl Serialize for SortedMembers<'_> {
 pub(super) fn invalid() -> Error {
     let message = "the cursor does not belong to this query, or the tables have changed since";
     Error::new(Code::InvalidCursor, message).at("/cursor").hint(
-        "pass next_cursor of the previous reply with the same table, where, order_by and archived, or start again without it",
+        "pass next_cursor of the previous reply with the same table, where, order_by and archived; if the tables have changed since, start again without cursor",
     )
 }

@@ -218,7 +218,12 @@ impl<'v> Scope<'v> {
         if operand.is_null() && !column.nullable && !filled {
             return Err(no_null(column, written).at(at));
         }
-        fits(column, &operand, at)?;
+        fits(column, &operand, at).map_err(|error| {
+            match self.set_by_name(table, column, value) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })?;
         if written == Written::Old && !is_operand(value) {
             require_whole(&column.data_type, value, at)?;
         }

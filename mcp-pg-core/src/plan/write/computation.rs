@@ -9,6 +9,7 @@ use crate::plan::expression::reached::steps;
 use crate::plan::expression::{moved, now};
 use crate::plan::{Expression, Operand, Scope};
 use crate::policy::TableView;
+use crate::request::Archived;
 use crate::schema::{Column, DataType, Family};
 use crate::value::Span;
 
@@ -57,6 +58,8 @@ impl<'v> Scope<'v> {
                 _ => error,
             });
         }
+        // Null instead of what an archived row holds would be lost data.
+        let kept = self.among(Some(Archived::Include));
         match key {
             "$default" if *argument == Value::Bool(true) => Ok(Assign::Default),
             "$default" => Err(asked.wrong("$default takes true")),
@@ -68,8 +71,8 @@ impl<'v> Scope<'v> {
             "$increment" if base.is_interval() => Ok(Assign::Move(self.taken(asked)?)),
             "$increment" if base.is_moment() => self.later(asked).map(Assign::Move),
             "$increment" => Err(asked.needs("a number, or a date or time")),
-            "$compute" => self.arithmetic_for(table, asked).map(Assign::Compute),
-            "$column" => self.copied(table, asked).map(Assign::Compute),
+            "$compute" => kept.arithmetic_for(table, asked).map(Assign::Compute),
+            "$column" => kept.copied(table, asked).map(Assign::Compute),
             "$append" => match base.family() {
                 Family::Array | Family::Json | Family::Text => {
                     Ok(Assign::Append(self.taken(asked)?))

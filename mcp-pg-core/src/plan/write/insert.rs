@@ -135,6 +135,18 @@ impl<'v> InsertPlan<'v> {
         }
     }
 
+    /// Whether its row at a position, or any, has such a value of a column.
+    pub(crate) fn repeats(&self, row: Option<usize>, column: &str) -> bool {
+        let Some(place) = self.columns.iter().position(|known| known.name == column) else {
+            return false;
+        };
+        let mut rows = self.rows.iter().enumerate();
+        rows.any(|(index, assigns)| {
+            row.is_none_or(|row| row == index)
+                && matches!(assigns.get(place), Some(Assign::Again(_)))
+        })
+    }
+
     /// The columns of existing rows to which `on_conflict.update` gives values of its own, and whether a new row gives null.
     pub(crate) fn updated(&self) -> Vec<(&Column, bool)> {
         let null = |set: &Assign<'_>| matches!(set, Assign::Value(value) if value.is_null());

@@ -59,6 +59,14 @@ impl<'v> ChangePlan<'v> {
     }
 }
 
+impl ChangePlan<'_> {
+    /// Whether it sets a column to such a value.
+    pub(crate) fn repeats(&self, column: &str) -> bool {
+        let mut sets = self.effect.sets().flat_map(|(_, set)| set);
+        sets.any(|(set, assign)| set.name == column && matches!(assign, Assign::Again(_)))
+    }
+}
+
 /// Whether the value depends on what the request does not contain, except for the time.
 fn is_unknown(assign: &Assign<'_>) -> bool {
     !matches!(assign, Assign::Value(_) | Assign::Now | Assign::FromNow(_) | Assign::Period(_))

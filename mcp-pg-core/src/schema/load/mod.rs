@@ -4,6 +4,7 @@
 //! kind are read by a file here. Rows are matched to tables by OID and to columns by number, never by name.
 
 mod columns;
+mod database_id;
 mod keys;
 mod routines;
 mod signature;
@@ -21,6 +22,7 @@ use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
+pub use self::database_id::DatabaseId;
 pub use self::signature::{Polled, SessionCode, Signature, Snapshot, Watch};
 use self::text::Texts as _;
 use self::types::Types;

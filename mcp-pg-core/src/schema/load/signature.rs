@@ -47,6 +47,8 @@ pub struct SessionCode {
     pub reads: bool,
     /// Code that runs in writes: the same, functions in defaults and checks, and triggers other than this server's.
     pub writes: bool,
+    /// Code that reads the last number of a sequence: `currval`, `lastval`.
+    pub last_numbers: bool,
 }
 
 impl SessionCode {
@@ -69,7 +71,8 @@ impl SessionCode {
             Some(row) => row.try_get(column).map_err(unreadable),
             None => Ok(true),
         };
-        Ok(Self { reads: found("reads")?, writes: found("writes")? })
+        let (reads, writes) = (found("reads")?, found("writes")?);
+        Ok(Self { reads, writes, last_numbers: found("last_numbers")? })
     }
 }
 

@@ -10,7 +10,7 @@ use super::keys::foreign_key;
 use super::target_list::{Selected, Shown, selected};
 use super::text::Texts as _;
 use super::{Tables, name};
-use crate::schema::{ColumnOrigin, ForeignKey, Key, Table, TableKind};
+use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
 
 /// The most levels of views that are followed.
 const DEPTH_MOST: usize = 32;
@@ -124,17 +124,17 @@ pub(super) fn add(
                 shown.push((position, origin));
             }
         }
-        table.unique_keys.extend(
-            rules
-                .0
-                .get(oid)
-                .and_then(|rule| {
-                    let groups =
-                        Groups { selected: &rule.selected, origins: &origins, indexes: &indexes };
-                    groups.key(table).transpose()
-                })
-                .transpose()?,
-        );
+        let groups = rules.0.get(oid).map(|rule| Groups {
+            selected: &rule.selected,
+            origins: &origins,
+            indexes: &indexes,
+        });
+        if let Some(groups) = groups
+            && let Some(key) = groups.key(table)?
+        {
+            table.logical_keys.extend(groups.reference(&key, &shown)?);
+            table.unique_keys.push(key);
+        }
         let mut beneath: Vec<u32> = shown.iter().map(|(_, (table, _))| *table).collect();
         beneath.sort_unstable();
         beneath.dedup();
@@ -191,6 +191,46 @@ impl Groups<'_> {
         let name = String::new();
         let key = Key { name, columns, arbiter: false, nulls_equal: true, comment: None };
         Ok((!key.columns.is_empty()).then_some(key))
+    }
+
+    /// The reference to the table whose primary key is the view's key.
+    fn reference(
+        &self,
+        key: &Key,
+        shown: &[(usize, (u32, i16))],
+    ) -> Result<Option<ForeignKey>, PgError> {
+        let origin = |position: &usize| {
+            let (_, origin) = shown.iter().find(|(place, _)| place == position)?;
+            Some((*origin, *position))
+        };
+        let places: Option<HashMap<(u32, i16), usize>> = key.columns.iter().map(origin).collect();
+        let Some(places) = places else { return Ok(None) };
+        let Some((table, _)) = places.keys().next() else { return Ok(None) };
+        for row in self.indexes.get(table).into_iter().flatten() {
+            let numbers: Vec<i16> = row.try_get("columns")?;
+            let columns = numbers.iter().map(|number| places.get(&(*table, *number)).copied());
+            let columns = columns.collect::<Option<Vec<usize>>>();
+            let known = numbers.iter().map(|number| self.origins.get(&(*table, *number)));
+            let known = known.collect::<Option<Vec<_>>>();
+            let (Some(columns), Some(known)) = (columns, known) else { continue };
+            let Some((origin, beneath)) = known.first() else { continue };
+            let whole = columns.len() == key.columns.len() && row.try_get("primary")?;
+            // Rows of heirs may have the same key.
+            if !whole || beneath.try_get("has_heirs")? {
+                continue;
+            }
+            return Ok(Some(ForeignKey {
+                name: row.text("name")?,
+                columns,
+                table: origin.table.clone(),
+                references: known.iter().map(|(origin, _)| origin.column.clone()).collect(),
+                deferrable: false,
+                cascades: false,
+                relation_names: RelationNames::default(),
+                comment: None,
+            }));
+        }
+        Ok(None)
     }
 
     /// Whether the column depends on a primary key that the view groups by, too.

@@ -79,6 +79,10 @@ fn link<'a>(
     beside: bool,
 ) -> Option<Link<'a>> {
     let (table, other) = (tables.get(from)?, tables.get(to)?);
+    let own = logical && is_own(table, key);
+    if own && other.name != key.table {
+        return None;
+    }
     let (mut columns, mut stems) = (Vec::new(), Vec::new());
     for (position, reference) in key.columns.iter().zip(&key.references) {
         let here = table.columns.get(*position)?;
@@ -106,12 +110,20 @@ fn link<'a>(
         logical,
         beside,
         several: !one,
-        within: logical && (table.name == key.table || shows(table, &key.table)),
+        within: logical && !own && (table.name == key.table || shows(table, &key.table)),
         named: &key.relation_names,
         from_name: &table.name,
         to_name: &other.name,
         naming: table.naming(key),
         stems,
+    })
+}
+
+/// Whether a view refers by the columns of a key to that key: to the row that it shows.
+fn is_own(view: &Table, key: &ForeignKey) -> bool {
+    key.columns.iter().zip(&key.references).all(|(position, reference)| {
+        let origin = view.columns.get(*position).and_then(|column| column.origin.as_ref());
+        origin.is_some_and(|origin| origin.table == key.table && origin.column == *reference)
     })
 }
 

@@ -1,12 +1,14 @@
--- Whether reads and writes may run code of the database that changes the session.
+-- Whether reads and writes may run code of the database that changes the session, or that reads what is left in it; and
+-- whether any of it reads the last number that a sequence gave.
 WITH RECURSIVE own AS MATERIALIZED (
   -- User-defined functions. Those in C belong to extensions, and this server's own function only notifies. A STABLE
   -- function, as most in policies are, is assumed to change the session only if its text contains such a call or
   -- cannot be read.
-  SELECT oid, pg_catalog.lower(proname) AS name, pg_catalog.lower(prosrc) AS text,
+  SELECT oid, pg_catalog.lower(proname) AS name,
+         pg_catalog.lower(CASE prosrc WHEN '' THEN pg_catalog.to_jsonb(pg_proc) ->> 'prosqlbody' ELSE prosrc END) AS text,
          prorettype = 'pg_catalog.trigger'::pg_catalog.regtype AS triggered,
          provolatile = 'v' OR prosrc = ''
-           OR prosrc ~* '\m(set|set_config|execute|pg_(try_)?advisory_lock(_shared)?)\M' AS changes
+           OR prosrc ~* '\m(set|set_config|execute|currval|lastval|pg_(try_)?advisory_lock(_shared)?)\M' AS changes
   FROM pg_catalog.pg_proc
   WHERE oid >= 16384
     AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
@@ -68,15 +70,20 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, typdefaultbin::text FROM pg_catalog.pg_type WHERE oid >= 16384
   UNION ALL
   SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, tgqual::text FROM pg_catalog.pg_trigger
-), code AS MATERIALIZED (
-  SELECT run.place FROM run JOIN own USING (oid)
+), code (place, last_numbers) AS MATERIALIZED (
+  SELECT run.place, false FROM run JOIN own USING (oid)
   WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND own.changes
   UNION
-  -- Built-in functions have no dependencies: set_config, and those for session-level advisory locks.
-  SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]) '
+  -- Built-in functions have no dependencies: set_config, those for session-level advisory locks, currval, lastval.
+  SELECT place, tree ~ ' :funcid (1575|2559) ' FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]|1575|2559) '
 )
 SELECT EXISTS (SELECT FROM code
                -- Types, casts and operators are used by values that conditions compare with.
                WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop',
                                         'pg_operator', 'pg_aggregate']::pg_catalog.regclass[])) AS reads,
-       EXISTS (SELECT FROM code) AS writes
+       EXISTS (SELECT FROM code) AS writes,
+       EXISTS (SELECT FROM code WHERE last_numbers)
+         OR EXISTS (SELECT FROM code) AND EXISTS (
+           -- The bodies of functions in standard SQL are trees, too.
+           SELECT FROM own
+           WHERE text LIKE ANY ('{%currval%,%lastval%,%last_value%,%:funcid 1575 %,%:funcid 2559 %}')) AS last_numbers

@@ -1,7 +1,8 @@
 //! Values that a constraint, a type, a trigger or a view refuses.
 
 use mcp_pg_core::Settings;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_tests::{Database, call, error, grant, refused, rows};
 use serde_json::{Value, json};
 
 use super::{RULES, check};
@@ -345,7 +346,86 @@ async fn an_error_in_a_triggers_table_is_not_reported_as_the_tables() {
     assert_eq!((&missing["code"], &missing["at"]), (&json!("not_null_violation"), &json!("/data")));
     let other = tried(json!({"id": 1, "amount": 1, "note": "x"})).await;
     assert_eq!((&other["code"], &other["at"]), (&json!("check_violation"), &json!("/data")));
-    assert!(other.get("constraint").is_none_or(Value::is_null), "{other}");
+    // It is told of a table whose rows and columns the role sees.
+    assert_eq!(other["constraint"], "amount_ok");
+    assert_eq!(
+        other["message"],
+        "a row of ledger, which is written with it, violates CHECK (amount > 5)"
+    );
+    for (rows, hidden) in [(Some(json!({"id": 7})), vec![]), (None, vec!["amount".to_owned()])] {
+        let mut grants: Vec<Grant> = ["public.orders", "public.ledger"]
+            .map(|table| grant(&[table], &[Action::Select, Action::Insert]))
+            .into();
+        grants[1].rows = rows.as_ref().and_then(Value::as_object).cloned();
+        grants[1].columns.exclude = hidden;
+        let role = Role { name: "clerk".into(), grants, ..Role::default() };
+        let engine =
+            database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+        let data = json!({"table": "orders", "data": {"id": 1, "amount": 1, "note": "x"}});
+        let told = error(&engine, "clerk", "insert", data).await;
+        assert_eq!(told["code"], "check_violation");
+        assert!(told.get("constraint").is_none_or(Value::is_null), "{told}");
+    }
     let own = tried(json!({"id": 1, "amount": 100, "note": "x"})).await;
     assert_eq!((&own["constraint"], &own["at"]), (&json!("amount_ok"), &json!("/data/amount")));
+}
+
+#[tokio::test]
+async fn a_list_of_values_and_the_row_that_a_key_refers_to_are_told() {
+    let database = Database::of(
+        "CREATE TABLE country (code char(2) PRIMARY KEY, name text);
+         CREATE TABLE employee (id integer PRIMARY KEY, full_name text);
+         CREATE TABLE shop (id integer PRIMARY KEY, kind text CHECK (kind IN ('cafe', 'office')),
+           country_code char(2) REFERENCES country, rep_id integer REFERENCES employee);
+         INSERT INTO shop VALUES (1);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let values = |column: &str, value: Value| {
+        [
+            ("insert", "data", json!({"table": "shop", "data": {"id": 2, column: value}})),
+            (
+                "insert",
+                "data/1",
+                json!({"table": "shop", "data": [{"id": 3}, {"id": 2, column: value}]}),
+            ),
+            (
+                "update",
+                "updates",
+                json!({"table": "shop", "where": {"id": 1}, "updates": {column: value}}),
+            ),
+        ]
+    };
+    for (tool, _, arguments) in values("kind", json!("cafee")) {
+        let told = error(&engine, "admin", tool, arguments).await;
+        assert_eq!(told["code"], "check_violation", "{told}");
+        assert_eq!(told["allowed"], json!(["cafe", "office"]), "{told}");
+        if tool == "update" {
+            assert_eq!(told["did_you_mean"], "cafe", "{told}");
+        }
+    }
+    for (column, value, hint) in [
+        (
+            "country_code",
+            json!("Germany"),
+            "country_code is the code of a row of public.country: select it where {\"name\": \"Germany\"}",
+        ),
+        (
+            "rep_id",
+            json!({"full_name": "Jo"}),
+            "rep_id is the id of a row of public.employee: select it where {\"full_name\":\"Jo\"}",
+        ),
+        (
+            "rep_id",
+            json!({"table": "employee", "where": {"full_name": "Jo"}}),
+            "select it where {\"full_name\":\"Jo\"}",
+        ),
+        ("rep_id", json!({"name": "Jo"}), "select it where {…}"),
+    ] {
+        for (tool, place, arguments) in values(column, value) {
+            let told = error(&engine, "admin", tool, arguments).await;
+            assert_eq!(told["at"], json!(format!("/{place}/{column}")), "{told}");
+            assert!(told["hint"].as_str().is_some_and(|told| told.contains(hint)), "{told}");
+        }
+    }
 }

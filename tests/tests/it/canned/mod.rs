@@ -82,7 +82,7 @@ async fn a_file_is_a_tool() {
             "properties": {
                 "word": {"type": "string", "description": "part of the title"},
                 "limit": {
-                    "type": ["integer", "null"], "minimum": 1, "maximum": 50,
+                    "type": "integer", "minimum": 1, "maximum": 50,
                     "description": "most rows", "default": 2,
                 },
             },
@@ -200,23 +200,20 @@ async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
     assert_eq!(faults(&engine), [] as [&str; 0]);
     let schema = input(&engine, "people");
     let properties = &schema["properties"];
-    // What may be left out may be null; as declared, whatever comes first in the text.
+    // As declared, whatever comes first in the text.
     let known: Vec<&String> = properties.as_object().unwrap().keys().collect();
     assert_eq!(known, ["moods", "ids", "data", "born", "name"]);
-    assert_eq!(
-        properties["name"],
-        json!({"type": ["string", "null"], "description": "How others call her"})
-    );
+    assert_eq!(properties["name"], json!({"type": "string", "description": "How others call her"}));
     assert_eq!(
         properties["moods"],
-        json!({"type": ["array", "null"], "items": {"type": ["string", "null"], "enum": ["glad", "sad", null]}})
+        json!({"type": "array", "items": {"anyOf": [{"type": "string", "enum": ["glad", "sad"]}, {"type": "null"}]}})
     );
     assert_eq!(
         properties["ids"],
-        json!({"type": ["array", "null"], "items": {"type": ["integer", "null"]}, "description": "some of them"})
+        json!({"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "null"}]}, "description": "some of them"})
     );
-    assert_eq!(properties["born"], json!({"type": ["string", "null"], "format": "date"}));
-    assert_eq!(properties["data"], json!({}));
+    assert_eq!(properties["born"], json!({"type": "string", "format": "date"}));
+    assert_eq!(properties["data"]["anyOf"][0], json!({"type": "object"}));
     assert_eq!(schema.get("required"), None);
 
     let reply = call(&engine, "analyst", "people", json!({"ids": [1]})).await.unwrap();
@@ -238,9 +235,60 @@ async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
         let reply = call(&engine, "analyst", "people", arguments.clone()).await.unwrap();
         assert_eq!(reply["row_count"], count, "{arguments}");
     }
+    for born in [json!("soon"), json!("today"), json!({"$now": true})] {
+        let error = error(&engine, "analyst", "people", json!({"born": born})).await;
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("2024-01-31") && !hint.contains("$now"), "{hint}");
+    }
     let refused = error(&engine, "analyst", "people", json!({"moods": ["sda"]})).await;
     assert_eq!(refused["at"], "/moods/0");
     assert_eq!(refused["did_you_mean"], "sad");
+}
+
+/// Many clients refuse a list of types, null in an `enum`, and arguments or items without a type.
+#[tokio::test]
+async fn schemas_name_one_type_each() {
+    fn typed(at: &str, schema: &Value) {
+        assert!(schema["anyOf"].is_array() || schema["type"].is_string(), "{at}: {schema}");
+        assert!(schema["type"] != "array" || schema["items"].is_object(), "{at}: {schema}");
+        assert!(!schema["enum"].to_string().contains(",null"), "{at}: {schema}");
+        schema["anyOf"].as_array().into_iter().flatten().for_each(|one| typed(at, one));
+        schema.get("items").into_iter().for_each(|items| typed(at, items));
+        for (name, of) in schema["properties"].as_object().into_iter().flatten() {
+            typed(&format!("{at}.{name}"), of);
+        }
+    }
+    let database = Database::of(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad'); CREATE TYPE pair AS (a bigint, b mood);
+         CREATE FUNCTION told(m mood, n numeric, j jsonb) RETURNS text LANGUAGE sql STABLE AS 'SELECT m::text';
+         COMMENT ON FUNCTION told IS '@tool';",
+    )
+    .await;
+    let text = "-- @param d int[] = '{1,2}'\n-- @param n bigint = '5'\n-- @param s int4range = '[1,5)'\n\
+                -- @param j jsonb\n-- @param l jsonb[]?\n-- @param p pair?\n-- @param m mood = glad\n\
+                SELECT :d AS d, :n AS n, :s AS s, :j AS j, :l AS l, :p AS p, :m AS m";
+    let mut settings = settings(directory([("types.sql", text)]));
+    settings.queries.functions = vec!["public".into()];
+    let engine = database.engine_with(settings).await;
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    for tool in ["types", "told"] {
+        typed(tool, &input(&engine, tool));
+    }
+    let schema = input(&engine, "types");
+    let default = |name: &str| schema["properties"][name]["default"].clone();
+    assert_eq!(
+        (default("d"), default("n"), default("m")),
+        (json!([1, 2]), json!(5), json!("glad"))
+    );
+    assert_eq!(default("s"), json!({"lower": 1, "upper": 5, "bounds": "[)"}));
+    for arguments in [json!({"j": 1}), json!({"j": {}, "d": [1, 2], "n": 5, "s": default("s")})] {
+        let reply = call(&engine, "analyst", "types", arguments.clone()).await.unwrap();
+        assert_eq!(rows(&reply)[0]["d"], json!([1, 2]), "{arguments}");
+    }
+    // Null is a value of its own for this function.
+    let told = input(&engine, "told");
+    let nullable = json!([{"type": "string", "enum": ["glad", "sad"]}, {"type": "null"}]);
+    assert_eq!(told["properties"]["m"]["anyOf"], nullable);
 }
 
 #[tokio::test]

@@ -316,6 +316,26 @@ async fn check_notes_confirmed_queries_that_do_not_tell_which_rows_they_write() 
 }
 
 #[tokio::test]
+async fn check_notes_tools_that_clients_refuse() {
+    let database = Database::of("CREATE TABLE tag (id integer PRIMARY KEY)").await;
+    let (long, name) = (format!("-- {}\nSELECT 1 AS a", "ä".repeat(1_025)), "n".repeat(60));
+    let right = format!("-- {}\nSELECT 1 AS a", "ä".repeat(1_024));
+    let named = format!("{name}.sql");
+    let queries = crate::canned::directory([
+        ("long.sql", long.as_str()),
+        ("right.sql", right.as_str()),
+        (named.as_str(), "SELECT 1 AS a"),
+    ]);
+    let config = file(&format!("queries.directory = \"{}\"\n", queries.to_str().unwrap()));
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let notes: Vec<&str> = ended.out.lines().filter(|line| line.contains(".sql: ")).collect();
+    assert_eq!(notes.len(), 2, "{}", ended.out);
+    assert!(notes[0].contains("long.sql: the description has 1025 characters"), "{notes:?}");
+    assert!(notes[1].contains(&name) && notes[1].contains("60 characters"), "{notes:?}");
+}
+
+#[tokio::test]
 async fn tables_that_a_dot_gives_one_name_are_not_served() {
     let database = Database::of(
         r#"CREATE SCHEMA "public.one";

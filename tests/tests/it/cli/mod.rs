@@ -75,6 +75,9 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
         assert_eq!(checked.status, Some(2), "{checked:?}");
         assert!(words.iter().all(|word| checked.err.contains(word)), "{checked:?}");
     }
+    let broken = file("confirm = []\n[[[");
+    let broken = ["describe", "--config", broken.to_str().unwrap()];
+    misused(&broken, &["line 2, column 3: unquoted keys"]).await;
     misused(&["describe", "--config", "/nowhere/mcp-pg.toml"], &["/nowhere/mcp-pg.toml"]).await;
     let ended = Ended::of(program(&["check"]).env("MCP_PG__LIMITS__MAX_ROW", "3")).await;
     assert_eq!(ended.status, Some(2), "{ended:?}");
@@ -184,7 +187,18 @@ async fn the_audit_file_is_verified_and_a_forged_record_named() {
     let whole = run(&["audit", "verify", log]).await;
     assert_eq!(whole.status, Some(0), "{whole:?}");
     assert!(whole.out.contains("3 records, unbroken"), "{whole:?}");
-    let forged = std::fs::read_to_string(log).unwrap().replace("unknown_table", "unknown_Table");
+    let text = std::fs::read_to_string(log).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    let rest = file(rest);
+    let rest = rest.to_str().unwrap();
+    let headless = run(&["audit", "verify", rest]).await;
+    assert_eq!(headless.status, Some(1), "{headless:?}");
+    assert!(headless.out.contains("--after HASH"), "{headless:?}");
+    let hash = first.rsplit('"').nth(1).unwrap();
+    let known = run(&["audit", "verify", rest, "--after", hash]).await;
+    assert!(known.status == Some(0) && known.out.contains("2 records, unbroken"), "{known:?}");
+    misused(&["audit", "verify", rest, "--after", "28"], &["64 hex digits"]).await;
+    let forged = text.replace("unknown_table", "unknown_Table");
     std::fs::write(log, forged).unwrap();
     let broken = run(&["audit", "verify", log]).await;
     assert_eq!(broken.status, Some(1), "{broken:?}");

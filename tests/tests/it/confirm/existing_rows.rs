@@ -1,9 +1,11 @@
 //! Existing rows to which a value leads that the same transaction makes.
 
-use mcp_pg_tests::Database;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::{Code, Principal, Settings};
+use mcp_pg_tests::{Database, call_as};
 use serde_json::{Value, json};
 
-use super::replay::{ANEW, is_asked_again, is_done_as_asked};
+use super::replay::{self, ANEW, is_asked_again, is_done_as_asked};
 use super::same_rows::{FIXTURE, asked, engine};
 
 /// A key may be taken from elsewhere by a trigger: an existing row that it meets is another one then.
@@ -186,4 +188,73 @@ async fn a_row_is_known_by_the_key_that_it_had() {
     let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
     let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
     assert!(again.is_none(), "asked again: {again:?}");
+}
+
+/// Two databases may have the same rows, and their servers the same key.
+#[tokio::test]
+async fn an_answer_is_about_one_database() {
+    let (database, other) = (Database::of(FIXTURE).await, Database::of(FIXTURE).await);
+    let (first, second) = (engine(&database).await, engine(&other).await);
+    let arguments = json!({"table": "tag", "where": {"id": 1}});
+    let (_, agreed) = asked(&first, "delete", &arguments, None).await.expect("a question");
+    let again = asked(&second, "delete", &arguments, Some(&agreed)).await;
+    assert!(again.is_some(), "deleted in the other database");
+    assert_eq!(other.value("SELECT count(*)::text FROM tag WHERE id = 1").await.unwrap(), "1");
+    let same = engine(&database).await;
+    assert!(asked(&same, "delete", &arguments, Some(&agreed)).await.is_none());
+}
+
+/// Whoever must confirm deletes writes like others where nothing is deleted: nobody needs to know which row it was.
+#[tokio::test]
+async fn a_write_that_needs_no_agreement_needs_no_known_rows() {
+    let database = Database::of(
+        "CREATE TABLE tag (code text PRIMARY KEY, v integer); INSERT INTO tag VALUES ('a', 1);
+         CREATE FUNCTION small() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.code := lower(new.code); RETURN new; END $$;
+         CREATE TRIGGER small BEFORE INSERT ON tag FOR EACH ROW EXECUTE FUNCTION small();",
+    )
+    .await;
+    let upsert = json!({"table": "tag", "data": {"code": "A", "v": 2},
+        "on_conflict": {"columns": ["code"], "do": "update", "update": ["v"]}});
+    let caller = Principal::new("ann", "careful");
+    for (confirm, written) in [([Action::Delete], true), ([Action::Update], false)] {
+        let engine = replay::engine(&database, &confirm).await;
+        let operations = json!({"operations": [{"operation": "insert", "table": "tag",
+            "data": upsert["data"], "on_conflict": upsert["on_conflict"]}]});
+        for (tool, arguments) in [("insert", &upsert), ("transaction", &operations)] {
+            let reply = call_as(&engine, &caller, tool, arguments.clone()).await;
+            let code = reply.map_err(|error| error.code()).map(drop);
+            assert_eq!(code, if written { Ok(()) } else { Err(Code::Conflict) }, "{tool}");
+        }
+    }
+}
+
+/// What is only told to the server tells rows apart, too.
+#[tokio::test]
+async fn rows_are_known_by_a_key_that_the_role_does_not_see() {
+    for again in [false, true] {
+        let database = Database::of(
+            "CREATE TABLE hidden (id serial PRIMARY KEY, v text, amount integer);
+             INSERT INTO hidden (v, amount) VALUES ('x', 5), ('y', 5);",
+        )
+        .await;
+        let mut role = Role::everywhere("careful", Action::ALL);
+        role.confirm = Action::ALL.iter().copied().collect();
+        role.grants[0].columns.exclude = vec!["id".into()];
+        let mut settings = Settings { roles: vec![role], ..Settings::default() };
+        settings.archive.allow_hard_delete = true;
+        let engine = database.engine_with(settings).await;
+        for (tool, arguments) in [
+            ("update", json!({"table": "hidden", "where": {"v": "x"}, "updates": {"amount": 6}})),
+            ("delete", json!({"table": "hidden", "where": {"v": "x"}})),
+        ] {
+            let question = asked(&engine, tool, &arguments, None).await;
+            let (_, agreed) = question.expect("a question");
+            if again {
+                database.sql("UPDATE hidden SET v = CASE v WHEN 'x' THEN 'y' ELSE 'x' END").await;
+            }
+            let asked = asked(&engine, tool, &arguments, Some(&agreed)).await;
+            assert_eq!(asked.is_some(), again, "{arguments}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod existing_rows;
 mod http;
+mod last_numbers;
 mod own_tools;
 mod replay;
 mod same_rows;

@@ -17,7 +17,7 @@ pub(super) const ANEW: &str = "ALTER SEQUENCE tick_n_seq RESTART 20; CREATE FUNC
     CREATE TRIGGER anew BEFORE INSERT ON tick FOR EACH ROW EXECUTE FUNCTION anew();";
 
 /// An engine whose role must confirm these actions.
-async fn engine(database: &Database, confirm: &[Action]) -> Engine {
+pub(super) async fn engine(database: &Database, confirm: &[Action]) -> Engine {
     let mut role = Role::everywhere("careful", Action::ALL);
     role.confirm = confirm.iter().copied().collect();
     let mut settings = Settings { roles: vec![role], ..Settings::default() };
@@ -164,6 +164,8 @@ const KEYS: &str = "CREATE TABLE numbered (id serial PRIMARY KEY, v text);
         $$ BEGIN IF new.id IS NULL THEN new.id := nextval('filling'); END IF; RETURN new; END $$;
     CREATE TRIGGER fill BEFORE INSERT ON filled FOR EACH ROW EXECUTE FUNCTION fill();
     CREATE TABLE beside (id serial, code text UNIQUE DEFAULT 'c' || (random() * 1000000)::integer, v text);
+    CREATE TABLE invoice (id text PRIMARY KEY DEFAULT 'INV-' || nextval('filling'), v text);
+    CREATE TABLE acted (id text PRIMARY KEY DEFAULT random() || '-' || pg_current_xact_id()::text, v text);
     CREATE TABLE moment (id timestamptz PRIMARY KEY DEFAULT clock_timestamp(), v text);
     CREATE TABLE split (id serial, v text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
     CREATE TABLE rest PARTITION OF split DEFAULT;
@@ -182,6 +184,8 @@ async fn new_rows_get_what_the_database_generated_before() {
         "composite",
         "filled",
         "beside",
+        "invoice",
+        "acted",
         "moment",
         "split",
         "shown",
@@ -196,8 +200,8 @@ async fn new_rows_get_what_the_database_generated_before() {
             {"operation": "update", "table": table, "where": id, "updates": {"v": "c"}},
             {"operation": "delete", "table": table, "where": {"id": {"in": [{"$ref": "t.0.id"}]}}},
         ]});
-        // What a trigger makes, or what lies beneath a view, is made anew.
-        let anew = ["filled", "shown", "told"].contains(&table);
+        // What a trigger makes, what lies beneath a view, or what tells about the transaction is made anew.
+        let anew = ["filled", "acted", "shown", "told"].contains(&table);
         for (tool, arguments) in [("insert", alone), ("transaction", operations)] {
             let (_, agreed) = asked(&engine, tool, &arguments, None).await.expect("a question");
             let again = asked(&engine, tool, &arguments, Some(&agreed)).await;
@@ -290,10 +294,10 @@ async fn a_generated_key_that_exists_by_then_is_refused() {
     let skipped = json!({"operation": "insert", "as": "p", "table": "post", "data": data, "on_conflict": {"do": "nothing"}});
     let gone = json!({"operation": "delete", "table": "post", "where": {"id": 21}});
     for (first, code) in [
-        (new, Some(Code::UniqueViolation)),
-        (upsert, Some(Code::UniqueViolation)),
+        (new, Code::UniqueViolation),
+        (upsert, Code::UniqueViolation),
         // Skipped, it is not what was asked about.
-        (skipped, Some(Code::Forbidden)),
+        (skipped, Code::Forbidden),
     ] {
         let database = Database::of(sql).await;
         let engine = engine(&database, &[Action::Insert, Action::Delete]).await;
@@ -306,8 +310,17 @@ async fn a_generated_key_that_exists_by_then_is_refused() {
         let refused = engine
             .call_agreed(&caller, &Origin::default(), "transaction", arguments, Some(&agreed))
             .await;
-        assert_eq!(refused.err().map(|error| error.code()), code, "{operations}");
+        let refused = refused.expect_err("refused");
+        assert_eq!(refused.code(), code, "{operations}");
         assert_eq!(contents(&database).await, ["post (21,PRECIOUS,)"], "{operations}");
+        if code == Code::UniqueViolation {
+            assert!(refused.message().ends_with("rows came in between"), "{refused}");
+            let at = (refused.is_retryable(), refused.get_at());
+            assert_eq!(at, (true, Some("/operations/0")), "{refused}");
+            let (_, agreed) =
+                asked(&engine, "transaction", &operations, None).await.expect("a question");
+            assert!(agreed.plan.contains("\"22\""), "{}", agreed.plan);
+        }
     }
 }
 

@@ -48,6 +48,7 @@ async fn relations() {
             (json!({"customer": {"name": "Ada"}}), "customer_id = 1 AND archived_at IS NULL"),
             (json!({"customer": {"country": {"name": "France"}}}), "customer_id = 1"),
             (json!({"customer": {"country": null}}), "false"),
+            (json!({"customer": {"column": "not", "eq": null}}), "order_id IN (1, 2, 3, 5)"),
             (json!({"customer": null}), "order_id IN (4, 7)"),
             (json!({"not": {"customer": {"name": "Ada"}}}), "order_id IN (3, 4, 5, 7)"),
             (json!({"tag": {"some": {"word": "gift"}}}), "order_id IN (2, 3)"),

@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::broadcast::Receiver;
 use tokio_postgres::NoTls;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, n integer NOT NULL);
     INSERT INTO items VALUES (1, 1), (2, 2);";
@@ -68,6 +68,36 @@ async fn a_database_that_is_set_to_be_read_only() {
     let together = json!({"operations": [&select, &select]});
     let refused = error(&engine, "operator", "transaction", together).await;
     assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
+}
+
+/// As a standby is before it is promoted.
+#[tokio::test]
+async fn a_server_that_is_not_read_write_yet_is_worth_another_try() {
+    let database = Database::of(ITEMS).await;
+    let mut config = database.config.clone();
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    let engine = Engine::connect(config, Settings::default()).await.unwrap();
+    let select = json!({"table": "items", "where": {"id": 1}});
+    call(&engine, "analyst", "select", select.clone()).await.unwrap();
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    let others = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database
+        .sql(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"))
+        .await;
+    database.value(others).await.unwrap();
+    let mut told = error(&engine, "analyst", "select", select.clone()).await;
+    // The first call may have met the end of its session.
+    while !told["message"].as_str().unwrap().contains("target_session_attrs") {
+        told = error(&engine, "analyst", "select", select.clone()).await;
+    }
+    assert_eq!((&told["code"], &told["retryable"]), (&"database_unavailable".into(), &true.into()));
+    database
+        .sql(&format!(
+            "BEGIN READ WRITE; ALTER DATABASE \"{name}\" RESET default_transaction_read_only; COMMIT"
+        ))
+        .await;
+    call(&engine, "analyst", "select", select).await.unwrap();
 }
 
 /// Nothing that PostgreSQL would refuse is offered.

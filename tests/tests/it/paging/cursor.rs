@@ -157,6 +157,8 @@ async fn a_cursor_holds_as_long_as_the_role_sees_the_same() {
         told["message"].as_str().unwrap().ends_with("or the tables have changed since"),
         "{told}"
     );
+    let hint = told["hint"].as_str().unwrap();
+    assert!(hint.ends_with("have changed since, start again without cursor"), "{told}");
 }
 
 #[tokio::test]

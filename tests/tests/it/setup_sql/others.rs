@@ -128,3 +128,19 @@ async fn objects_that_others_make_while_it_waits_are_refused() {
         assert!(refused.contains(name), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn an_audit_table_after_a_renamed_one_takes_a_confirmation_once_too() {
+    let config = file("[audit]\ntable = \"mcp_audit.log\"");
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    let database = Database::empty().await;
+    let printed = printed.replace("mcp_pg", "mcp_pg_renamed");
+    for name in ["first", "second"] {
+        database.sql(&printed).await;
+        database.sql(&format!("ALTER TABLE mcp_audit.log RENAME TO {name}")).await;
+    }
+    let unique = "SELECT count(*)::text FROM pg_index WHERE indisunique AND NOT indisprimary
+                  AND indrelid IN ('mcp_audit.first'::regclass, 'mcp_audit.second'::regclass)";
+    assert_eq!(database.value(unique).await.as_deref(), Some("2"));
+}

@@ -257,7 +257,14 @@ async fn a_list_as_a_text() {
     super::check_on(
         fixture,
         "select",
-        &[(condition, "/where/kind/in", "a list: [\"asset\",\"debt\"]")],
+        &[
+            (condition, "/where/kind/in", "a list: [\"asset\",\"debt\"]"),
+            (
+                json!({"where": {"id": {"in": "[1, 2]"}}}),
+                "/where/id/in",
+                "a list, not its text: [1,2]",
+            ),
+        ],
     )
     .await;
 }

@@ -5,8 +5,8 @@ mod read;
 mod write;
 
 use mcp_pg_core::policy::Settings;
-use mcp_pg_tests::{Database, error};
-use serde_json::{Value, json};
+use mcp_pg_tests::{Database, call, error, object};
+use serde_json::{Map, Value, json};
 
 const FIXTURE: &str = "
     CREATE TABLE customer (customer_id integer PRIMARY KEY, name text, billing_country text);
@@ -79,4 +79,38 @@ async fn a_table_of_another_schema_or_in_quotes() {
         let told = error(&engine, "admin", "select", json!({"table": given})).await;
         assert_eq!(told["did_you_mean"], "crm.Users", "{told}");
     }
+}
+
+/// Clients that must give each argument of the schema give null for what they do not want. The schemas of transaction and explain
+/// name the arguments of all operations.
+#[tokio::test]
+async fn null_is_not_given() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let filled = |given: Value| {
+        let names = [
+            "columns", "where", "measures", "data", "updates", "archived", "dry_run", "as", "limit",
+        ];
+        let mut filled: Map<_, _> =
+            names.map(|name| (name.to_owned(), Value::Null)).into_iter().collect();
+        filled.extend(object(given));
+        Value::Object(filled)
+    };
+    let one = json!({"clerk_id": 1});
+    let operations = [
+        json!({"operation": "insert", "table": "clerk", "data": one}),
+        json!({"operation": "select", "table": "clerk"}),
+        json!({"operation": "delete", "table": "clerk", "where": one}),
+    ];
+    let operations = json!({"operations": operations.map(filled), "dry_run": null});
+    let told = call(&engine, "admin", "transaction", operations).await.unwrap();
+    assert_eq!(told["results"][1]["row_count"], 1, "{told}");
+    for explained in [
+        json!({"operation": "select", "table": "clerk"}),
+        json!({"operation": "aggregate", "table": "clerk", "measures": {"n": {"count": "*"}}}),
+    ] {
+        call(&engine, "admin", "explain", filled(explained)).await.unwrap();
+    }
+    let tables = json!({"schema": "", "search": "", "detail": null, "cursor": ""});
+    let tables = call(&engine, "admin", "list_tables", tables).await.unwrap();
+    assert_eq!(tables["tables"].as_array().unwrap().len(), 3);
 }

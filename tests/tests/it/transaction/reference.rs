@@ -81,6 +81,36 @@ async fn an_aggregate_sees_what_was_written_and_gives_its_totals() {
     assert_eq!(told, ("invalid_value".into(), "/operations/0/measures/n/sum".into()));
 }
 
+/// What is not a column of the table has no type there; an aggregate has it.
+#[tokio::test]
+async fn a_shown_value_is_referred_to_by_way_of_an_aggregate() {
+    let engine = Database::shop().await.engine().await;
+    let columns = json!([
+        "total",
+        "user.name",
+        {"column": "note", "as": "remark"},
+        {"add": ["total", 1], "as": "more"}
+    ]);
+    let after = |given: &str| {
+        json!({"operations": [
+            {"operation": "select", "as": "o", "table": "orders", "where": {"order_id": 1}, "columns": columns},
+            {"operation": "update", "table": "orders", "where": {"order_id": 1}, "updates": {"note": {"$ref": given}}},
+        ]})
+    };
+    for (given, suggested) in [
+        ("o.more", json!(r#""measures": {"more": {"max": {"add":["total",1]}}}"#)),
+        ("o.0.more", json!(r#""measures": {"more": {"max": {"add":["total",1]}}}"#)),
+        ("o.user.name", json!(r#""measures": {"name": {"max": "user.name"}}"#)),
+        ("o.remark", json!("note")),
+    ] {
+        let told = error(&engine, "admin", "transaction", after(given)).await;
+        let hint = told["hint"].as_str().unwrap_or_default();
+        let found = hint.contains(suggested.as_str().unwrap()) || told["did_you_mean"] == suggested;
+        assert!(found, "{given}: {told}");
+        assert_eq!(told["at"], "/operations/1/updates/note/$ref", "{given}");
+    }
+}
+
 /// It would be written as it stands.
 #[tokio::test]
 async fn a_reference_within_json_is_refused() {

@@ -1,9 +1,11 @@
 //! Relations of views, and declared relations.
 
+mod view;
+
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, paged, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -74,55 +76,7 @@ async fn a_view_has_the_relations_of_the_columns_that_it_shows() {
 }
 
 /// A view that shows a key leads to one row where the key is still one there.
-#[tokio::test]
-async fn views_show_a_key_once_or_again_and_again() {
-    let database = Database::of(
-        "CREATE TABLE inv (no text PRIMARY KEY, net integer, place text);
-         CREATE TABLE pay (id integer PRIMARY KEY, inv_no text REFERENCES inv);
-         CREATE VIEW open_inv AS SELECT no, net FROM inv WHERE net > 0;
-         CREATE VIEW payments AS SELECT i.no, p.id AS pay FROM inv i JOIN pay p ON p.inv_no = i.no;
-         CREATE VIEW paid AS SELECT i.no, count(p.id) AS times FROM inv i LEFT JOIN pay p ON p.inv_no = i.no
-           GROUP BY i.no, i.net, i.place;
-         CREATE VIEW paid_at AS SELECT i.no, p.id % 2 AS odd FROM inv i JOIN pay p ON p.inv_no = i.no GROUP BY i.no, 2;
-         CREATE VIEW unshown AS SELECT i.no, count(*) FROM inv i JOIN pay p ON p.inv_no = i.no GROUP BY i.no, p.id;
-         CREATE VIEW twice AS SELECT a.no, b.net FROM inv a JOIN inv b ON true GROUP BY a.no, b.net;
-         CREATE VIEW by_place AS SELECT place, min(net) AS least FROM inv GROUP BY place;
-         INSERT INTO inv VALUES ('a', 5, 'x'), ('b', 7, NULL), ('c', 0, NULL);
-         INSERT INTO pay VALUES (1, 'a'), (2, 'a'), (3, 'b')",
-    )
-    .await;
-    let engine = database.engine().await;
-    let told = call(&engine, "admin", "describe_table", json!({"table": "pay"})).await.unwrap();
-    let kinds: Vec<(&str, &str)> = told["relations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| (one["table"].as_str().unwrap(), one["kind"].as_str().unwrap()))
-        .collect();
-    for (view, kind) in [
-        ("inv", "to_one"),
-        ("open_inv", "to_one"),
-        ("paid", "to_one"),
-        ("payments", "to_many"),
-        ("paid_at", "to_many"),
-        ("unshown", "to_many"),
-        ("twice", "to_many"),
-    ] {
-        assert!(kinds.contains(&(view, kind)), "{view}: {kinds:?}");
-    }
-    let pay = json!({"table": "pay", "where": {"id": 1}, "columns": ["id", "inv_no.net", "paid.times"],
-        "include": {"payments": {"columns": ["pay"], "order_by": ["pay"]}, "inv_no": {"columns": ["place"]}}});
-    assert_eq!(
-        first(&engine, pay).await,
-        json!({"id": 1, "inv_no.net": 5, "paid.times": 2, "payments": [{"pay": 1}, {"pay": 2}], "inv_no": {"place": "x"}})
-    );
-    let told =
-        call(&engine, "admin", "describe_table", json!({"table": "by_place"})).await.unwrap();
-    assert_eq!(told["unique_keys"], json!([{"columns": ["place"]}]), "{told}");
-    let places = json!({"table": "by_place", "order_by": ["least"]});
-    assert_eq!(paged(&engine, places, "least", 1).await, [0, 5]);
-}
-
+/// What a view groups by leads to the row of which it tells something, and that row to it.
 #[tokio::test]
 async fn views_over_tables_that_are_not_offered_are_related() {
     let engine = Database::of(FIXTURE).await.engine().await;
@@ -365,55 +319,8 @@ async fn declared_keys_make_a_junction() {
     assert_eq!(first(&engine, channels).await, json!({"name": "Bob"}));
 }
 
-/// The view's own name would be taken for the view of the same row.
-#[tokio::test]
-async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
-    let database = Database::of(
-        "CREATE TABLE emp (id integer PRIMARY KEY, name text, boss_id integer REFERENCES emp);
-         CREATE VIEW emp_stats AS SELECT e.id, count(*) AS n FROM emp e JOIN emp r ON r.boss_id = e.id GROUP BY e.id;
-         INSERT INTO emp VALUES (1, 'boss', NULL), (2, 'ann', 1), (3, 'bob', 2);",
-    )
-    .await;
-    let engine = database.engine().await;
-    for (table, name, of_key) in
-        [("emp", "emp_stats", "emp_stats_by_boss"), ("emp_stats", "emp", "emp_by_boss")]
-    {
-        let select = |name: &str| json!({"table": table, "include": {name: true}});
-        let refused = refused(&engine, "select", select(name)).await;
-        assert_eq!(refused.0, "unknown_relation", "{table}");
-        call(&engine, "admin", "select", select(of_key)).await.unwrap();
-    }
-}
-
+/// The view's own name may mean the view of the same row, or of those that refer to it.
 /// A view of a table that refers to itself is related to that table in both directions.
-#[tokio::test]
-async fn the_name_of_a_tables_own_table_is_ambiguous_on_its_view() {
-    let database = Database::of(
-        "CREATE TABLE node (id integer PRIMARY KEY, parent_id integer REFERENCES node, next_id integer REFERENCES node);
-         CREATE VIEW shown AS SELECT id, parent_id FROM node;
-         INSERT INTO node VALUES (1, NULL, NULL), (2, 1, 1);",
-    )
-    .await;
-    let engine = database.engine().await;
-    let include = |table: &str, name: &str| json!({"table": table, "order_by": ["-id"], "include": {name: true}});
-    for (table, name, allowed) in [
-        ("shown", "node", json!(["parent_node", "node_by_parent", "node_by_next"])),
-        ("node", "shown", json!(["parent_shown", "shown_by_next", "shown_by_parent_id"])),
-    ] {
-        let error = error(&engine, "admin", "select", include(table, name)).await;
-        assert_eq!(error["code"], "ambiguous_relation", "{error}");
-        assert_eq!(error["allowed"], allowed);
-    }
-    let told = call(&engine, "admin", "describe_table", json!({"table": "shown"})).await.unwrap();
-    let names: Vec<&Value> =
-        told["relations"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
-    assert_eq!(names, ["parent", "node_by_parent", "node_by_next"]);
-    for (name, ids) in [("parent", json!(1)), ("node_by_parent", json!([]))] {
-        let row = first(&engine, include("shown", name)).await;
-        assert!(row[name]["id"] == ids || row[name] == ids, "{row}");
-    }
-}
-
 #[tokio::test]
 async fn two_schemas_with_a_table_of_one_name_share_its_relations_names() {
     let database = Database::of(

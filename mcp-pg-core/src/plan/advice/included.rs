@@ -1,0 +1,96 @@
+//! Notes on rows that a condition or measure leaves out because a row to which they refer is archived.
+
+use crate::plan::{Hop, Node, Predicate, Quantifier, RowFilter};
+use crate::policy::TableView;
+
+/// How a request would include the archived rows that others refer to.
+pub(super) struct Included<'t> {
+    table: &'t TableView,
+    /// What the request would have to say, if it can.
+    by: Option<String>,
+}
+
+/// What becomes of a row whose related row is not there.
+#[derive(Clone, Copy)]
+struct Tested {
+    /// Whether a value that is null leaves it out, instead of being shown.
+    leaves_out: bool,
+    /// Whether it meets a condition because it does not meet what is negated.
+    negated: bool,
+}
+
+impl<'t> Included<'t> {
+    /// In a request for these rows of the table.
+    pub(super) fn of(table: &'t TableView, filter: &RowFilter<'_>) -> Self {
+        const INCLUDE: &str = "\"archived\": \"include\"";
+        // That would include the table's own archived rows, too.
+        let archive = table.archive.as_ref().filter(|archive| filter.leaves_out(archive));
+        let archive = archive.filter(|archive| table.usable(&archive.name).is_ok());
+        let by = match archive {
+            Some(archive) => format!("{INCLUDE} with {{{:?}: null}} in where", archive.name),
+            None => INCLUDE.to_owned(),
+        };
+        Self { table, by: Some(by) }
+    }
+
+    /// In a request that has no such argument.
+    pub(super) fn never(table: &'t TableView) -> Self {
+        Self { table, by: None }
+    }
+
+    /// Adds the notes on the caller's conditions and measures.
+    pub(super) fn without_archived(&self, plan: Node<'_, '_>, notes: &mut Vec<String>) {
+        let tested = Tested { leaves_out: false, negated: false };
+        plan.each_parent(tested, &mut |hop, found| {
+            let note = self.note(hop, found);
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        });
+    }
+
+    fn note(&self, hop: &Hop<'_>, found: bool) -> String {
+        let relation = hop.subject.relation_name(hop.relation);
+        let rows = match hop.subject.name() == self.table.name() {
+            true => "rows".to_owned(),
+            false => format!("rows of {}", hop.subject.name()),
+        };
+        let (fate, would) = match found {
+            true => ("meet what is negated", "tests"),
+            false => ("are left out", "includes"),
+        };
+        let by = self.by.as_ref().map(|by| format!(": {by} {would} them, too"));
+        format!("{rows} whose {relation} is archived {fate}{}", by.unwrap_or_default())
+    }
+}
+
+impl<'v> Node<'_, 'v> {
+    /// Calls `look` for each to-one step of the caller that archived rows are left out of, and whether the rows from which
+    /// it starts are found for that.
+    fn each_parent(self, tested: Tested, look: &mut dyn FnMut(&Hop<'v>, bool)) {
+        let leads = |hop: &Hop<'_>| hop.is_to_one() && hop.leaves_out_archived();
+        let leaves_out = true;
+        let tested = match self {
+            Node::Condition(_, Predicate::Not(_)) => {
+                Tested { leaves_out, negated: !tested.negated }
+            }
+            Node::Condition(_, Predicate::Related { hop, quantifier, filter }) => {
+                let found = tested.negated != (*quantifier != Quantifier::Some);
+                // Of `{"customer": null}` there is a note of its own.
+                if leads(hop) && !(found && filter.is_empty()) {
+                    look(hop, found);
+                }
+                Tested { leaves_out, negated: tested.negated != (*quantifier == Quantifier::None) }
+            }
+            Node::Condition(..) => Tested { leaves_out, ..tested },
+            Node::Measure(..) | Node::Total(_) => Tested { leaves_out, negated: false },
+            Node::Reached(of) => {
+                let mut hops = of.hops.iter().filter(|hop| tested.leaves_out && leads(hop));
+                hops.next().into_iter().for_each(|hop| look(hop, false));
+                return;
+            }
+            _ => tested,
+        };
+        self.each_of_caller(&mut |node| node.each_parent(tested, look));
+    }
+}

@@ -1,0 +1,134 @@
+//! Rows whose to-one related row is archived: what is written from it, and conditions on it.
+
+use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, object, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+    CREATE TABLE customer (id integer PRIMARY KEY, kind text, rep_id integer, rate numeric, archived_at timestamptz);
+    CREATE TABLE sale (id integer PRIMARY KEY, customer_id integer REFERENCES customer, rep_id integer,
+                       cents integer NOT NULL);
+    INSERT INTO customer VALUES (1, 'cafe', 6, 2, NULL), (2, 'cafe', 7, 3, now());
+    INSERT INTO sale VALUES (1, 1, 10, 100), (2, 2, 11, 100), (3, NULL, 12, 100);";
+
+/// Null over the old value would be lost data.
+#[tokio::test]
+async fn values_are_taken_from_archived_rows() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let updated = async |more: Value| {
+        let mut arguments = object(json!({"table": "sale", "returning": ["rep_id", "cents"]}));
+        arguments.extend(object(more));
+        let reply = call(&engine, "operator", "update", Value::Object(arguments)).await.unwrap();
+        (rows(&reply).to_vec(), reply.get("notes").cloned())
+    };
+    let set = json!({"rep_id": {"$column": "customer.rep_id"},
+                     "cents": {"$compute": {"multiply": ["cents", "customer.rate"]}}});
+    let (found, notes) = updated(json!({"where": {"id": 2}, "updates": set})).await;
+    assert_eq!((found, notes), (vec![json!({"rep_id": 7, "cents": 300})], None));
+    let list = json!([{"id": 1, "rep_id": {"$column": "customer.rep_id"}},
+                      {"id": 2, "rep_id": {"$column": "customer.id"}}]);
+    let (found, notes) = updated(json!({"where": {}, "updates": list})).await;
+    let rep = |rep: i32, cents: i32| json!({"rep_id": rep, "cents": cents});
+    assert_eq!((found, notes), (vec![rep(6, 100), rep(2, 300)], None));
+    // Of a condition in the same statement, the archived row is still left out.
+    let (found, _) = updated(json!({
+        "where": {"rep_id": {"lt": {"$column": "customer.rep_id"}}},
+        "updates": {"rep_id": {"$column": "customer.rep_id"}}
+    }))
+    .await;
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// A row without a related row that the caller sees.
+#[tokio::test]
+async fn a_value_of_no_row_is_null_and_told() {
+    let grant = |table: &str, rows: Option<Value>| Grant {
+        tables: vec![table.to_owned()],
+        actions: Action::ALL.into_iter().collect(),
+        rows: rows.map(object),
+        ..Grant::default()
+    };
+    let grants = vec![grant("public.customer", Some(json!({"id": 1}))), grant("public.sale", None)];
+    let role = Role { name: "agent".into(), grants, ..Role::default() };
+    let settings =
+        Settings { roles: vec![role], default_role: "agent".into(), ..Settings::default() };
+    let engine = Database::of(FIXTURE).await.engine_with(settings).await;
+    let caller = Principal::new("x", "agent");
+    let updated = async |engine: &Engine, id: i32| {
+        let arguments = json!({"table": "sale", "where": {"id": id}, "dry_run": true,
+                               "updates": {"rep_id": {"$column": "customer.rep_id"}}});
+        let reply = call_as(engine, &caller, "update", arguments).await.unwrap();
+        (reply["after"][0]["rep_id"].clone(), reply["notes"][0].clone())
+    };
+    let note =
+        json!("rep_id is null where customer.rep_id is, or where the caller sees no such row");
+    assert_eq!(updated(&engine, 1).await, (json!(6), Value::Null));
+    // Hidden and missing rows are alike.
+    assert_eq!(updated(&engine, 2).await, (Value::Null, note.clone()));
+    assert_eq!(updated(&engine, 3).await, (Value::Null, note));
+}
+
+/// What a condition or measure of an archived row leaves out is said whatever was found.
+#[tokio::test]
+async fn what_is_left_out_with_an_archived_row_is_told() {
+    let engine = Database::of(&format!(
+        "{FIXTURE}
+         CREATE TABLE payment (id integer PRIMARY KEY, sale_id integer REFERENCES sale, archived_at timestamptz);
+         CREATE TABLE owner (id integer PRIMARY KEY, customer_id integer REFERENCES customer, archived_at timestamptz);
+         INSERT INTO payment VALUES (1, 1), (2, 2); INSERT INTO owner VALUES (1, 1), (2, 2);"
+    ))
+    .await
+    .engine()
+    .await;
+    let notes = async |tool: &str, table: &str, more: Value| {
+        let mut arguments = object(json!({"table": table}));
+        arguments.extend(object(more));
+        let told = call(&engine, "operator", tool, Value::Object(arguments)).await.unwrap();
+        told.get("notes").cloned().unwrap_or(json!([]))
+    };
+    let cafe = json!({"customer": {"kind": "cafe"}});
+    let left = "rows whose customer is archived are left out";
+    let both = json!([format!("{left}: \"archived\": \"include\" includes them, too")]);
+    let n = json!({"n": {"count": "*"}});
+    assert_eq!(notes("select", "sale", json!({"where": cafe})).await, both);
+    assert_eq!(notes("aggregate", "sale", json!({"where": cafe, "measures": n})).await, both);
+    let rate = json!({"total": {"sum": {"multiply": ["cents", "customer.rate"]}}});
+    assert_eq!(notes("aggregate", "sale", json!({"measures": rate})).await, both);
+    let dear = json!({"compute": {"multiply": ["cents", "customer.rate"], "gt": 1}});
+    assert_eq!(notes("select", "sale", json!({"where": dear, "limit": 1})).await, both);
+    let set = json!({"where": cafe, "updates": {"cents": 1}});
+    assert_eq!(notes("update", "sale", set).await, both);
+    // Where nothing is found, too.
+    let none = json!({"where": {"customer": {"kind": "bar"}}, "updates": {"cents": 1}});
+    let none = notes("update", "sale", none).await;
+    assert!(none.as_array().unwrap().contains(&both[0]), "{none}");
+    for plain in [
+        json!({"where": cafe, "archived": "include"}),
+        json!({"where": {"customer_id": 2}}),
+        json!({"order_by": ["customer.rate"]}),
+    ] {
+        assert_eq!(notes("select", "sale", plain.clone()).await, json!([]), "{plain}");
+    }
+    let shown = json!({"columns": [{"multiply": ["cents", "customer.rate"], "as": "due"}]});
+    let told = notes("select", "sale", shown).await;
+    assert!(told[0].as_str().unwrap().starts_with("due is also null if customer is"), "{told}");
+
+    let not = notes("select", "sale", json!({"where": {"not": cafe}})).await;
+    let found = "rows whose customer is archived meet what is negated";
+    assert!(not[0].as_str().unwrap().starts_with(found), "{not}");
+    let twice = notes("select", "sale", json!({"where": {"not": {"not": cafe}}})).await;
+    assert_eq!(twice, both);
+    let some = notes("select", "payment", json!({"where": {"sale": cafe}})).await;
+    assert_eq!(
+        some,
+        json!([
+            "rows of public.sale whose customer is archived are left out: \"archived\": \"include\" with {\"archived_at\": null} in where includes them, too"
+        ])
+    );
+    // The table's own archived rows stay out.
+    let own = notes("select", "owner", json!({"where": cafe})).await;
+    assert!(own[0].as_str().unwrap().contains("with {\"archived_at\": null} in where"), "{own}");
+    let archive = notes("archive", "owner", json!({"where": cafe})).await;
+    assert_eq!(archive, json!([left]));
+}
