@@ -198,6 +198,7 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
 
 /// Whether a default is meant to be a claim: its first word says so. One in quotes is a text.
 fn is_like_claim(default: &str) -> bool {
+    let default = default.trim_start_matches(['=', ' ', ':']);
     let word = default.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     ["claim", "claims"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
@@ -205,7 +206,9 @@ fn is_like_claim(default: &str) -> bool {
 /// Whether a description is meant to be the source of the value: `: claim:NAME`, `: = claim:NAME`.
 fn begins_with_claim(description: &str) -> bool {
     let text = description.trim_start();
-    let text = text.strip_prefix('=').map_or(text, str::trim_start);
+    if text.starts_with('=') {
+        return is_like_claim(text);
+    }
     let (word, name) = text.split_once(':').unwrap_or_default();
     is_like_claim(word) && name.starts_with(|c: char| !c.is_whitespace())
 }

@@ -340,6 +340,8 @@ mod tests {
             (" @param a = claim.tenant", "this is no claim", 1),
             (" @param a: claim:tenant", "this is no claim", 1),
             (" @param a: = claim:tenant", "this is no claim", 1),
+            (" @param a: =claim: tenant", "this is no claim", 1),
+            (" @param a text == claim:tenant", "this is no claim", 1),
             (" @timeout soon", "a duration such as", 1),
             (" @limit 0", "a whole number, 1 or more", 1),
             (" @writes yes", "@writes must stand alone", 1),

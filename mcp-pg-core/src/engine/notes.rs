@@ -67,9 +67,6 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     if let Some(doubt) = filter.doubt().or_else(|| plan.without_elements()) {
         return vec![doubt];
     }
-    if let Some(note) = plan.empty_groups() {
-        return vec![note];
-    }
     // Rows that matched may have no values to measure, or be in groups that `having` leaves out.
     let matched_none = match &plan.grouping {
         Some(grouping) if grouping.groups.is_empty() => {
@@ -80,7 +77,9 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
     };
     let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
     let archived = matched_none.then(archived).flatten();
-    archived.into_iter().chain(letters_of_any_case(table, filter)).collect()
+    let notes: Vec<String> =
+        archived.into_iter().chain(letters_of_any_case(table, filter)).collect();
+    if notes.is_empty() { plan.empty_groups().into_iter().collect() } else { notes }
 }
 
 /// The note on a text that may exist in other letter case, unless the text is among those that no row has.

@@ -351,7 +351,10 @@ mod tests {
         filled.insert("tabel".to_owned(), Value::Null);
         assert_eq!(parse::<Select>(filled).unwrap_err().get_at(), Some("/tabel"));
         let empty = json!({"table": "t", "columns": "", "where": "", "order_by": "", "limit": "", "count": "",
-                           "distinct": "", "include": "", "archived": ""});
+                           "include": "", "archived": ""});
         assert_eq!(parse::<Select>(empty.as_object().cloned().unwrap()).unwrap(), plain);
+        let guarded = json!({"table": "t", "where": {"id": 1}, "updates": {"n": 1}, "dry_run": ""});
+        let refused = parse::<Update>(guarded.as_object().cloned().unwrap()).unwrap_err();
+        assert_eq!(refused.get_at(), Some("/dry_run"));
     }
 }

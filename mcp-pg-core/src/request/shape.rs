@@ -40,9 +40,10 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Whether it may be left out, and an empty text is none of its values.
+    /// Whether it may be left out, and an empty text is none of its values. For a boolean it would be a guess: `dry_run` guards.
     pub(super) fn has_no_empty_text(&self) -> bool {
-        let typed = self.json_type.as_deref().is_some_and(|one| one != "string");
+        let json_type = self.json_type.as_deref();
+        let typed = json_type.is_some_and(|one| !matches!(one, "string" | "boolean"));
         !self.required && (typed || !self.values.is_empty())
     }
 }

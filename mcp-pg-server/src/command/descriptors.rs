@@ -21,9 +21,10 @@ pub(super) fn room(asked: usize, pooled: usize) -> usize {
     asked.min(left)
 }
 
-/// How many connections of clients leave enough descriptors for everything else. Without any, nobody could be served.
+/// How many connections of clients leave enough descriptors for everything else. A quarter of them at least: otherwise a
+/// client that keeps its connection would keep all others away.
 fn left_of(limit: usize, pooled: usize) -> usize {
-    limit.saturating_sub(pooled.saturating_add(OWN)).max(1)
+    limit.saturating_sub(pooled.saturating_add(OWN)).max(limit / 4).max(1)
 }
 
 #[cfg(test)]
@@ -32,10 +33,10 @@ mod tests {
 
     #[test]
     fn clients_leave_descriptors_for_the_rest() {
-        for (limit, pooled, left) in [(1024, 16, 960), (64, 16, 1), (65, 16, 1), (66, 16, 2)] {
+        for (limit, pooled, left) in [(1024, 16, 960), (128, 16, 64), (64, 16, 16), (3, 16, 1)] {
             assert_eq!(left_of(limit, pooled), left, "{limit} {pooled}");
         }
         assert_eq!(left_of(usize::MAX, 16), usize::MAX - 64);
-        assert_eq!(left_of(64, usize::MAX), 1);
+        assert_eq!(left_of(64, usize::MAX), 16);
     }
 }

@@ -122,9 +122,8 @@ async fn what_is_left_out_with_an_archived_row_is_told() {
     let some = notes("select", "payment", json!({"where": {"sale": cafe}})).await;
     assert_eq!(
         some,
-        json!([
-            "rows of public.sale whose customer is archived are left out: \"archived\": \"include\" with {\"archived_at\": null} in where includes them, too"
-        ])
+        // There, `archived` and `where` would be about other rows.
+        json!(["rows of public.sale whose customer is archived are left out"])
     );
     // The table's own archived rows stay out.
     let own = notes("select", "owner", json!({"where": cafe})).await;

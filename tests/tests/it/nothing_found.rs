@@ -165,9 +165,12 @@ async fn no_group_is_empty() {
         (json!({"n": 2}), false),
         (json!({"n": {"gt": 1}}), false),
         (json!({"ids": 0}), false),
+        // The number of rows with a value: a group may have others.
+        (json!({"ids_given": 0}), false),
+        (json!({"not": {"n": {"gt": 0}}}), false),
     ] {
         let arguments = json!({"table": "visits", "group_by": ["place"], "having": having,
-            "measures": {"n": {"count": "*"}, "ids": {"sum": "id"}}});
+            "measures": {"n": {"count": "*"}, "ids": {"sum": "id"}, "ids_given": {"count": "id"}}});
         let told = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
         assert_eq!(told["rows"], json!([]), "{having}");
         let note = told["notes"][0].as_str().unwrap_or_default();

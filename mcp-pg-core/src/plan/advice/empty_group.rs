@@ -1,26 +1,29 @@
 //! The note on a condition that only groups without rows would meet.
 
-use crate::plan::{Comparison, Function, Node, Operand, SelectPlan, Source};
+use crate::plan::{Comparison, Measure, Operand, Predicate, SelectPlan, Source};
 use crate::schema::Operator;
 
 impl SelectPlan<'_> {
     /// The note on groups that `having` looks for among those that have no rows.
     pub(crate) fn empty_groups(&self) -> Option<String> {
         let grouping = self.grouping.as_ref().filter(|grouping| !grouping.groups.is_empty())?;
-        let mut asked = false;
-        Node::Condition(self.table, &self.filter.caller).each_test(&mut |test| {
-            let counts = grouping.measures.iter().any(|measure| {
-                measure.name == test.column.name
-                    && matches!(measure.function, Function::Count | Function::CountDistinct)
-                    && !measure.filter.restricts()
-            });
-            asked |= counts && is_none(test.comparison);
-        });
-        asked.then(|| {
-            "a group has at least one row, and those without do not appear: a select of the rows that the groups stand for \
-             finds them, with {\"orders\": {\"none\": {}}} in where"
+        asks(&self.filter.caller, &grouping.measures).then(|| {
+            "a group has at least one row: what has none does not appear; a select with {RELATION: {\"none\": {}}} in where finds \
+             rows of another table without any"
                 .to_owned()
         })
+    }
+}
+
+/// Whether the condition, or an alternative in it, is that a group has no rows.
+fn asks(condition: &Predicate<'_>, measures: &[Measure<'_>]) -> bool {
+    match condition {
+        Predicate::All(of) | Predicate::Any(of) => of.iter().any(|one| asks(one, measures)),
+        Predicate::Test { column, comparison, .. } => {
+            let named = |measure: &&Measure<'_>| measure.name == column.name;
+            measures.iter().find(named).is_some_and(Measure::counts_all) && is_none(comparison)
+        }
+        _ => false,
     }
 }
 

@@ -51,15 +51,14 @@ impl<'t> Included<'t> {
 
     fn note(&self, hop: &Hop<'_>, found: bool) -> String {
         let relation = hop.subject.relation_name(hop.relation);
-        let rows = match hop.subject.name() == self.table.name() {
-            true => "rows".to_owned(),
-            false => format!("rows of {}", hop.subject.name()),
-        };
+        let own = hop.subject.name() == self.table.name();
+        let rows = if own { "rows".to_owned() } else { format!("rows of {}", hop.subject.name()) };
         let (fate, would) = match found {
             true => ("meet what is negated", "tests"),
             false => ("are left out", "includes"),
         };
-        let by = self.by.as_ref().map(|by| format!(": {by} {would} them, too"));
+        // Below another relation, the condition on the archive would be that of the rows there.
+        let by = self.by.as_ref().filter(|_| own).map(|by| format!(": {by} {would} them, too"));
         format!("{rows} whose {relation} is archived {fate}{}", by.unwrap_or_default())
     }
 }

@@ -129,10 +129,11 @@ pub(super) fn add(
             origins: &origins,
             indexes: &indexes,
         });
+        let mut own = None;
         if let Some(groups) = groups
             && let Some(key) = groups.key(table)?
         {
-            table.logical_keys.extend(groups.reference(&key, &shown)?);
+            own = groups.reference(&key, &shown)?;
             table.unique_keys.push(key);
         }
         let mut beneath: Vec<u32> = shown.iter().map(|(_, (table, _))| *table).collect();
@@ -141,6 +142,9 @@ pub(super) fn add(
         for row in beneath.iter().filter_map(|table| foreign_keys.get(table)).flatten() {
             table.logical_keys.extend(keys_of(row, &shown)?);
         }
+        // What names the table on its own means the row to which a key of it refers, if there is one.
+        own = own.filter(|own| table.logical_keys.iter().all(|key| key.table != own.table));
+        table.logical_keys.extend(own);
         if let Some(subject) = subject.filter(|subject| !(heirs && subject.with_heirs)) {
             for row in indexes.get(&subject.table).into_iter().flatten() {
                 add_key(table, row, &subject, &shown)?;

@@ -74,8 +74,10 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT run.place, false FROM run JOIN own USING (oid)
   WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND own.changes
   UNION
-  -- Built-in functions have no dependencies: set_config, those for session-level advisory locks, currval, lastval.
-  SELECT place, tree ~ ' :funcid (1575|2559) ' FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]|1575|2559) '
+  -- Built-in functions have no dependencies: set_config, those for session-level advisory locks, currval, lastval,
+  -- pg_sequence_last_value.
+  SELECT place, tree ~ ' :funcid (1575|2559|4032) ' FROM expression
+  WHERE tree ~ ' :funcid (2078|288[0-36-9]|1575|2559|4032) '
 )
 SELECT EXISTS (SELECT FROM code
                -- Types, casts and operators are used by values that conditions compare with.
@@ -83,7 +85,9 @@ SELECT EXISTS (SELECT FROM code
                                         'pg_operator', 'pg_aggregate']::pg_catalog.regclass[])) AS reads,
        EXISTS (SELECT FROM code) AS writes,
        EXISTS (SELECT FROM code WHERE last_numbers)
-         OR EXISTS (SELECT FROM code) AND EXISTS (
-           -- The bodies of functions in standard SQL are trees, too.
+         OR EXISTS (
+           -- Wherever they are called, since triggers may call them. The bodies of functions in standard SQL are trees,
+           -- and a window function has a parenthesis after its name.
            SELECT FROM own
-           WHERE text LIKE ANY ('{%currval%,%lastval%,%last_value%,%:funcid 1575 %,%:funcid 2559 %}')) AS last_numbers
+           WHERE text ~ '\m(currval|lastval|pg_sequence_last_value)\M|\mlast_value\M(?!\s*[(])|:funcid (1575|2559|4032) ')
+           AS last_numbers

@@ -90,6 +90,48 @@ async fn code_that_reads_last_numbers_is_found() {
     }
 }
 
+/// Also where nothing else changes the session.
+#[tokio::test]
+async fn the_last_number_of_a_sequence_is_read_in_other_ways() {
+    let family = json!({"operations": [
+        {"operation": "insert", "table": "par", "data": {"v": "mine"}},
+        {"operation": "insert", "table": "chi", "data": {"v": "mine"}},
+    ]});
+    let of_function = "LANGUAGE sql STABLE AS $$ SELECT last_value::integer FROM par_id_seq $$";
+    for (code, number) in [
+        (format!("CREATE FUNCTION last_par() RETURNS integer {of_function};"), "last_par()"),
+        (String::new(), "pg_sequence_last_value('par_id_seq')"),
+    ] {
+        let database = Database::of(&format!(
+            "CREATE TABLE par (id serial PRIMARY KEY, v text); {code}
+             CREATE TABLE chi (id serial PRIMARY KEY, par_id integer DEFAULT {number}, v text);"
+        ))
+        .await;
+        assert!(inserts(&database, "transaction", &family).await, "{number}: asked again");
+        let mixed =
+            "SELECT count(*)::text FROM par JOIN chi ON par.id = par_id WHERE par.v <> chi.v";
+        assert_eq!(database.value(mixed).await.unwrap(), "0", "{number}");
+    }
+}
+
+/// The window function of that name reads no sequence.
+#[tokio::test]
+async fn a_window_function_is_no_last_number() {
+    let database = Database::of(
+        "CREATE TABLE par (id serial PRIMARY KEY, v text);
+         CREATE FUNCTION report() RETURNS bigint LANGUAGE sql AS
+             $$ SELECT last_value (id) OVER (ORDER BY id) FROM par $$;",
+    )
+    .await;
+    let engine = engine(&database, &[Action::Insert, Action::Update]).await;
+    let operations = json!({"operations": [
+        {"operation": "insert", "as": "p", "table": "par", "data": {"v": "a"}},
+        {"operation": "update", "table": "par", "where": {"id": {"$ref": "p.id"}}, "updates": {"v": "b"}},
+    ]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    assert_eq!(asked(&engine, "transaction", &operations, Some(&agreed)).await, None);
+}
+
 /// What depends on such a number is asked about again; random keys are given again also there.
 #[tokio::test]
 async fn other_generated_keys_are_given_again_beside_them() {

@@ -145,6 +145,20 @@ async fn a_view_of_a_table_that_refers_to_itself_is_reached_by_the_keys_name() {
     assert_eq!(first(&engine, own).await, json!({"n": 1, "emp_by_id.name": "ann"}));
 }
 
+/// A name that meant the row to which a key refers goes on to mean it.
+#[tokio::test]
+async fn a_view_that_shows_a_key_to_its_table_is_related_by_that() {
+    let database = Database::of(
+        "CREATE TABLE emp (id integer PRIMARY KEY, w integer, boss_id integer REFERENCES emp);
+         CREATE VIEW emp_stat AS SELECT e.id, e.boss_id, count(*) AS n FROM emp e GROUP BY e.id;
+         INSERT INTO emp VALUES (1, 10, NULL), (2, 20, 1);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let of_boss = json!({"table": "emp_stat", "where": {"id": 2}, "columns": ["emp.w"]});
+    assert_eq!(first(&engine, of_boss).await, json!({"emp.w": 10}));
+}
+
 #[tokio::test]
 async fn the_name_of_a_tables_own_table_is_ambiguous_on_its_view() {
     let database = Database::of(
