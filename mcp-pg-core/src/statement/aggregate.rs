@@ -48,6 +48,7 @@ impl Conditions {
         let filter =
             self.before_joins(&alias, |conditions| conditions.joined_conditions(parts, &alias));
         query.and_where_option(filter);
+        self.narrow_totals(grouping.table, &grouping.filter, &alias);
         self.join(&mut query, &alias);
         if let Some(rows) = unnested {
             query.join_lateral(JoinType::InnerJoin, rows.query, rows.outer, constant(true));

@@ -15,6 +15,8 @@ pub(super) struct Join {
     pub(super) table: TableRef,
     pub(super) alias: DynIden,
     pub(super) on: Expr,
+    /// Of totals: the columns by which they are found, by their position, and those of the related rows.
+    pub(super) keys: Vec<(usize, Expr)>,
 }
 
 /// What is joined.
@@ -42,6 +44,7 @@ impl Conditions {
             table: end(hop, &other),
             alias: other.clone(),
             on,
+            keys: Vec::new(),
         });
         other
     }

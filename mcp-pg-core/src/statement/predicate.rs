@@ -100,7 +100,7 @@ impl Conditions {
         !self.apart || self.totalled.as_ref() == Some(alias)
     }
 
-    fn all<'p, 'v: 'p>(
+    pub(super) fn all<'p, 'v: 'p>(
         &mut self,
         parts: impl IntoIterator<Item = &'p Predicate<'v>>,
         alias: &DynIden,

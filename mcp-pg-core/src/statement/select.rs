@@ -162,6 +162,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     if let offset @ 1.. = plan.start.skipped() {
         query.offset(offset);
     }
+    conditions.narrow_totals(plan.table, &plan.filter, &alias);
     conditions.join(&mut query, &alias);
     for guard in conditions.guarded() {
         query.and_where(guard);
@@ -188,6 +189,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let alias = SUBJECT.into_iden();
     let mut query = rows(plan, &alias, &mut conditions);
+    conditions.narrow_totals(plan.table, &plan.filter, &alias);
     conditions.join(&mut query, &alias);
     for guard in conditions.guarded() {
         query.and_where(guard);
