@@ -148,7 +148,10 @@ impl Canned {
                     Some(format!("{} is the name of a built-in tool: choose another", source.name))
                 }
                 Some(other) => {
-                    Some(format!("{} already has the tool name {}", other.place, source.name))
+                    let (place, name) = (&other.place, &source.name);
+                    Some(format!(
+                        "{place} already has the tool name {name}: choose another, for a function by @tool NAME"
+                    ))
                 }
                 None => None,
             };

@@ -8,7 +8,7 @@ use super::columns::looked_at;
 use super::document;
 use super::each::{each_is_one, position};
 use super::version::Versions;
-use super::{lost_members, nulls};
+use super::{lost_members, nulls, order};
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
@@ -50,8 +50,11 @@ impl Run<'_, '_> {
         let asked = record.consent.is_some();
         let looked_at = looked_at(plan, images, asked, dry_run);
         let lock = statement::lock(plan, &looked_at, asked);
-        let Found { rows: found, mut notes } =
+        let Found { rows: mut found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
+        if plan.effect.each().is_none() {
+            order::sort(plan, &looked_at, &mut found.rows);
+        }
         enough(plan, found.count, || of_few(plan, found.count, &notes))?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
@@ -80,8 +83,9 @@ impl Run<'_, '_> {
             ));
             enough(plan, count, || notes.clone())?;
         }
-        if plan.effect.each().is_some() {
-            changed.rows.sort_by_key(|row| position(row, 1));
+        match plan.effect.each() {
+            Some(_) => changed.rows.sort_by_key(|row| position(row, 1)),
+            None => order::sort(plan, &returned, &mut changed.rows),
         }
         let mut told = Vec::new();
         if asked {

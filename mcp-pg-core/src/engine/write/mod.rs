@@ -9,6 +9,7 @@ mod each;
 mod insert;
 mod lost_members;
 mod nulls;
+mod order;
 mod provenance;
 mod related;
 mod version;

@@ -221,6 +221,34 @@ async fn declared_relations_are_as_good_as_keys() {
 }
 
 #[tokio::test]
+async fn a_declared_relation_of_a_table_to_itself_has_both_names() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer, boss_id integer);
+         INSERT INTO person VALUES (1, NULL), (2, 1), (3, 1);
+         CREATE TABLE staff (id integer UNIQUE, boss_id integer);",
+    )
+    .await;
+    let to_itself = |table: &str| DeclaredRelation {
+        table: table.into(),
+        to: table.into(),
+        ..declared(&["boss_id"], table, &["id"], [Some("boss"), Some("team")])
+    };
+    let relations = vec![to_itself("person"), to_itself("staff")];
+    let (_, faults) = database.engine().await.schema().as_ref().clone().declaring(&relations);
+    assert!(
+        faults.len() == 1 && faults[0].contains("public.person has no key of id"),
+        "{faults:?}"
+    );
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    let boss = json!({"table": "person", "where": {"team": {"some": {"id": 3}}}, "columns": ["id"],
+        "include": {"team": {"columns": ["id"], "include": {"boss": {"columns": ["id"]}}}}});
+    assert_eq!(
+        first(&engine, boss).await,
+        json!({"id": 1, "team": [{"id": 2, "boss": {"id": 1}}, {"id": 3, "boss": {"id": 1}}]})
+    );
+}
+
+#[tokio::test]
 async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
     let database = Database::of(FIXTURE).await;
     let relations = vec![
