@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod hosts;
 mod readiness;
+mod revision;
 mod routes;
 mod unread;
 
@@ -183,10 +184,13 @@ impl McpService {
     /// The response to a body that is not a batch.
     async fn single(
         &mut self,
-        head: request::Parts,
+        mut head: request::Parts,
         body: Bytes,
         is_json: bool,
     ) -> http::Response<BoxBody<Bytes, Infallible>> {
+        if is_json && let Some(refusal) = revision::fit(&mut head, &body) {
+            return refusal;
+        }
         let request = Request::from_parts(head, Full::new(body.clone()));
         let Ok(answer) = self.mcp.call(request).await;
         match answer.status() {

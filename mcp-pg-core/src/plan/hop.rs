@@ -129,8 +129,11 @@ impl<'v> Scope<'v> {
         wanted: impl Fn(RelationKind) -> bool,
     ) -> Result<&'v Relation> {
         let wanted = |relation: &&Relation| wanted(relation.kind);
+        // Another relation with this name is what is meant, not one that only has it besides its own.
+        let besides = |relation: &Relation| relation.name != name && relation.unambiguous != name;
+        let taken = || table.relations.iter().any(|other| other.name == name);
         match Relation::find(table.relations.iter().filter(wanted), name) {
-            Found::One(relation) => Ok(relation),
+            Found::One(relation) if !besides(relation) || !taken() => Ok(relation),
             _ => self.relation(table, name),
         }
     }

@@ -144,8 +144,8 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
         add(order, key);
         return true;
     }
-    // A request without an order must not wait for one.
-    if order.is_empty() {
+    // A request without an order must not wait for one, unless PostgreSQL's own could tell something.
+    if order.is_empty() && !table.found_by_hidden {
         return false;
     }
     add(order, table.loose_key().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Written rows come in the order of their key, not in that of an index on a column that the caller does not see.
+//! Rows do not come in the order of an index on a column that the caller does not see.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Mask, Role};
@@ -51,4 +51,30 @@ async fn an_index_does_not_tell_the_order_of_hidden_values() {
             assert_eq!(before[key].as_i64().map(|value| value + 100_000), after[key].as_i64());
         }
     }
+}
+
+#[tokio::test]
+async fn rows_without_a_key_come_as_they_lie() {
+    let database = Database::of(&FIXTURE.replace("PRIMARY KEY", "")).await;
+    database.sql("ALTER DATABASE postgres SET enable_bitmapscan = off").await;
+    database.sql("ALTER DATABASE postgres SET enable_seqscan = off").await;
+    let mut role = Role::everywhere("clerk", Action::ALL);
+    role.grants[0].columns.exclude = vec!["pay".into()];
+    let engine = database
+        .engine_with(Settings {
+            roles: vec![role, Role::everywhere("payer", Action::ALL)],
+            ..Settings::default()
+        })
+        .await;
+    let request = |limit| json!({"table": "person", "columns": ["id"], "where": {"place": "place 7"}, "limit": limit});
+    for limit in [1, 100] {
+        let reply = call(&engine, "clerk", "select", request(limit)).await.unwrap();
+        let rows = reply["rows"].as_array().unwrap().iter();
+        let found: Vec<i64> = rows.filter_map(|row| row["id"].as_i64()).collect();
+        assert_eq!(found, (0..limit).map(|n| 7 + n * 50).collect::<Vec<i64>>());
+    }
+    // Whoever sees the column waits for no order.
+    let plan = json!({"operation": "select", "table": "person", "where": {"place": "place 7"}});
+    let plan = call(&engine, "payer", "explain", plan).await.unwrap();
+    assert!(!plan.to_string().contains("Sort"), "{plan}");
 }

@@ -5,7 +5,7 @@ mod view;
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows, selected};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -218,6 +218,45 @@ async fn declared_relations_are_as_good_as_keys() {
     let none =
         json!({"table": "orders", "where": {"notes": {"none": {}}}, "columns": ["order_id"]});
     assert_eq!(first(&engine, none).await, json!({"order_id": 11}));
+}
+
+/// A team's captain is one of its members: `member` names these, and is only another name of the captain.
+#[tokio::test]
+async fn a_name_means_the_same_wherever_it_stands() {
+    let database = Database::of(
+        "CREATE TABLE team (id integer PRIMARY KEY, name text, captain_id integer);
+         CREATE TABLE member (id integer PRIMARY KEY, name text, team_id integer REFERENCES team, pts integer);
+         ALTER TABLE team ADD FOREIGN KEY (captain_id) REFERENCES member;
+         INSERT INTO team VALUES (1, 'a'), (2, 'b');
+         INSERT INTO member VALUES (1, 'Ann', 1, 5), (2, 'Bob', 1, 50), (3, 'Cy', 2, 7);
+         UPDATE team SET captain_id = 1 WHERE id = 1; UPDATE team SET captain_id = 3 WHERE id = 2;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (tool, more) in [
+        ("aggregate", json!({"measures": {"x": {"max": "member.pts"}}})),
+        ("aggregate", json!({"measures": {"x": {"count": "*"}}, "group_by": ["member.name"]})),
+        ("select", json!({"columns": ["member.name"]})),
+        ("select", json!({"order_by": ["member.name"]})),
+        ("select", json!({"columns": [{"add": ["member.pts", 0], "as": "a"}]})),
+        ("select", json!({"where": {"compute": {"add": ["member.pts", 0], "gt": 1}}})),
+        ("select", json!({"where": {"id": {"lt": {"$column": "member.pts"}}}})),
+    ] {
+        let mut request = json!({"table": "team"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let error = error(&engine, "analyst", tool, request).await;
+        let told = error.to_string();
+        assert!(told.contains("member"), "{more} {told}");
+    }
+    let each = json!({"table": "team", "measures": {"n": {"count": "*"}}, "order_by": ["p"],
+        "group_by": [{"column": "member.pts", "each": true, "as": "p"}]});
+    let each = call(&engine, "analyst", "aggregate", each).await.unwrap();
+    assert_eq!(each["rows"], json!([{"p": 5, "n": 1}, {"p": 7, "n": 1}, {"p": 50, "n": 1}]));
+    let captains = json!({"table": "team", "columns": ["captain.name", {"max": "member.pts", "as": "most"}], "order_by": ["captain.name"]});
+    assert_eq!(
+        selected(&engine, captains).await,
+        [json!({"captain.name": "Ann", "most": 50}), json!({"captain.name": "Cy", "most": 7})]
+    );
 }
 
 #[tokio::test]
