@@ -155,7 +155,7 @@ where
                     // Nothing is read of other methods, which are not allowed.
                     let is_message = head.method == Method::POST;
                     let is_json = is_message && is_json(&head.headers);
-                    if is_json && let Err(error) = json::check(&body) {
+                    if is_json && let Err(error) = json::check(&body, service.bodies.most()) {
                         match json::without_deep_arguments(&body, &error) {
                             Some(call) => {
                                 head.headers.remove(header::CONTENT_LENGTH);
