@@ -111,7 +111,7 @@ impl Run<'_, '_> {
         };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
-        notes.extend(nulls::notes(plan, &after));
+        notes.extend(nulls::notes(&self.operation.plan, &after));
         let affected = Affected {
             rows: found.count.max(count),
             facts: told,

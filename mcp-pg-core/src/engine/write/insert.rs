@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::nulls;
 use crate::engine::confirm::{Affected, facts, keys};
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
@@ -79,6 +80,7 @@ impl Run<'_, '_> {
         let left = (total as u64).saturating_sub(done.count);
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
         done.notes.extend((left == 0).then(|| meets_none(plan)).flatten());
+        done.notes.extend(nulls::notes(&self.operation.plan, &done.after));
         Ok(done)
     }
 
