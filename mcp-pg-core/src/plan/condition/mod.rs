@@ -10,6 +10,7 @@ mod fraction;
 mod listed;
 pub(super) mod pattern;
 mod predicate;
+mod restriction;
 mod row_filter;
 mod search;
 mod sought;
