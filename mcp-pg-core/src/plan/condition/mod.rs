@@ -12,6 +12,7 @@ pub(super) mod pattern;
 mod predicate;
 mod restriction;
 mod row_filter;
+pub(super) mod sealed;
 mod search;
 mod sought;
 
