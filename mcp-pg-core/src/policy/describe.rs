@@ -58,7 +58,8 @@ const IMPORTANT: [&str; 9] = [
 ];
 
 impl View {
-    /// What a role may know of a table; empty members are left out, except `columns`, `primary_key` and `actions`.
+    /// What a role may know of a table; empty members are left out, except `estimated_rows`, `columns`, `primary_key` and
+    /// `actions`.
     /// Long lists are cut, with a mark.
     pub fn describe(&self, view: &TableView) -> Map<String, Value> {
         self.description(view, BRIEF)

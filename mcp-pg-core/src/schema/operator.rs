@@ -200,6 +200,11 @@ impl DataType {
         self.has_day() || self.is_text() && self.base().collation.deterministic
     }
 
+    /// Whether the least and the greatest value come as `text`, because the type has no such aggregates of its own.
+    pub(crate) fn ends_in_text(&self) -> bool {
+        matches!(self.base().oid, oid::CHAR | oid::NAME | oid::VARCHAR)
+    }
+
     /// Whether values are texts whose letter case does not count.
     pub(crate) fn is_citext(&self) -> bool {
         self.base().name.rsplit('.').next() == Some("citext")

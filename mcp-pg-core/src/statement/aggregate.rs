@@ -109,7 +109,12 @@ impl Conditions {
             }
             Some(of) => self.computed(of, alias),
         };
-        divided(self.measured(measure, value, alias), divisor)
+        let measured = divided(self.measured(measure, value, alias), divisor);
+        // A variance grows with the square of its values. The square of a divisor may be too large a number.
+        match measure.function {
+            Function::Variance => divided(measured, divisor),
+            _ => measured,
+        }
     }
 
     /// A measure's aggregate function of the values.

@@ -152,12 +152,18 @@ impl Conditions {
         match total.function {
             Function::Sum => of_any(total, Func::sum(value).into()),
             Function::Avg => Func::avg(value).into(),
-            Function::Min => Func::min(value).into(),
-            Function::Max => Func::max(value).into(),
+            Function::Min => in_type(total, Func::min(value).into()),
+            Function::Max => in_type(total, Func::max(value).into()),
             _ if total.bare => Func::count(value).into(),
             _ => Expr::expr(Func::count(value)).cast_as("numeric"),
         }
     }
+}
+
+/// The least or greatest value in the type of the values.
+fn in_type(total: &Total<'_>, end: Expr) -> Expr {
+    let data_type = total.data_type();
+    if data_type.ends_in_text() { end.cast_as(data_type.name.clone()) } else { end }
 }
 
 /// A total that may be of no rows: a count and a sum are 0 then.

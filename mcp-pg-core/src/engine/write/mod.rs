@@ -14,4 +14,5 @@ mod provenance;
 mod related;
 mod version;
 
+pub(super) use nulls::still_null;
 pub(super) use provenance::Provenance;

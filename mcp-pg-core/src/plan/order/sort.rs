@@ -352,9 +352,6 @@ impl<'v> Scope<'v> {
                     .at("/column")
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
-                if column.data_type.family() == Family::Text && from.is_string() {
-                    self.words(from, "/distance")?;
-                }
                 require_near(&column.data_type, from, "/distance")?;
                 if from.is_string() {
                     self.words(from, "/distance")?;
