@@ -86,6 +86,7 @@ mod other_dialects;
 mod outage;
 mod paging;
 mod parts;
+mod policy_http;
 mod present;
 mod program;
 mod prompts;
