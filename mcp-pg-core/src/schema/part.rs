@@ -36,10 +36,8 @@ impl Column {
                 (name.clone(), Arc::clone(&field.data_type))
             }
             (Part::Element(place), Kind::Array { .. }) => (place.to_string(), base.element()?),
-            (Part::Member(key), _) if base.is_jsonb() => {
-                (key.clone(), Arc::clone(DataType::jsonb()))
-            }
-            (Part::Text(key) | Part::TextAt(key), _) if base.is_jsonb() => {
+            (Part::Member(key), _) if base.is_json() => (key.clone(), Arc::new(base.clone())),
+            (Part::Text(key) | Part::TextAt(key), _) if base.is_json() => {
                 (key.clone(), Arc::clone(DataType::text()))
             }
             _ => return None,

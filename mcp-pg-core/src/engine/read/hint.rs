@@ -111,10 +111,11 @@ fn member(
             let path = keys.join(",").replace('\'', "''");
             format!("; an index on (({whole} #>> '{{{path}}}')) would avoid that")
         }
-        (Some(false), _) => {
+        // `json` has no operators.
+        (Some(false), _) if column.data_type.is_jsonb() => {
             format!("; contains finds it by a GIN index on ({whole} jsonb_path_ops)")
         }
-        (None, _) => String::new(),
+        (Some(false) | None, _) => String::new(),
     };
     let path = keys.join(".");
     Some((format!("no index on {path} within {name}.{}", column.name), remedy))
