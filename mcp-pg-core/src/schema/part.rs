@@ -51,7 +51,13 @@ impl Column {
 
     /// Whether its values have parts.
     pub(crate) fn has_parts(&self) -> bool {
-        let kind = &self.data_type.base().kind;
-        matches!(kind, Kind::Range(_) | Kind::Composite(_) | Kind::Array { .. })
+        self.data_type.has_parts()
+    }
+}
+
+impl DataType {
+    /// Whether values of the type have parts.
+    pub(crate) fn has_parts(&self) -> bool {
+        matches!(self.base().kind, Kind::Range(_) | Kind::Composite(_) | Kind::Array { .. })
     }
 }
