@@ -3,9 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{
-    Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind,
-};
+use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, RelationKind, Table, TableKind};
 
 /// How much of a description is given. What is left out has a mark, which says how to see it.
 #[derive(Clone, Copy)]
@@ -256,8 +254,8 @@ fn put_uses(out: &mut Map<String, Value>, view: &TableView, position: usize) {
     } else if let Some(mask) = mask {
         out.insert("masked".into(), json!(mask));
     } else {
-        let operators: Vec<&str> = column.data_type.operators().map(Operator::as_str).collect();
-        out.insert("operators".into(), json!(operators));
+        let keys: Vec<&str> = column.data_type.condition_keys().collect();
+        out.insert("operators".into(), json!(keys));
     }
 }
 

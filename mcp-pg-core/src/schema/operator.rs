@@ -239,6 +239,12 @@ impl DataType {
         })
     }
 
+    /// What a condition on a column of this type may have as keys: the operators, and `path` if there are parts to reach.
+    pub(crate) fn condition_keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let path = (self.is_json() || self.has_parts()).then_some("path");
+        self.operators().map(Operator::as_str).chain(path)
+    }
+
     /// Whether [`DataType::operators`] has `operator`.
     pub(crate) fn has_operator(&self, operator: Operator) -> bool {
         self.operators().any(|offered| offered == operator)

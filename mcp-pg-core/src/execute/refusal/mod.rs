@@ -263,6 +263,14 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
     let (read, used) = (parameter(answer, place), used(answer, place));
+    if let (Some(at), Some("parse_hstore" | "get_val" | "prseof" | "prssyntaxerror")) =
+        (read, answer.routine())
+    {
+        // PostgreSQL's message does not say of what type the value should be.
+        return Error::new(Code::InvalidValue, "invalid input syntax for type hstore")
+            .at(at)
+            .hint("{\"a\": \"1\", \"b\": null}, or as text \"a=>1, b=>NULL\"");
+    }
     if answer.code().code() == UNREADABLE && read.is_none() {
         return Error::new(Code::InvalidValue, NO_PARAMETER)
             .hint("the maintainer of the database or of the credentials has to look at it")
