@@ -117,6 +117,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
 /// The statement of a page; [`outputs`] decodes its rows.
 fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     let alias = SUBJECT.into_iden();
+    conditions.single = plan.single;
     let mut query = match &plan.start {
         Start::After(after) => seek::after(plan, after, &alias, conditions),
         Start::Offset(_) => rows(plan, &alias, conditions),

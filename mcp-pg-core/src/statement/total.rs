@@ -99,7 +99,8 @@ impl Conditions {
         let parts = std::iter::once(&filter.caller).chain(&filter.role);
         let own: Vec<&Predicate<'_>> = parts.flat_map(Predicate::own_part).collect();
         let mut joins = std::mem::take(&mut self.joins);
-        for join in joins.iter_mut().filter(|join| join.from == *alias) {
+        let totals = |join: &&mut Join| join.from == *alias && !join.keys.is_empty();
+        for join in joins.iter_mut().filter(totals) {
             let TableRef::SubQuery(totals, _) = &mut join.table else { continue };
             let row = self.alias();
             let Some(met) = self.all(own.iter().copied(), &row) else { break };

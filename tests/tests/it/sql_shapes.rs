@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
@@ -38,7 +40,16 @@ async fn shapes(calls: &[(&str, Value)]) -> String {
         std::process::id(),
         database.config.get_dbname().unwrap()
     ));
-    let engine = database.engine().await.audited(Arc::new(FileSink::open(&log).unwrap()));
+    // What a line refers to has no key.
+    let relations = vec![DeclaredRelation {
+        table: "log".into(),
+        columns: vec!["line".into()],
+        to: "product".into(),
+        references: vec!["name".into()],
+        ..DeclaredRelation::default()
+    }];
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    let engine = engine.audited(Arc::new(FileSink::open(&log).unwrap()));
     let mut text = String::new();
     for (tool, arguments) in calls {
         let mut arguments = arguments.clone();
@@ -218,6 +229,7 @@ async fn included_rows() {
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"columns": ["code"], "where": {"total": {"gt": 1}}, "order_by": ["-total"], "limit": 3}}}),
         json!({"table": "orders", "columns": ["code"], "include": {"product": {"columns": ["name"]}}}),
         json!({"table": "orders", "columns": ["code", "customer.name", "customer.parent.country"], "order_by": ["customer.name"]}),
+        json!({"table": "log", "columns": ["line", "product.tags"], "order_by": ["product.id"], "limit": 5}),
         json!({"table": "odd", "columns": [{"column": "span", "path": ["lower"]}], "where": {"span": {"path": ["upper"], "gt": 1}}, "order_by": [{"column": "span", "path": ["lower"]}]}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"count": true, "where": {"state": "open"}}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"parent": {"columns": ["name"]}, "orders": {"columns": ["code"], "include": {"item": {"columns": ["qty"], "include": {"product": {"columns": ["name"]}}}}}}}),

@@ -3,6 +3,7 @@
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
 use crate::name::quoted;
+use crate::plan::Node;
 use crate::policy::{TableView, View};
 use crate::schema::{Column, Index, TableKind, oid};
 
@@ -33,6 +34,26 @@ pub(super) fn hints(
         }
     }
     hints
+}
+
+/// Adds the keys that are missing where a relation leads to one of several rows.
+pub(super) fn unkeyed(view: &View, node: Node<'_, '_>, hints: &mut Vec<String>) {
+    if let Node::Hop(hop) = node
+        && hop.has_firsts()
+    {
+        let columns = &hop.table.table.columns;
+        let keys = hop.relation.columns.iter().filter_map(|(_, theirs)| columns.get(*theirs));
+        let keys: Vec<String> = keys.map(|column| identifier(&column.name)).collect();
+        let hint = format!(
+            "no unique index on {} ({}): the whole table is read to find the one related row",
+            view.display(hop.table),
+            keys.join(", ")
+        );
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    node.each_of_caller(&mut |node| unkeyed(view, node, hints));
 }
 
 /// The indexes that are missing in large tables to find related rows.

@@ -1,5 +1,6 @@
 //! Relations of views, and declared relations.
 
+mod unkeyed;
 mod view;
 
 use mcp_pg_core::policy::{Action, Grant, Role};
