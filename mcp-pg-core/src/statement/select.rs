@@ -33,7 +33,13 @@ pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
     if let Some(text) = texts.get(&shape.key) {
         let operands = text.operands.iter().filter_map(|position| shape.operands.get(*position));
         let parameters = operands.map(|operand| (*operand).clone()).collect();
-        return Statement { sql: Arc::clone(&text.sql), parameters, outputs, recurring };
+        return Statement {
+            sql: Arc::clone(&text.sql),
+            parameters,
+            outputs,
+            recurring,
+            named: false,
+        };
     }
     let mut conditions = Conditions::default();
     let text = build(&page(plan, &mut conditions));

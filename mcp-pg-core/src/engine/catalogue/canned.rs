@@ -183,20 +183,10 @@ impl Canned {
         }
         let queries = self.with_sound_defaults(database, queries).await?;
         // The sent statement wraps the query, so it must be possible to prepare it, too.
-        let mut sent = Vec::with_capacity(queries.len());
-        let mut sendable = Vec::with_capacity(queries.len());
-        for query in queries {
-            match query.sent() {
-                Ok(text) => {
-                    sent.push(text);
-                    sendable.push(query);
-                }
-                Err(message) => self.faults.push(query.fault(message)),
-            }
-        }
+        let sent: Vec<String> = queries.iter().map(Query::sent).collect();
         let signatures = self.describe(database, &sent).await?;
-        let mut good = Vec::with_capacity(sendable.len());
-        for (query, signature) in sendable.into_iter().zip(signatures) {
+        let mut good = Vec::with_capacity(queries.len());
+        for (query, signature) in queries.into_iter().zip(signatures) {
             match signature {
                 Ok(_) => good.push(query),
                 Err(refused) => self.faults.push(query.fault(refused.message)),

@@ -10,6 +10,7 @@ mod query;
 mod rule;
 mod words;
 
+pub(in crate::execute) use failure::CHANGED;
 pub(crate) use failure::Failure;
 pub(crate) use key::referred;
 pub(crate) use place::Place;
@@ -24,7 +25,7 @@ use crate::error::{Code, Error, step};
 use crate::execute::connection::unavailable;
 use crate::plan::{Operand, Source};
 use crate::schema::TableKind;
-use failure::{CHANGED, Refused};
+use failure::Refused;
 use key::{exclusion, foreign, unique};
 use place::shown;
 use rule::{check, not_null};
