@@ -3,7 +3,7 @@
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_tests::{Database, call};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// PostgreSQL finds the people of a place by an index, in the order of their pay.
 const FIXTURE: &str = "
