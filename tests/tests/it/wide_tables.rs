@@ -7,6 +7,8 @@ use mcp_pg_core::policy::View;
 use mcp_pg_tests::{Database, call};
 use serde_json::json;
 
+use crate::program::{Era, Served};
+
 /// Definitions of columns `c0`, `c1`, …
 fn columns(count: usize, name: &str) -> String {
     let columns: Vec<String> = (0..count).map(|n| format!("{name}{n} integer")).collect();
@@ -60,7 +62,8 @@ async fn a_resource_is_no_larger_than_a_reply() {
     let columns: Vec<String> = (0..100).map(|n| format!("c{n} many")).collect();
     let (labels, columns) = (labels.join(","), columns.join(","));
     let sql = format!("CREATE TYPE many AS ENUM ({labels}); CREATE TABLE en ({columns});");
-    let engine = Database::of(&sql).await.engine().await;
+    let database = Database::of(&sql).await;
+    let engine = database.engine().await;
     let mut view = (*engine.view(&Principal::new("admin", "admin")).unwrap()).clone();
     let size = |view: &View, table: &str| {
         let told = view.describe_within_reply(view.table(table).unwrap());
@@ -71,6 +74,11 @@ async fn a_resource_is_no_larger_than_a_reply() {
     let (bytes, columns) = size(&view, "en");
     assert!(bytes <= view.limits.max_reply_bytes, "{bytes}");
     assert_eq!(columns, 101, "a mark tells that labels are missing");
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let uri = json!({"uri": "postgresql://schema/en"});
+    let (_, answer) = server.request(Era::Initialize, "resources/read", uri, &[]).await;
+    let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+    assert!(text.len() <= view.limits.max_reply_bytes, "{}", text.len());
     view.limits.max_reply_bytes = 10_000_000;
     assert_eq!(size(&view, "en"), (whole, 100));
 }
