@@ -100,7 +100,7 @@ pub(crate) fn read(
         SCHEMA => (schema(view).to_string(), JSON),
         ROLE => (role(view, queries).to_string(), JSON),
         DIAGRAM => (Diagram::whole(view).mermaid(view.limits.max_reply_bytes), MERMAID),
-        _ => (Value::Object(view.describe_whole(table(view, uri)?)).to_string(), JSON),
+        _ => (Value::Object(view.describe_within_reply(table(view, uri)?)).to_string(), JSON),
     };
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
 }
