@@ -23,6 +23,7 @@ mod auth_jwt;
 mod auth_listen;
 mod bad_input;
 mod batches;
+mod bounds;
 mod bulk;
 mod canned;
 mod canned_live;
