@@ -112,6 +112,8 @@ mod setup_sql;
 mod slips;
 mod slow_clients;
 mod sql_shapes;
+mod sql_shapes_of_roles;
+mod sql_shapes_of_types;
 mod streams;
 mod subscribe;
 mod time_groups;
