@@ -18,7 +18,7 @@ use crate::{reply, tools};
 
 const SCHEMA: &str = "postgresql://schema";
 const DIAGRAM: &str = "postgresql://diagram";
-const ROLE: &str = "postgresql://role";
+pub(crate) const ROLE: &str = "postgresql://role";
 
 /// The resource of one table.
 pub(crate) const TEMPLATE: &str = "postgresql://schema/{table}";
@@ -151,7 +151,7 @@ fn schema(view: &View) -> Value {
     schema
 }
 
-fn role(view: &View, queries: &[Arc<Query>]) -> Value {
+pub(crate) fn role(view: &View, queries: &[Arc<Query>]) -> Value {
     let limits = &view.limits;
     let own = queries.iter().map(|query| query.name.as_str());
     let tools: Vec<&str> =

@@ -1,6 +1,6 @@
 //! A canned query that PostgreSQL has described: ready to be listed and called.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +59,8 @@ pub struct Query {
     column_names: Arc<[String]>,
     /// What its statement is put between.
     frame: Option<Frame>,
+    /// The database roles, or the login, that PostgreSQL does not let run it, with its messages.
+    pub(crate) refused: BTreeMap<Option<String>, String>,
     /// The names in the text, including those of its tables.
     pub(super) names: HashSet<String>,
     pub(super) text: Text,
@@ -136,6 +138,7 @@ impl Query {
             column_names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
             frame,
+            refused: BTreeMap::new(),
             names,
             text,
         })

@@ -66,7 +66,7 @@ impl Database {
         role: Option<&str>,
         explain: &str,
     ) -> Result<Option<String>> {
-        let mut lease = self.lease().await?;
+        let mut lease = self.lease_apart().await?;
         // The planner runs functions.
         lease.change();
         let transaction = begin(lease.client()?).await?;

@@ -127,7 +127,7 @@ async fn arguments_and_results_of_every_kind() {
     );
     // The analyst may call it.
     let secret = "api.secret():2:1: roles.clerk may not call it: GRANT EXECUTE ON ROUTINE api.secret() TO function_clerk";
-    let refused = engine.refused_queries().await.unwrap();
+    let refused = engine.refused_queries();
     assert!(refused.len() == 1 && refused[0].starts_with(secret), "{refused:?}");
     let rows = async |tool: &str, arguments: Value| -> Value {
         let reply = call(&engine, "admin", tool, arguments).await;

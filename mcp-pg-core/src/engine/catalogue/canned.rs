@@ -37,14 +37,15 @@ impl Canned {
         sources.extend(canned.functions(database, settings, roles).await?);
         let sources = canned.named(sources);
         let queries = canned.described(database, settings, sources).await?;
-        for query in queries {
+        for mut query in queries {
             canned.check_roles(&query, settings);
+            query.refused = refusals(database, &query, settings, roles).await?;
             canned.queries.insert(query.name.clone(), Arc::new(query));
         }
         if let Some(before) = before {
             canned.keep(before, settings);
         }
-        canned.report(before);
+        canned.report(before, settings);
         Ok(canned)
     }
 
@@ -82,10 +83,8 @@ impl Canned {
 
     /// Whether callers have the same tools as in `other`.
     pub(in crate::engine) fn same(&self, other: &Self) -> bool {
-        let digests = |canned: &Self| -> Vec<u64> {
-            canned.queries.values().map(|query| query.digest).collect()
-        };
-        digests(self) == digests(other)
+        let seen = |query: &Arc<Query>| (query.digest, query.refused.clone());
+        self.queries.values().map(seen).eq(other.queries.values().map(seen))
     }
 
     async fn files(&mut self, settings: &Settings) -> Vec<Source> {
@@ -299,13 +298,42 @@ impl Canned {
         }
     }
 
-    /// Logs the faults that are not in `before`.
-    fn report(&self, before: Option<&Self>) {
+    /// Logs the faults and the refusals that are not in `before`.
+    fn report(&self, before: Option<&Self>, settings: &Settings) {
+        for query in self.queries.values() {
+            let before = before.and_then(|before| before.of_name(&query.name));
+            let known = before.map(|before| before.refusals(&settings.roles)).unwrap_or_default();
+            for refusal in query.refusals(&settings.roles) {
+                if !known.contains(&refusal) {
+                    tracing::warn!("{refusal}; the role does not have the tool");
+                }
+            }
+        }
         let known = before.map_or(&[][..], |before| &before.faults);
         for fault in self.faults.iter().filter(|fault| !known.contains(fault)) {
             tracing::warn!("{fault}");
         }
     }
+}
+
+/// The database roles of callers, among those that the login can become, to which PostgreSQL refuses the query, which is not run
+/// but explained. CALL cannot be, and who may call a function is known.
+async fn refusals(
+    database: &Database,
+    query: &Query,
+    settings: &Settings,
+    roles: &[Option<String>],
+) -> Result<BTreeMap<Option<String>, String>> {
+    let mut refused = BTreeMap::new();
+    let Some(explain) = query.explained() else { return Ok(refused) };
+    let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+    let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
+    for role in meant.into_iter().filter(|role| roles.contains(role)) {
+        if let Some(message) = database.right_refused(role.as_deref(), &explain).await? {
+            refused.insert(role.clone(), message);
+        }
+    }
+    Ok(refused)
 }
 
 fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {

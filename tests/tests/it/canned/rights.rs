@@ -95,7 +95,7 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     });
     let engine = database.engine_with(settings).await;
     assert_eq!(faults(&engine), [] as [&str; 0]);
-    let refused = engine.refused_queries().await.unwrap();
+    let refused = engine.refused_queries();
     let expected =
         "secret.sql:2:1: roles.viewer may not run it: permission denied for table hidden";
     assert!(refused.len() == 1 && refused[0].ends_with(expected), "{refused:?}");
@@ -105,6 +105,16 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     assert_eq!(reply["rows"], json!([{"id": 2, "who": "canned_reader"}]));
     let unset = call_as(&engine, &caller, "titles", json!({})).await.unwrap();
     assert_eq!(unset["rows"], json!([]), "unset means nothing");
+    assert_eq!(names(&engine, "viewer"), ["titles"]);
+    let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
+    assert_eq!(secret.code().as_str(), "unknown_argument");
+    assert!(!secret.to_string().contains("hidden"), "{secret}");
+    // A right is noticed like any other change of the schema.
+    database.sql("GRANT SELECT ON hidden TO canned_reader").await;
+    assert!(engine.reload().await.unwrap());
+    assert_eq!(names(&engine, "viewer"), ["secret", "titles"]);
+    database.sql("REVOKE SELECT ON hidden FROM canned_reader").await;
+    // Before anyone has looked: PostgreSQL itself refuses.
     let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
     assert_eq!(secret.code().as_str(), "forbidden");
     assert!(!secret.to_string().contains("hidden"), "{secret}");
