@@ -141,11 +141,14 @@ impl<'v> Scope<'v> {
         wanted: impl Fn(RelationKind) -> bool,
     ) -> Result<&'v Relation> {
         let wanted = |relation: &&Relation| wanted(relation.kind);
-        // Another relation with this name is what is meant, not one that only has it besides its own.
-        let besides = |relation: &Relation| relation.name != name && relation.unambiguous != name;
-        let taken = || table.relations.iter().any(|other| other.name == name);
+        let named = |relation: &Relation| relation.name == name || relation.unambiguous == name;
+        // The name of another key's relation means that one, not one that only has it besides its own.
+        let taken = |relation: &Relation| {
+            let mut others = table.relations.iter().filter(|other| other.name == name);
+            others.any(|other| other.constraint != relation.constraint)
+        };
         match Relation::find(table.relations.iter().filter(wanted), name) {
-            Found::One(relation) if !besides(relation) || !taken() => Ok(relation),
+            Found::One(relation) if named(relation) || !taken(relation) => Ok(relation),
             _ => self.relation(table, name),
         }
     }

@@ -128,6 +128,34 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
 }
 
+/// PostgreSQL runs such a function when it plans the query.
+#[tokio::test]
+async fn a_function_that_refuses_callers_without_a_claim_takes_no_tool_away() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer PRIMARY KEY, tenant integer); INSERT INTO note VALUES (1, 7), (2, 8);
+         CREATE FUNCTION tenant() RETURNS integer LANGUAGE plpgsql STABLE AS $$ BEGIN
+           IF coalesce(current_setting('app.tenant', true), '') = '' THEN
+             RAISE insufficient_privilege USING MESSAGE = 'who are you?';
+           END IF;
+           RETURN current_setting('app.tenant'); END $$",
+    )
+    .await;
+    let mut settings = settings(directory([(
+        "notes.sql",
+        "-- @roles viewer\nSELECT id FROM note WHERE tenant = tenant()",
+    )]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        session: [("app.tenant".into(), Setting::Claim("tenant".into()))].into(),
+        ..Role::default()
+    });
+    let engine = database.engine_with(settings).await;
+    assert_eq!(engine.refused_queries(), [] as [&str; 0]);
+    let caller = Principal::new("tester", "viewer").claim("tenant", "8");
+    let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 2}]));
+}
+
 #[tokio::test]
 async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
     let database = Database::shop().await;
