@@ -214,19 +214,37 @@ pub fn claim(bytes: &[u8]) {
     let _ = scope.granted(&rule);
 }
 
-/// Any value, masked: it is null only if it was, or if the mask says so, and it hides what it should.
+/// Any text, masked, and one that may be an address.
 pub fn mask(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let key = MaskKey::new(bytes);
     for mask in [Mask::Full, Mask::Email, Mask::Last4, Mask::Hash, Mask::Null] {
         assert!(mask.apply(&Value::Null, Some(&key)).is_null());
-        let shown = mask.apply(&Value::String(text.clone()), Some(&key));
-        assert_eq!(shown.is_null(), mask == Mask::Null);
-        if mask == Mask::Full {
-            assert_eq!(shown, "***");
+        masked(mask, &text, &key);
+        masked(mask, &format!("{text}@example.com"), &key);
+    }
+}
+
+/// The text, masked: it is null only if the mask says so, and hides what it should.
+fn masked(mask: Mask, text: &str, key: &MaskKey) {
+    let shown = mask.apply(&Value::String(text.to_owned()), Some(key));
+    assert_eq!(shown.is_null(), mask == Mask::Null);
+    let shown = shown.as_str().unwrap_or_default();
+    match mask {
+        Mask::Null => {}
+        Mask::Full => assert_eq!(shown, "***"),
+        Mask::Last4 => assert!(shown.chars().count() <= 7, "{shown}"),
+        Mask::Email if shown == "***" => {}
+        Mask::Email => {
+            // One letter of what is before the only "@".
+            let (local, domain) = text.split_once('@').expect("an address");
+            let first: String = local.chars().take(1).collect();
+            assert_eq!(shown, format!("{first}***@{domain}"));
+            assert!(!domain.contains('@'), "{text}");
         }
-        if mask == Mask::Last4 {
-            assert!(shown.as_str().is_some_and(|shown| shown.chars().count() <= 7), "{shown}");
+        Mask::Hash => {
+            assert!(shown.len() == 64 && shown.chars().all(|digit| digit.is_ascii_hexdigit()));
+            assert_ne!(shown, text);
         }
     }
 }

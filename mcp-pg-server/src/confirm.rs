@@ -47,6 +47,8 @@ pub(crate) enum Means {
     Again,
     /// In the session, while the call waits.
     Session,
+    /// Not at all: before revision 2026-07-28, only in a session.
+    Older,
     /// Not at all.
     None,
 }
@@ -60,11 +62,13 @@ impl Means {
             elicitation.form.is_some() || elicitation.url.is_none()
         });
         let version = cx.protocol_version();
-        match version {
+        let again = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        match (again, session) {
+            // What such a client declared was in another request.
+            (false, false) => Means::Older,
             _ if !form => Means::None,
-            Some(version) if version >= ProtocolVersion::V_2026_07_28 => Means::Again,
-            _ if session => Means::Session,
-            _ => Means::None,
+            (true, _) => Means::Again,
+            (false, true) => Means::Session,
         }
     }
 }
@@ -91,6 +95,11 @@ fn form(question: &Question) -> ElicitRequestParams {
         message: question.text.clone(),
         requested_schema: ElicitationSchema::new(BTreeMap::new()),
     }
+}
+
+/// The error of a call whose client cannot be asked because of its revision.
+pub(crate) fn too_old(error: Error) -> Error {
+    error.hint("over HTTP, the user can be asked from protocol 2026-07-28 on; with older clients only over stdio")
 }
 
 /// The error of a call that the user declined.

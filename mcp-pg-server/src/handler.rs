@@ -301,7 +301,9 @@ impl ServerHandler for Handler {
         guarded(async {
             let given = json!({"name": request.name, "arguments": request.arguments});
             let arguments = request.arguments.unwrap_or_default();
-            let get = |view: &View, _: &[Arc<Query>]| prompts::get(view, &request.name, &arguments);
+            let get = |view: &View, queries: &[Arc<Query>]| {
+                prompts::get(view, queries, &request.name, &arguments)
+            };
             let prompt = self.look(&cx, look::PROMPT, members(given), get).await;
             Ok(prompt.map_err(|error| reply::protocol_error(&error))?.into())
         })

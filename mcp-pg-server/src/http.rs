@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod hosts;
 mod readiness;
+mod revision;
 mod routes;
 mod unread;
 
@@ -154,7 +155,7 @@ where
                     // Nothing is read of other methods, which are not allowed.
                     let is_message = head.method == Method::POST;
                     let is_json = is_message && is_json(&head.headers);
-                    if is_json && let Err(error) = json::check(&body) {
+                    if is_json && let Err(error) = json::check(&body, service.bodies.most()) {
                         match json::without_deep_arguments(&body, &error) {
                             Some(call) => {
                                 head.headers.remove(header::CONTENT_LENGTH);
@@ -183,10 +184,13 @@ impl McpService {
     /// The response to a body that is not a batch.
     async fn single(
         &mut self,
-        head: request::Parts,
+        mut head: request::Parts,
         body: Bytes,
         is_json: bool,
     ) -> http::Response<BoxBody<Bytes, Infallible>> {
+        if is_json && let Some(refusal) = revision::fit(&mut head, &body) {
+            return refusal;
+        }
         let request = Request::from_parts(head, Full::new(body.clone()));
         let Ok(answer) = self.mcp.call(request).await;
         match answer.status() {

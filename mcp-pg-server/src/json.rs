@@ -1,80 +1,110 @@
 //! Checks that JSON is unambiguous and a message, and finds the `id` of a malformed one.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use rmcp::model::{JsonRpcVersion2_0, RequestId};
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Value, json};
 
 /// The most characters of a name in an error.
 const NAME_MOST: usize = 64;
 
-/// Parses any JSON without keeping it, and refuses duplicate names in an object.
-struct Distinct;
+/// How many bytes of the largest message there may be for each value in it. Parsed, a value takes far more than it may
+/// take as text.
+const BYTES: usize = 8;
 
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_any(Self)
+/// What an object or list counts for: each has room of its own.
+const OPENED: usize = 4;
+
+/// Parses any JSON without keeping it, and refuses duplicate names in an object, and more values than are left.
+#[derive(Clone, Copy)]
+struct Distinct<'l>(&'l Cell<usize>);
+
+impl Distinct<'_> {
+    fn take<E: Error>(self, values: usize) -> Result<(), E> {
+        match self.0.get().checked_sub(values) {
+            Some(left) => self.0.set(left),
+            None => return Err(E::custom("there are too many values in one message")),
+        }
+        Ok(())
     }
 }
 
-impl<'de> Visitor<'de> for Distinct {
-    type Value = Self;
+impl<'de> DeserializeSeed<'de> for Distinct<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct<'_> {
+    type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("JSON")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        self.take(OPENED)?;
         let mut names = HashSet::new();
-        while let Some((name, Self)) = members.next_entry::<String, Self>()? {
+        while let Some(name) = members.next_key::<String>()? {
+            members.next_value_seed(self)?;
             if let Some(name) = names.replace(name) {
                 let name: String = name.chars().take(NAME_MOST).collect();
                 return Err(A::Error::custom(format!("{name:?} appears twice in an object")));
             }
         }
-        Ok(self)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while let Some(Self) = items.next_element()? {}
-        Ok(self)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        self.take(OPENED)?;
+        while items.next_element_seed(self)?.is_some() {}
+        Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        self.take(1)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        self.take(1)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        self.take(1)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
-        Ok(self)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.take(1)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
-        Ok(self)
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        self.take(1)
     }
 
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.take(1)
     }
 }
 
 /// Refuses invalid JSON, and JSON with a duplicate name in an object: some programs read the first value, others the
-/// last, so that the client, a proxy and this server might disagree.
+/// last, so that the client, a proxy and this server might disagree. Also refuses more values than a message of `most`
+/// bytes may have.
 ///
 /// # Errors
 ///
 /// What is wrong, and where in the text.
-pub(crate) fn check(json: &[u8]) -> serde_json::Result<()> {
-    serde_json::from_slice::<Distinct>(json).map(drop)
+pub(crate) fn check(json: &[u8], most: usize) -> serde_json::Result<()> {
+    let left = Cell::new(most / BYTES);
+    let mut json = serde_json::Deserializer::from_slice(json);
+    Distinct(&left).deserialize(&mut json)?;
+    json.end()
 }
 
 /// Why JSON is not a message of JSON-RPC 2.0, if it is not.
@@ -194,6 +224,21 @@ fn value(rest: &[u8]) -> Option<Value> {
 mod tests {
     use super::*;
 
+    const MOST: usize = 4 << 20;
+
+    #[test]
+    fn values_are_counted() {
+        for (value, most) in
+            [("0", 1), ("\"x\"", 1), ("null", 1), ("{}", 4), ("{\"\":0}", 5), ("[]", 4)]
+        {
+            for (more, passes) in [(0, true), (1, false)] {
+                let count = (MOST / BYTES - OPENED) / most + more;
+                let list = format!("[{}]", vec![value; count].join(","));
+                assert_eq!(check(list.as_bytes(), MOST).is_ok(), passes, "{count} of {value}");
+            }
+        }
+    }
+
     #[test]
     fn a_name_stands_once_in_an_object() {
         for (json, distinct) in [
@@ -205,7 +250,7 @@ mod tests {
             ("{", false),
             ("{} {}", false),
         ] {
-            assert_eq!(check(json.as_bytes()).is_ok(), distinct, "{json}");
+            assert_eq!(check(json.as_bytes(), MOST).is_ok(), distinct, "{json}");
         }
     }
 
@@ -238,7 +283,7 @@ mod tests {
         };
         let deep = ["[".repeat(50_000), "]".repeat(50_000)].concat();
         let read = |text: &str| {
-            let error = check(text.as_bytes()).unwrap_err();
+            let error = check(text.as_bytes(), MOST).unwrap_err();
             without_deep_arguments(text.as_bytes(), &error)
         };
         let expected = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call",

@@ -3,6 +3,9 @@
 mod overview;
 mod tokens;
 
+use std::sync::Arc;
+
+use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::{Action, View};
 use mcp_pg_core::{Code, Error};
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
@@ -50,6 +53,7 @@ pub(crate) fn list() -> Vec<Prompt> {
 /// The prompt with this name, for this caller.
 pub(crate) fn get(
     view: &View,
+    queries: &[Arc<Query>],
     name: &str,
     arguments: &JsonObject,
 ) -> Result<GetPromptResult, Error> {
@@ -59,16 +63,17 @@ pub(crate) fn get(
              look at a few rows of each, and report: what the data is about, the main tables and how they \
              relate, how much there is, and what stands out.",
             today(),
-            overview::overview(view)
+            overview::overview(view, queries)
         ),
         ANSWER_QUESTION => format!(
-            "Answer this question from the database:\n\n{}\n\n{} {}\n\nFind the tables with list_tables and \
+            "Answer this question from the database:\n\n{}\n\n{} {}\n\n{}Find the tables with list_tables and \
              describe_table, then select only the columns and rows that are needed; let the database filter, \
              sort and count. If a reply is truncated, go on with its cursor or narrow the conditions. Give \
              the answer with the rows that support it, and say what the data cannot tell.",
             argument(arguments, "question")?,
             tables(view),
-            today()
+            today(),
+            overview::own_tools(queries)
         ),
         CHECK_DATA_QUALITY => {
             let given = argument(arguments, "table")?;
@@ -84,11 +89,12 @@ pub(crate) fn get(
             )
         }
         PLAN_CHANGE => format!(
-            "Plan this change to the database:\n\n{}\n\n{} {}\n\n{} Describe the tables concerned, select the rows \
+            "Plan this change to the database:\n\n{}\n\n{} {}\n\n{}{} Describe the tables concerned, select the rows \
              that would change, and write down the operations.{}",
             argument(arguments, "goal")?,
             tables(view),
             today(),
+            overview::own_tools(queries),
             writes(view),
             trial(view)
         ),

@@ -18,7 +18,7 @@ use crate::{reply, tools};
 
 const SCHEMA: &str = "postgresql://schema";
 const DIAGRAM: &str = "postgresql://diagram";
-const ROLE: &str = "postgresql://role";
+pub(crate) const ROLE: &str = "postgresql://role";
 
 /// The resource of one table.
 pub(crate) const TEMPLATE: &str = "postgresql://schema/{table}";
@@ -100,7 +100,7 @@ pub(crate) fn read(
         SCHEMA => (schema(view).to_string(), JSON),
         ROLE => (role(view, queries).to_string(), JSON),
         DIAGRAM => (Diagram::whole(view).mermaid(view.limits.max_reply_bytes), MERMAID),
-        _ => (Value::Object(view.describe_whole(table(view, uri)?)).to_string(), JSON),
+        _ => (Value::Object(view.describe_within_reply(table(view, uri)?)).to_string(), JSON),
     };
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
 }
@@ -151,7 +151,7 @@ fn schema(view: &View) -> Value {
     schema
 }
 
-fn role(view: &View, queries: &[Arc<Query>]) -> Value {
+pub(crate) fn role(view: &View, queries: &[Arc<Query>]) -> Value {
     let limits = &view.limits;
     let own = queries.iter().map(|query| query.name.as_str());
     let tools: Vec<&str> =

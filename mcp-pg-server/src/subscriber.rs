@@ -133,6 +133,9 @@ impl Snapshot {
                 description.remove("estimated_rows");
                 Some(digest(serde_json::Value::Object(description).to_string()))
             }
+            Err(_) if uri == resources::ROLE => {
+                Some(digest(resources::role(&self.view, &self.queries).to_string()))
+            }
             Err(_) => resources::is_fixed(uri).then_some(self.view.digest),
         }
     }

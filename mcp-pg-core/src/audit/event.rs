@@ -129,6 +129,18 @@ pub struct Client {
     pub address: Option<String>,
 }
 
+impl Event {
+    /// Makes it that of a call that failed: it has written and returned nothing, and may not have used its
+    /// confirmation.
+    pub(crate) fn fail(&mut self, code: Option<Code>) {
+        self.outcome = Some(code.map_or(Outcome::Error, Outcome::of));
+        self.code = code;
+        (self.rows, self.before, self.after) = (None, None, None);
+        self.operations.clear();
+        self.confirmation = None;
+    }
+}
+
 impl Outcome {
     /// The outcome of a call that ended with this code.
     pub fn of(code: Code) -> Self {

@@ -222,9 +222,10 @@ impl Waiting {
         }
     }
 
-    /// Removes the first `count` jobs, whose records are lost, and notifies those who wait for them.
+    /// Removes the first `count` jobs, and notifies those who wait for them. Posted records are lost.
     pub(crate) fn refuse(&mut self, count: usize, reason: &str) {
-        self.lose(self.records(count).count());
+        let posted = |job: &&Job| job.record.is_some() && job.done.is_none();
+        self.lose(self.jobs.iter().take(count).filter(posted).count());
         self.settle(count, || Err(unavailable(reason)));
     }
 
@@ -235,7 +236,6 @@ impl Waiting {
     /// Notifies those who wait that their records are not written. Posted records are retried. They leave the queue's
     /// room to later records, which can then tell that the writer works again.
     pub(crate) fn put_off(&mut self, reason: &str) {
-        let before = self.records(self.len()).count();
         self.jobs.retain_mut(|job| match job.done.take() {
             Some(done) => {
                 let _ = done.send(Err(unavailable(reason)));
@@ -246,6 +246,7 @@ impl Waiting {
                 true
             }
         });
+        let before = self.records(self.len()).count();
         // Later records were posted after `broken` was set, so their callers got an error.
         self.jobs.truncate(self.within(2 * LENGTH, BYTES_MOST));
         self.lose(before - self.records(self.len()).count());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fault::Fault;
 use super::source::Source;
 use super::sql::Verb;
+use crate::name::quoted;
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, oid};
 use crate::value::Decoder;
 
@@ -45,51 +46,71 @@ pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Colu
     Ok(columns)
 }
 
-/// How the rows of a statement are decoded.
-pub(super) struct Shown<'q> {
-    pub(super) columns: &'q [Column],
-    pub(super) verb: Verb,
-    pub(super) writes: bool,
-    pub(super) limit: u64,
+/// The text around a statement: it reads the columns by the names that were described, in the forms of their decoders. So a
+/// `*` that PostgreSQL expands anew does not give one column's values under another's name.
+#[derive(Debug)]
+pub(super) struct Frame {
+    before: String,
+    after: String,
 }
 
-impl Shown<'_> {
-    /// The statement with its columns in the forms that their decoders read, and with a LIMIT if it only reads.
-    pub(super) fn statement(&self, sql: &str) -> Result<String, String> {
-        let reads = !self.writes && matches!(self.verb, Verb::Select | Verb::With);
-        let as_text = self.columns.iter().find(|column| column.decoder.as_text());
-        let Some(column) = as_text.or(self.columns.first()).filter(|_| reads || as_text.is_some())
-        else {
-            return Ok(sql.to_owned());
+impl Frame {
+    /// The frame of a statement, with a LIMIT if it only reads. A statement that writes and cannot stand in another has none.
+    pub(super) fn new(
+        columns: &[Column],
+        verb: Verb,
+        writes: bool,
+        limit: u64,
+    ) -> Result<Option<Self>, String> {
+        let as_text = columns.iter().find(|column| column.decoder.as_text());
+        let alias = alias(columns);
+        let (before, after) = match (verb, writes) {
+            _ if columns.is_empty() => return Ok(None),
+            (Verb::Select | Verb::With, false) => {
+                let most = limit.saturating_add(1);
+                let shown = expressions(columns);
+                (format!("SELECT {shown} FROM ("), format!(") AS {alias} LIMIT {most}"))
+            }
+            (Verb::Select, true) => {
+                (format!("SELECT {} FROM (", expressions(columns)), format!(") AS {alias}"))
+            }
+            (Verb::Change(_), _) if as_text.is_some() => {
+                let shown = expressions(columns);
+                (format!("WITH {alias} AS ("), format!(") SELECT {shown} FROM {alias}"))
+            }
+            _ => {
+                return match as_text {
+                    None => Ok(None),
+                    Some(column) => Err(format!(
+                        "the column {} is of type {}, which cannot be read as it is: cast it to text",
+                        column.name, column.data_type.name
+                    )),
+                };
+            }
         };
-        let names: Vec<String> =
-            (0..self.columns.len()).map(|number| format!("c{number}")).collect();
-        let names = names.join(", ");
-        let expressions: Vec<String> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(number, column)| match column.decoder.as_text() {
-                true => format!("CAST(c{number} AS text) AS c{number}"),
-                false => format!("c{number}"),
-            })
-            .collect();
-        let expressions = expressions.join(", ");
-        match (self.verb, reads) {
-            (_, true) => {
-                let most = self.limit.saturating_add(1);
-                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names}) LIMIT {most}"))
-            }
-            (Verb::Select, false) => {
-                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
-            }
-            (Verb::Change(_), false) => {
-                Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
-            }
-            (Verb::With | Verb::Call, false) => Err(format!(
-                "the column {} is of type {}, which cannot be read as it is: cast it to text",
-                column.name, column.data_type.name
-            )),
-        }
+        Ok(Some(Self { before, after }))
     }
+
+    pub(super) fn around(&self, sql: &str) -> String {
+        let Self { before, after } = self;
+        format!("{before}\n{sql}\n{after}")
+    }
+}
+
+/// The columns in the forms that their decoders read. A name with an alias before it could be a function's.
+fn expressions(columns: &[Column]) -> String {
+    let expression = |column: &Column| {
+        let name = quoted(&column.name);
+        if column.decoder.as_text() { format!("CAST({name} AS text)") } else { name }
+    };
+    columns.iter().map(expression).collect::<Vec<_>>().join(", ")
+}
+
+/// An alias that no column has: the name of a column that is gone would mean the whole row.
+fn alias(columns: &[Column]) -> String {
+    let mut alias = "q".to_owned();
+    while columns.iter().any(|column| column.name == alias) {
+        alias.push('q');
+    }
+    alias
 }

@@ -87,29 +87,51 @@ impl Source {
         Some(ColumnOrigin { table, column, defaulted: false, ancestors: Vec::new() })
     }
 
-    /// Distinguishes the tools of overloaded routines by adding their arguments to the name.
+    /// Distinguishes the tools of overloaded routines by adding their arguments to the name; where these have the same
+    /// names, too, with their types.
     pub(crate) fn tell_apart(sources: &mut [Self]) {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         // A tool with an explicit name does not take the routine's name.
         let own = sources.iter().filter(|source| source.has_own_name());
         let own: Vec<String> = own.map(|source| source.name.clone()).collect();
-        for source in sources.iter_mut() {
-            let Body::Function(call) = &source.body else { continue };
-            let alike = own.iter().filter(|name| **name == source.name).count();
-            if !source.has_own_name() || alike < 2 {
-                continue;
+        let is_overloaded = |source: &Self| {
+            source.has_own_name() && own.iter().filter(|name| **name == source.name).count() > 1
+        };
+        let forms = sources.iter().filter(|source| is_overloaded(source));
+        let forms: Vec<String> =
+            forms.filter_map(|source| source.name_with_inputs(false)).collect();
+        for source in sources.iter_mut().filter(|source| is_overloaded(source)) {
+            let alike = |form: &String| forms.iter().filter(|other| *other == form).count() > 1;
+            let form = source.name_with_inputs(false);
+            let name = match form.as_ref().is_some_and(alike) {
+                true => source.name_with_inputs(true),
+                false => form,
+            };
+            let free = name.filter(|name| !names.contains(name) && check_name(name).is_ok());
+            if let Some(name) = free {
+                source.name = name;
             }
-            let mut name = source.name.clone();
-            for argument in call.inputs() {
-                name.push('_');
-                name.push_str(argument.name);
-            }
-            if names.contains(&name) || check_name(&name).is_err() {
-                continue;
-            }
-            source.name = name;
         }
         sources.sort_by_key(|source| !source.has_own_name());
+    }
+
+    /// The name of a routine's tool, followed by its arguments' names and possibly `typed`.
+    fn name_with_inputs(&self, typed: bool) -> Option<String> {
+        let Body::Function(call) = &self.body else { return None };
+        let mut name = self.name.clone();
+        let arguments = call.routine.arguments.iter();
+        for argument in arguments.filter(|argument| argument.mode != ArgumentMode::Out) {
+            name.push('_');
+            name.push_str(&argument.name);
+            if typed {
+                name.push('_');
+                name.extend(argument.type_name.chars().map(|letter| match letter {
+                    letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
+                    _ => '_',
+                }));
+            }
+        }
+        Some(name)
     }
 
     /// Whether the tool has the name of its routine.

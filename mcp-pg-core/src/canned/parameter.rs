@@ -64,7 +64,7 @@ impl Parameter {
             _ => Given::Required,
         };
         let type_name = declared.and_then(|declared| declared.type_name.clone());
-        let parameter = Self {
+        let mut parameter = Self {
             name: input.name.to_owned(),
             type_name: type_name.unwrap_or_else(|| data_type.name.clone()),
             data_type,

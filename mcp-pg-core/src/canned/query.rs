@@ -1,18 +1,18 @@
 //! A canned query that PostgreSQL has described: ready to be listed and called.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::column::{Column, Shown, columns};
+use super::column::{Column, Frame, columns};
 use super::fault::Fault;
 use super::function::{Call, Input};
 use super::parameter::Parameter;
 use super::source::{Body, Source};
-use super::sql::Verb;
+use super::sql::{Sql, Verb};
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
 use crate::policy::{Action, Marks, Role, View};
@@ -57,6 +57,10 @@ pub struct Query {
     pub digest: u64,
     pub(super) columns: Vec<Column>,
     column_names: Arc<[String]>,
+    /// What its statement is put between.
+    frame: Option<Frame>,
+    /// The database roles, or the login, that PostgreSQL does not let run it, with its messages.
+    pub(crate) refused: BTreeMap<Option<String>, String>,
     /// The names in the text, including those of its tables.
     pub(super) names: HashSet<String>,
     pub(super) text: Text,
@@ -99,14 +103,17 @@ impl Query {
         let coded = described.coded || source.header.writes || is_function;
         let Source { name, place, body, header, .. } = source;
         let limit = header.limit.unwrap_or(most).min(most);
+        let verb = match &body {
+            Body::Statement(sql) => sql.verb,
+            Body::Function(call) if call.procedure() => Verb::Call,
+            Body::Function(_) => Verb::Select,
+        };
+        let frame = Frame::new(&columns, verb, header.writes, limit);
+        let frame = frame.map_err(|message| Fault { message, ..whole })?;
         let (names, text) = match body {
-            Body::Statement(sql) => {
-                let shown =
-                    Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
-                let sent = shown.statement(&sql.text);
-                let sent = sent.map_err(|message| Fault { message, ..whole })?;
-                let target = sql.target;
-                (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb, target })
+            Body::Statement(Sql { text, verb, target, names, .. }) => {
+                let sql = framed(frame.as_ref(), text).into();
+                (names, Text::Fixed { sql, verb, target })
             }
             Body::Function(call) => (HashSet::new(), Text::Call(Box::new(call))),
         };
@@ -130,6 +137,8 @@ impl Query {
             digest,
             column_names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
+            frame,
+            refused: BTreeMap::new(),
             names,
             text,
         })
@@ -275,7 +284,7 @@ impl Query {
                     return Err(Error::new(Code::MissingValue, message).at(step(&parameter.name)));
                 }
                 let (sql, _) = call.statement(|input| matches!(values.get(input), Some(Some(_))));
-                self.shown(call).statement(&sql).unwrap_or(sql).into()
+                framed(self.frame.as_ref(), sql).into()
             }
         };
         Ok(Statement {
@@ -287,18 +296,15 @@ impl Query {
                 .map(|column| Output::value(&column.name, &column.decoder))
                 .collect(),
             recurring: true,
+            named: self.frame.is_none(),
         })
     }
 
     /// The statement with all parameters given.
-    ///
-    /// # Errors
-    ///
-    /// Why its rows could not be read, as a sentence.
-    pub fn sent(&self) -> Result<String, String> {
+    pub fn sent(&self) -> String {
         match &self.text {
-            Text::Fixed { sql, .. } => Ok(sql.to_string()),
-            Text::Call(call) => self.shown(call).statement(&call.statement(|_| true).0),
+            Text::Fixed { sql, .. } => sql.to_string(),
+            Text::Call(call) => framed(self.frame.as_ref(), call.statement(|_| true).0),
         }
     }
 
@@ -308,11 +314,6 @@ impl Query {
             Text::Fixed { sql, verb, .. } if *verb != Verb::Call => Some(format!("EXPLAIN {sql}")),
             _ => None,
         }
-    }
-
-    fn shown(&self, call: &Call) -> Shown<'_> {
-        let verb = if call.procedure() { Verb::Call } else { Verb::Select };
-        Shown { columns: &self.columns, verb, writes: self.writes, limit: self.limit }
     }
 
     /// The names of its arguments.
@@ -329,6 +330,13 @@ impl Query {
 
     fn knows(&self, name: &str) -> bool {
         self.arguments().any(|known| known == name)
+    }
+}
+
+fn framed(frame: Option<&Frame>, sql: String) -> String {
+    match frame {
+        Some(frame) => frame.around(&sql),
+        None => sql,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fault::Fault;
 use super::query::{Query, Text};
 use crate::policy::{Action, Role};
 
@@ -13,12 +14,12 @@ impl Query {
     pub fn is_for(&self, role: &Role) -> bool {
         self.is_meant_for(role)
             && match &self.text {
-                Text::Fixed { .. } => true,
+                Text::Fixed { .. } => !self.refused.contains_key(&role.database_role),
                 Text::Call(call) => call.executable_by().contains(&role.database_role),
             }
     }
 
-    /// Whether the role would have the tool if it had EXECUTE on the function.
+    /// Whether the role would have the tool if it had the rights on the function, or on what the query reads and writes.
     pub(crate) fn is_meant_for(&self, role: &Role) -> bool {
         match &self.roles {
             Some(roles) => roles.contains(&role.name),
@@ -29,6 +30,16 @@ impl Query {
                             && role.is_unrestricted(Action::Update))
             }
         }
+    }
+
+    /// Of each role that would have the query, but may not run it, a fault with PostgreSQL's message.
+    pub(crate) fn refusals(&self, roles: &[Role]) -> Vec<Fault> {
+        let meant = roles.iter().filter(|role| self.is_meant_for(role));
+        let refused = meant.filter_map(|role| Some((role, self.refused.get(&role.database_role)?)));
+        let told = |(role, message): (&Role, &String)| {
+            self.fault(format!("roles.{} may not run it: {message}", role.name))
+        };
+        refused.map(told).collect()
     }
 
     /// That these roles, if there are any, may not call the function, and what would let them.

@@ -20,6 +20,8 @@ pub(super) struct Rules {
     min_length: Option<usize>,
     max_length: Option<usize>,
     pattern: Option<Regex>,
+    /// Whether the values are JSON, of which a text is never a number.
+    json: bool,
     /// The most items of a list.
     pub(super) max_items: Option<usize>,
 }
@@ -98,7 +100,7 @@ impl Rules {
     }
 
     /// Refuses rules that do not apply to values of this type.
-    pub(super) fn check_type(&self, data_type: &DataType) -> Result<(), String> {
+    pub(super) fn check_type(&mut self, data_type: &DataType) -> Result<(), String> {
         let (item, list) = match &data_type.base().kind {
             Kind::Array { element, .. } => (&**element, true),
             _ => (data_type, false),
@@ -107,8 +109,9 @@ impl Rules {
         // Numbers may be given as strings of digits.
         let kind = accepted.pointer("/anyOf/0/type").or(accepted.get("type"));
         let kind = kind.and_then(Value::as_str).unwrap_or_default();
-        let number = item.is_json() || matches!(kind, "number" | "integer");
-        let text = item.is_json() || kind == "string";
+        self.json = item.is_json();
+        let number = self.json || matches!(kind, "number" | "integer");
+        let text = self.json || kind == "string";
         for (keyword, given, fits, of) in [
             ("minimum", self.minimum.is_some(), number, "numbers"),
             ("maximum", self.maximum.is_some(), number, "numbers"),
@@ -139,7 +142,7 @@ impl Rules {
     pub(super) fn check(&self, value: &Value) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(""));
         if let Some(values) = &self.values
-            && !values.iter().any(|known| same(known, value))
+            && !values.iter().any(|known| self.same(known, value))
         {
             let names = values.iter().map(shown);
             return Err(Error::new(Code::InvalidValue, format!("{} is not allowed", shown(value)))
@@ -148,12 +151,12 @@ impl Rules {
                 .allowed(names));
         }
         if let Some(least) = &self.minimum
-            && compare(value, least).is_none_or(Ordering::is_lt)
+            && self.compare(value, least).is_none_or(Ordering::is_lt)
         {
             return wrong(format!("{} is less than {}", shown(value), shown(least)));
         }
         if let Some(most) = &self.maximum
-            && compare(value, most).is_none_or(Ordering::is_gt)
+            && self.compare(value, most).is_none_or(Ordering::is_gt)
         {
             return wrong(format!("{} is more than {}", shown(value), shown(most)));
         }
@@ -181,6 +184,23 @@ impl Rules {
         Ok(())
     }
 
+    /// Whether both are the same value for PostgreSQL: unless they are JSON, a number may also be given as a string of digits.
+    fn same(&self, known: &Value, given: &Value) -> bool {
+        let written = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+            _ => None,
+        };
+        known == given
+            || !self.json && written(known).is_some_and(|known| written(given) == Some(known))
+            || !known.is_string() && self.compare(given, known) == Some(Ordering::Equal)
+    }
+
+    /// Compares a value with a number; `None` if it is none. A bound may be a string of digits also for JSON.
+    fn compare(&self, value: &Value, bound: &Value) -> Option<Ordering> {
+        if self.json && !value.is_number() { None } else { compare(value, bound) }
+    }
+
     /// Adds the rules to the JSON Schema of the value, or of a list's items.
     pub(super) fn describe(&self, schema: &mut Map<String, Value>) {
         let mut put = |keyword: &str, value: Option<Value>| {
@@ -202,18 +222,6 @@ impl Rules {
 fn is_exact(number: &Number) -> bool {
     const MOST: f64 = 1e15;
     number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|double| double.abs() < MOST)
-}
-
-/// Whether both are the same value for PostgreSQL: a number may also be given as a string of digits.
-fn same(known: &Value, given: &Value) -> bool {
-    let written = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    };
-    known == given
-        || written(known).is_some_and(|known| written(given) == Some(known))
-        || !known.is_string() && compare(given, known) == Some(Ordering::Equal)
 }
 
 /// Compares two numbers, each a JSON number or a string of digits; `None` if one is neither.
@@ -288,6 +296,13 @@ mod tests {
                 }
             }
         }
+        let rules = r#"{"enum": [1, 2, true], "minimum": 1}"#;
+        let mut json = Rules::read(rules).unwrap();
+        json.json = true;
+        for text in ["1", "true", "1.0"] {
+            assert!(json.check(&json!(text)).is_err(), "{text}");
+        }
+        json.check(&json!(1.0)).unwrap();
         assert!(Rules::read(r#"{"pattern": "("}"#).is_err());
         assert!(Rules::read(r#"{"minimum": "one"}"#).is_err());
         let inexact = Rules::read(r#"{"maximum": 92233720368547758079}"#).unwrap_err();

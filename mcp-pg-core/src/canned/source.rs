@@ -198,6 +198,8 @@ mod tests {
             ("SELECT x[:n], x[1:2], :m::text", "SELECT x[:n], x[1:2], $1::text"),
             ("-- @param n integer\nSELECT x[:n]", "SELECT x[($1::integer)]"),
             ("/* A. */ VALUES (:a)", "VALUES ($1)"),
+            ("SELECT E'a' \n 'b\\':c', :d", "SELECT E'a' \n 'b\\':c', $1"),
+            ("SELECT 'a' \n 'b\\', :d", "SELECT 'a' \n 'b\\', $1"),
             ("SELECT 1 LIMIT:a", "SELECT 1 LIMIT $1"),
             ("SELECT x AND:a:b", "SELECT x AND $1 $2"),
             ("SELECT \u{ad}:a", "SELECT \u{ad} $1"),

@@ -187,7 +187,7 @@ impl Scanner<'_> {
     }
 
     /// Reads a string or a name from its first quote. A doubled quote is part of it; with `escapes`, so is a
-    /// character after a backslash.
+    /// character after a backslash, also in a text that goes on after a line break.
     fn quoted(&mut self, quote: char, escapes: bool, what: &'static str) -> Result<Kind, Unclosed> {
         let start = self.at;
         self.at += 1;
@@ -199,10 +199,24 @@ impl Scanner<'_> {
                 }
                 _ if c != quote => {}
                 _ if self.peek() == Some(quote) => self.at += 1,
+                _ if escapes && self.goes_on() => {}
                 _ => return Ok(if quote == '"' { Kind::Name } else { Kind::Text }),
             }
         }
         Err(Unclosed { what, start })
+    }
+
+    /// Skips white space with a line break and the quote after it, if both are there.
+    fn goes_on(&mut self) -> bool {
+        let (rest, line) = (self.rest(), ['\n', '\r']);
+        let next = rest.trim_start_matches([' ', '\t', '\n', '\r', '\u{b}', '\u{c}']);
+        let between = rest.len() - next.len();
+        let on =
+            next.starts_with('\'') && rest.get(..between).is_some_and(|gap| gap.contains(line));
+        if on {
+            self.at += between + 1;
+        }
+        on
     }
 
     /// `$1`, `$$ … $$` or `$tag$ … $tag$`.

@@ -3,9 +3,9 @@
 use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
-use tokio_postgres::Row;
+use tokio_postgres::{Column, Row};
 
-use super::refusal::Failure;
+use super::refusal::{CHANGED, Failure};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source, WIRE_MOST};
 use crate::statement::{Output, Reader, Statement};
@@ -172,13 +172,31 @@ pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
 ) -> Result<tokio_postgres::Statement, Failure> {
-    if !is_kept(statement) {
-        return client.prepare(&statement.sql).await.map_err(Failure::Database);
+    let prepared = if is_kept(statement) {
+        if client.statement_cache.size() >= PREPARED_MOST {
+            client.statement_cache.clear();
+        }
+        client.prepare_cached(&statement.sql).await
+    } else {
+        client.prepare(&statement.sql).await
+    };
+    let prepared = prepared.map_err(Failure::Database)?;
+    if statement.named && !has_names(&prepared, &statement.outputs) {
+        return Err(Failure::Own(changed()));
     }
-    if client.statement_cache.size() >= PREPARED_MOST {
-        client.statement_cache.clear();
-    }
-    client.prepare_cached(&statement.sql).await.map_err(Failure::Database)
+    Ok(prepared)
+}
+
+/// Whether the rows have the columns that the outputs are decoded from. Outputs may leave out all of them.
+fn has_names(prepared: &tokio_postgres::Statement, outputs: &[Output<'_>]) -> bool {
+    let names = prepared.columns().iter().map(Column::name);
+    outputs.is_empty() || names.eq(outputs.iter().map(|output| output.name))
+}
+
+fn changed() -> Error {
+    Error::new(Code::Internal, "the rows no longer have the columns that were described")
+        .hint("the schema may have changed since it was read: try again")
+        .sqlstate(CHANGED)
 }
 
 /// Whether PostgreSQL may still run the statement of this result, so that its connection must not be used again.

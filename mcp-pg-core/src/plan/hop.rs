@@ -74,19 +74,31 @@ impl Hop<'_> {
             let name = table.columns.get(*theirs).map(|column| &column.name);
             table.indexes.iter().any(|index| index.parts.first() == name)
         };
-        // Where types differ, what is equal to a value need not be equal to each other.
+        // Where types differ, what is equal to a value need not be equal to each other; integers and `numeric` are.
         let alike = |(ours, theirs): &(usize, usize)| {
             let [ours, theirs] = [(&self.subject.table, ours), (table, theirs)]
                 .map(|(table, position)| table.columns.get(*position).map(|it| &it.data_type));
             ours.zip(theirs).is_some_and(|(ours, theirs)| {
                 let [ours, theirs] = [ours.base(), theirs.base()];
-                ours.oid == theirs.oid && ours.collation == theirs.collation
+                let same = ours.oid == theirs.oid && ours.collation == theirs.collation;
+                same || ours.is_exact() && theirs.is_exact()
             })
         };
         stored
             && self.relation.columns.iter().all(alike)
             && self.junction.is_none()
             && !self.relation.columns.iter().any(finds)
+    }
+
+    /// Whether it leads to one of several rows, which no index finds, so that it takes less time to find these for all rows at
+    /// once.
+    pub(crate) fn has_firsts(&self) -> bool {
+        let columns = &self.table.table.columns;
+        let ordered = |(_, theirs): &(usize, usize)| columns[*theirs].data_type.ordering;
+        self.is_to_one()
+            && !self.is_keyed()
+            && self.is_slow()
+            && self.relation.columns.iter().all(ordered)
     }
 
     /// Whether a key guarantees that it leads to at most one row, so that joining it cannot duplicate rows.
@@ -129,8 +141,14 @@ impl<'v> Scope<'v> {
         wanted: impl Fn(RelationKind) -> bool,
     ) -> Result<&'v Relation> {
         let wanted = |relation: &&Relation| wanted(relation.kind);
+        let named = |relation: &Relation| relation.name == name || relation.unambiguous == name;
+        // The name of another key's relation means that one, not one that only has it besides its own.
+        let taken = |relation: &Relation| {
+            let mut others = table.relations.iter().filter(|other| other.name == name);
+            others.any(|other| other.constraint != relation.constraint)
+        };
         match Relation::find(table.relations.iter().filter(wanted), name) {
-            Found::One(relation) => Ok(relation),
+            Found::One(relation) if named(relation) || !taken(relation) => Ok(relation),
             _ => self.relation(table, name),
         }
     }

@@ -1,6 +1,6 @@
 //! The marked columns in a plan's result.
 
-use super::{Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
+use super::{Dotted, Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
 /// A value in the reply that comes from marked columns.
@@ -43,9 +43,10 @@ impl Plan<'_> {
         match self {
             Plan::Select(plan) => plan.all_marked(wanted),
             Plan::Insert(_) | Plan::Change(_) => {
-                let mut all = self.returned_marked(wanted);
-                related(self.includes(), "", wanted, &mut all);
-                all
+                let mut of_related = Vec::new();
+                related(self.includes(), "", wanted, &mut of_related);
+                let of_related = of_related.into_iter().flat_map(|marked| self.renamed(marked));
+                self.returned_marked(wanted).into_iter().chain(of_related).collect()
             }
         }
     }
@@ -53,6 +54,18 @@ impl Plan<'_> {
     /// [`Plan::sensitive`] of the written rows, without related rows.
     pub(crate) fn sensitive_of_rows(&self) -> Vec<String> {
         self.returned_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
+    }
+
+    /// A value of a related row under the names that the reply has for it.
+    fn renamed(&self, marked: Marked) -> Vec<Marked> {
+        let is = |dotted: &&Dotted| {
+            marked.name.strip_prefix(&dotted.relation).and_then(|rest| rest.strip_prefix('.'))
+                == Some(&dotted.column)
+        };
+        let names = self.dotted().iter().filter(is).map(|dotted| dotted.name.clone());
+        let named = names.map(|name| Marked { name, of: marked.of.clone() });
+        let named: Vec<Marked> = named.collect();
+        if named.is_empty() { vec![marked] } else { named }
     }
 
     fn returned_marked(&self, wanted: Wanted) -> Vec<Marked> {

@@ -79,7 +79,7 @@ impl<'p, 'v> Node<'p, 'v> {
     }
 
     /// [`Node::each`] without conditions that are not the caller's.
-    pub(super) fn each_of_caller(self, look: &mut dyn FnMut(Self)) {
+    pub(crate) fn each_of_caller(self, look: &mut dyn FnMut(Self)) {
         match self {
             Node::Hop(_) => {}
             Node::Filter(table, filter) => look(Node::Condition(table, &filter.caller)),

@@ -3,9 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{
-    Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind,
-};
+use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, RelationKind, Table, TableKind};
 
 /// How much of a description is given. What is left out has a mark, which says how to see it.
 #[derive(Clone, Copy)]
@@ -21,6 +19,8 @@ struct Extent {
     /// Bytes of all, of which the columns may have most; the other lists share what is left.
     bytes: usize,
     columns_bytes: usize,
+    /// Where the rest is, or why it is not there.
+    rest: &'static str,
 }
 
 const BRIEF: Extent = Extent {
@@ -31,6 +31,7 @@ const BRIEF: Extent = Extent {
     columns: 200,
     bytes: 60_000,
     columns_bytes: 48_000,
+    rest: "see the table's resource",
 };
 const WHOLE: Extent = Extent {
     list: usize::MAX,
@@ -40,10 +41,9 @@ const WHOLE: Extent = Extent {
     columns: usize::MAX,
     bytes: usize::MAX,
     columns_bytes: usize::MAX,
+    rest: "limits.max_reply_bytes has no room for them",
 };
 const OTHER_LISTS: usize = 5;
-/// Where the rest of a list is to be seen.
-const RESOURCE: &str = "the table's resource";
 /// The members of columns beyond the first ones.
 const IMPORTANT: [&str; 9] = [
     "name",
@@ -57,8 +57,17 @@ const IMPORTANT: [&str; 9] = [
     "writable",
 ];
 
+impl Extent {
+    /// All that has room in so many bytes, of a table with so many columns.
+    fn within(bytes: usize, columns: usize) -> Self {
+        let labels_bytes = (bytes / columns.max(1)).max(BRIEF.labels_bytes);
+        Self { labels_bytes, bytes, columns_bytes: bytes / 5 * 4, ..WHOLE }
+    }
+}
+
 impl View {
-    /// What a role may know of a table; empty members are left out, except `columns`, `primary_key` and `actions`.
+    /// What a role may know of a table; empty members are left out, except `estimated_rows`, `columns`, `primary_key` and
+    /// `actions`.
     /// Long lists are cut, with a mark.
     pub fn describe(&self, view: &TableView) -> Map<String, Value> {
         self.description(view, BRIEF)
@@ -67,6 +76,12 @@ impl View {
     /// The same with whole lists, however long they are.
     pub fn describe_whole(&self, view: &TableView) -> Map<String, Value> {
         self.description(view, WHOLE)
+    }
+
+    /// The same with lists as long as a reply of the role may be.
+    pub fn describe_within_reply(&self, view: &TableView) -> Map<String, Value> {
+        let (bytes, columns) = (self.limits.max_reply_bytes, view.table.columns.len());
+        self.description(view, Extent::within(bytes, columns))
     }
 
     fn description(&self, view: &TableView, extent: Extent) -> Map<String, Value> {
@@ -81,12 +96,16 @@ impl View {
         out.insert("columns".into(), columns);
         let primary_key = table.primary_key.as_ref().map(|key| names(table, &key.columns));
         out.insert("primary_key".into(), json!(primary_key.unwrap_or_default()));
-        put(&mut out, "unique_keys", cut(unique_keys(table), extent.list, room, RESOURCE));
-        put(&mut out, "foreign_keys", cut(self.foreign_keys(table), extent.list, room, RESOURCE));
-        let how = "describe_table of the other table";
+        put(&mut out, "unique_keys", cut(unique_keys(table), extent.list, room, extent.rest));
+        put(
+            &mut out,
+            "foreign_keys",
+            cut(self.foreign_keys(table), extent.list, room, extent.rest),
+        );
+        let how = "see describe_table of the other table";
         put(&mut out, "relations", cut(self.relations(view), extent.relations, room, how));
-        put(&mut out, "checks", cut(checks(table), extent.list, room, RESOURCE));
-        put(&mut out, "indexes", cut(indexes(table), extent.list, room, RESOURCE));
+        put(&mut out, "checks", cut(checks(table), extent.list, room, extent.rest));
+        put(&mut out, "indexes", cut(indexes(table), extent.list, room, extent.rest));
         if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
             put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
             put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
@@ -145,10 +164,10 @@ impl View {
                 spent += more;
             }
         }
-        let columns = cut(columns, usize::MAX, extent.columns_bytes, RESOURCE);
+        let columns = cut(columns, usize::MAX, extent.columns_bytes, extent.rest);
         match columns {
             Value::Array(mut columns) if shortened > 0 && columns.iter().all(Value::is_object) => {
-                let mark = format!("… {shortened} without operators and comments; see {RESOURCE}");
+                let mark = format!("… {shortened} without operators and comments; {}", extent.rest);
                 columns.push(Value::String(mark));
                 Value::Array(columns)
             }
@@ -229,7 +248,7 @@ fn fields(data_type: &DataType, extent: Extent) -> Vec<Value> {
 fn put_values(out: &mut Map<String, Value>, data_type: &DataType, extent: Extent) {
     if let Some(labels) = data_type.item().labels() {
         let labels = labels.iter().map(|label| json!(label)).collect();
-        let how = "those in use: select with distinct";
+        let how = "see those in use: select with distinct";
         put(out, "enum", cut(labels, extent.labels, extent.labels_bytes, how));
     }
     if let Kind::Domain { base_name, .. } = &data_type.kind {
@@ -255,8 +274,8 @@ fn put_uses(out: &mut Map<String, Value>, view: &TableView, position: usize) {
     } else if let Some(mask) = mask {
         out.insert("masked".into(), json!(mask));
     } else {
-        let operators: Vec<&str> = column.data_type.operators().map(Operator::as_str).collect();
-        out.insert("operators".into(), json!(operators));
+        let keys: Vec<&str> = column.data_type.condition_keys().collect();
+        out.insert("operators".into(), json!(keys));
     }
 }
 
@@ -353,7 +372,7 @@ fn cut(mut items: Vec<Value>, most: usize, bytes: usize, how: &str) -> Value {
     let more = items.len() - fitting;
     if more > 0 {
         items.truncate(fitting);
-        items.push(Value::String(format!("… {more} more; see {how}")));
+        items.push(Value::String(format!("… {more} more; {how}")));
     }
     Value::Array(items)
 }

@@ -1,8 +1,8 @@
 //! Which tables and columns a grant applies to.
 
-use super::{Action, Grant, Role};
+use super::{Action, ColumnRules, Grant, Role};
 use crate::name::TableName;
-use crate::schema::Column;
+use crate::schema::{Column, Schema, Table};
 
 impl Role {
     /// The grant that decides on an action, with its position: the first that matches the table and has the action.
@@ -18,6 +18,41 @@ impl Role {
             let mut first = grant.actions.iter().filter_map(|action| self.deciding(action, table));
             first.any(|(first, _)| first == position)
         })
+    }
+
+    /// Grants that never decide, or not on an action to which they set other limits: earlier ones match all their tables.
+    pub(crate) fn too_late(&self, schema: &Schema) -> Vec<String> {
+        let mut findings = Vec::new();
+        for (position, grant) in self.grants.iter().enumerate() {
+            let tables = || schema.tables.iter().filter(|table| grant.matches(&table.name));
+            let Some(first) = tables().next() else { continue };
+            // The earlier grant, if none of the tables is left to this one.
+            let earlier = |action| {
+                let deciding = |table: &Table| self.deciding(action, &table.name);
+                let left =
+                    tables().any(|table| deciding(table).is_none_or(|(it, _)| it == position));
+                deciding(first).filter(|_| !left).map(|earlier| (action, earlier))
+            };
+            let lost: Vec<_> = grant.actions.iter().filter_map(earlier).collect();
+            let all = lost.len() == grant.actions.iter().count();
+            let limited = grant.rows.is_some() || grant.columns != ColumnRules::default();
+            let limits = |other: &Grant| {
+                limited && (grant.rows != other.rows || grant.columns != other.columns)
+            };
+            let told = lost.into_iter().filter(|(_, (_, other))| all || limits(other));
+            let told: Vec<_> = told.collect();
+            if let [(_, (other, _)), ..] = told.as_slice() {
+                let actions: Vec<&str> = told.iter().map(|(action, _)| action.as_str()).collect();
+                findings.push(format!(
+                    "roles.{}.grants[{position}]: has no effect on {}: for {}, grants[{other}] comes first and decides; \
+                     put the narrower one first",
+                    self.name,
+                    actions.join(", "),
+                    first.name
+                ));
+            }
+        }
+        findings
     }
 }
 

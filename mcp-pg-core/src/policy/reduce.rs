@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::rights::{Exposure, Rights, Rules, Visible};
 use super::sealed::Sealed;
 use super::{Action, Actions, MaskKey, Role, Settings, Unfit};
-use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
+use crate::schema::{Check, Column, ForeignKey, Index, Key, Table, TableKind};
 
 /// What belongs to a reduced table besides the table itself.
 pub(super) struct Extra {
@@ -15,6 +15,7 @@ pub(super) struct Extra {
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
     pub(super) hidden_key: Vec<Column>,
+    pub(super) found_by_hidden: bool,
     pub(super) exposures: Vec<Exposure>,
     pub(super) mask_key: Option<MaskKey>,
     pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
@@ -67,12 +68,24 @@ pub(super) fn reduce(
         archive: rights.archive.cloned(),
         version: rights.version.cloned(),
         hidden_key: hidden_key.cloned().collect(),
+        found_by_hidden: found_by_hidden(table, &visible, &kept),
         exposures: visible.iter().map(|visible| visible.exposure).collect(),
         mask_key: settings.mask_key.clone(),
         rules: rights.rules(),
         sealed,
     };
     Some((reduced, extra))
+}
+
+/// Whether PostgreSQL may find rows in the order of a column that is hidden or closed: by an index, or by partition.
+fn found_by_hidden(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> bool {
+    let is_shown = |position: &usize| {
+        let visible = kept.get(*position).copied().flatten().and_then(|new| visible.get(new));
+        visible.is_some_and(|visible| is_open(visible) && visible.exposure.mask.is_none())
+    };
+    let partitioned = table.kind == TableKind::PartitionedTable;
+    table.indexes.iter().any(|index| !index.mentions.iter().all(is_shown))
+        || partitioned && !(0..table.columns.len()).all(|position| is_shown(&position))
 }
 
 /// Hides the expression of a generated column unless all columns in it are visible.

@@ -304,7 +304,7 @@ pub enum OnFailure {
 pub enum AuditValues {
     /// All but those of masked, sensitive and encrypted columns.
     Redacted,
-    /// All.
+    /// All but those of masked and encrypted columns.
     Full,
     /// None.
     None,

@@ -34,6 +34,8 @@ pub struct TableView {
     pub version: Option<Column>,
     /// The columns of the primary key that are hidden from the role, but not from its database role.
     pub(super) hidden_key: Vec<Column>,
+    /// Whether PostgreSQL may find rows in the order of a column that the role does not see, or sees masked.
+    pub(crate) found_by_hidden: bool,
     /// Positions of the columns that may be read.
     readable: Vec<usize>,
     decoders: Vec<Decoder>,
@@ -63,6 +65,7 @@ impl TableView {
             archive: extra.archive,
             version: extra.version,
             hidden_key: extra.hidden_key,
+            found_by_hidden: extra.found_by_hidden,
             exposures: extra.exposures,
             mask_key: extra.mask_key,
             sealed: extra.sealed,
@@ -100,6 +103,7 @@ impl TableView {
             archive: None,
             version: None,
             hidden_key: Vec::new(),
+            found_by_hidden: false,
             rules: BTreeMap::new(),
             derived: false,
             read_only: None,

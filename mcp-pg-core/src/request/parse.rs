@@ -115,6 +115,10 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             let plain = |value: &&Value| !value.is_array() && !value.is_object();
             match (elsewhere(given), arguments.get(given).filter(plain)) {
                 _ if error.get_did_you_mean().is_some() && takes("search") => error,
+                // Of the tools that return written rows, delete alone has none.
+                _ if given == "include" && takes("returning") => {
+                    error.hint("related rows are read by a select before it, in one transaction")
+                }
                 (Some(hint), _) if !takes("measures") => error.hint(hint),
                 (None, Some(value)) if takes("where") && error.get_did_you_mean().is_none() => {
                     error.hint(format!(

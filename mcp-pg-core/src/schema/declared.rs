@@ -94,20 +94,35 @@ impl Schema {
 
     /// The names in a declaration that are already taken.
     fn unnamed(&self, declared: &DeclaredRelation) -> Vec<String> {
-        let Ok((from, key)) = self.key(declared) else { return Vec::new() };
+        let key = self.key(declared).ok();
+        key.map_or_else(Vec::new, |(from, key)| self.taken(from, &key, ["name", "inverse"]))
+    }
+
+    /// The names that are given to the relations of a key of a table, but are already taken. Each message begins with what
+    /// the name is called there.
+    pub(super) fn taken(&self, from: usize, key: &ForeignKey, called: [&str; 2]) -> Vec<String> {
         let Some(to) = self.position(&key.table) else { return Vec::new() };
         let there = |name: &String| Some(self.tables.get(to)?.column(name)?.0);
         let there = key.references.iter().filter_map(there);
         let pairs: BTreeSet<(usize, usize)> = key.columns.iter().copied().zip(there).collect();
+        let is_of_key = |relation: &Relation| {
+            relation.table == to
+                && relation.columns.iter().copied().collect::<BTreeSet<_>>() == pairs
+        };
+        // Not all columns can be read.
+        if !self.relations.get(from).is_some_and(|relations| relations.iter().any(is_of_key)) {
+            return Vec::new();
+        }
         let back = pairs.iter().map(|(here, there)| (*there, *here)).collect();
+        let [to_one, to_many] = called;
         let ends = [
-            ("name", &declared.name, from, to, pairs),
-            ("inverse", &declared.inverse, to, from, back),
+            (to_one, &key.relation_names.to_one, from, to, pairs),
+            (to_many, &key.relation_names.to_many, to, from, back),
         ];
-        let faults = ends.into_iter().filter_map(|(key, name, here, there, pairs)| {
+        let faults = ends.into_iter().filter_map(|(called, name, here, there, pairs)| {
             let (name, table) = (name.as_ref()?, self.tables.get(here)?);
             if table.column(name).is_some() {
-                return Some(format!("{key}: {} has a column {name:?}", table.name));
+                return Some(format!("{called}: {} has a column {name:?}", table.name));
             }
             match Relation::find(self.relations.get(here)?, name) {
                 Found::One(relation)
@@ -116,7 +131,7 @@ impl Schema {
                 {
                     None
                 }
-                _ => Some(format!("{key}: {} has another relation {name:?}", table.name)),
+                _ => Some(format!("{called}: {} has another relation {name:?}", table.name)),
             }
         });
         faults.collect()

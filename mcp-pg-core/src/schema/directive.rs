@@ -132,7 +132,24 @@ impl Schema {
             return Self { directives, ..self };
         }
         // Relations and their names depend on keys and directives.
-        Self { directives, ..self }.renewed()
+        let mut renewed = Self { directives, ..self }.renewed();
+        let taken = renewed.unnamed_by_directives();
+        renewed.directives.faults.extend(taken);
+        renewed
+    }
+
+    /// The names that directives give to relations, but that are already taken.
+    fn unnamed_by_directives(&self) -> Vec<String> {
+        let tables = self.tables.iter().enumerate();
+        let keys = tables
+            .flat_map(|(from, table)| table.foreign_keys.iter().map(move |key| (from, table, key)));
+        let faults = keys.flat_map(|(from, table, key)| {
+            let taken = self.taken(from, key, ["relation", "inverse"]).into_iter();
+            taken.map(move |taken| {
+                format!("comment on {}.{}: {MARK}: {taken}", table.name, key.name)
+            })
+        });
+        faults.collect()
     }
 }
 

@@ -1,9 +1,9 @@
 //! Indexes on members of JSON documents.
 
-use super::{Column, Part, Table};
+use super::{Column, Kind, Part, Table};
 
 impl Table {
-    /// The text of the `jsonb` member at this path, written as in the first part of an index of the table; `None` if
+    /// The text of the JSON member at this path, written as in the first part of an index of the table; `None` if
     /// there is no such index.
     pub(crate) fn indexed_text(&self, column: &Column, keys: &[String]) -> Option<Column> {
         let parts = forms(keys).into_iter().find(|parts| self.begins_with(column, parts))?;
@@ -14,8 +14,13 @@ impl Table {
         let seekable = |method: &str| matches!(method, "btree" | "hash");
         let mut indexes = self.indexes.iter().filter(|index| seekable(&index.method));
         let name = &column.name;
+        let base = &column.data_type.base().name;
+        let domain = matches!(column.data_type.kind, Kind::Domain { .. });
         let written = [name.clone(), format!("\"{}\"", name.replace('"', "\"\""))];
-        let written = written.map(|name| parts.iter().fold(name, printed));
+        let written = written.map(|name| {
+            let whole = if domain { format!("{name}::{base}") } else { name };
+            parts.iter().fold(whole, printed)
+        });
         indexes.any(|index| index.parts.first().is_some_and(|first| written.contains(first)))
     }
 }

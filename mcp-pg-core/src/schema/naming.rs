@@ -145,7 +145,8 @@ fn to_many(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        rank: if link.within { Rank::Entity } else { link.rank() },
+        // One would expect the rows of a view's own name to be other ones; not those of a given name.
+        rank: if link.within && link.named.to_many.is_none() { Rank::Entity } else { link.rank() },
         own: None,
         forms: vec![
             format!("{}_by_{by}", table.name),

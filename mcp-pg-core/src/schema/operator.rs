@@ -200,6 +200,11 @@ impl DataType {
         self.has_day() || self.is_text() && self.base().collation.deterministic
     }
 
+    /// Whether the least and the greatest value come as `text`, because the type has no such aggregates of its own.
+    pub(crate) fn ends_in_text(&self) -> bool {
+        matches!(self.base().oid, oid::CHAR | oid::NAME | oid::VARCHAR)
+    }
+
     /// Whether values are texts whose letter case does not count.
     pub(crate) fn is_citext(&self) -> bool {
         self.base().name.rsplit('.').next() == Some("citext")
@@ -232,6 +237,12 @@ impl DataType {
             HasKey => family == Family::Json,
             Search => matches!(family, Family::Search | Family::Text),
         })
+    }
+
+    /// What a condition on a column of this type may have as keys: the operators, and `path` if there are parts to reach.
+    pub(crate) fn condition_keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let path = (self.is_json() || self.has_parts()).then_some("path");
+        self.operators().map(Operator::as_str).chain(path)
     }
 
     /// Whether [`DataType::operators`] has `operator`.

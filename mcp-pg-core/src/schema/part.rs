@@ -36,10 +36,8 @@ impl Column {
                 (name.clone(), Arc::clone(&field.data_type))
             }
             (Part::Element(place), Kind::Array { .. }) => (place.to_string(), base.element()?),
-            (Part::Member(key), _) if base.is_jsonb() => {
-                (key.clone(), Arc::clone(DataType::jsonb()))
-            }
-            (Part::Text(key) | Part::TextAt(key), _) if base.is_jsonb() => {
+            (Part::Member(key), _) if base.is_json() => (key.clone(), Arc::new(base.clone())),
+            (Part::Text(key) | Part::TextAt(key), _) if base.is_json() => {
                 (key.clone(), Arc::clone(DataType::text()))
             }
             _ => return None,
@@ -53,7 +51,13 @@ impl Column {
 
     /// Whether its values have parts.
     pub(crate) fn has_parts(&self) -> bool {
-        let kind = &self.data_type.base().kind;
-        matches!(kind, Kind::Range(_) | Kind::Composite(_) | Kind::Array { .. })
+        self.data_type.has_parts()
+    }
+}
+
+impl DataType {
+    /// Whether values of the type have parts.
+    pub(crate) fn has_parts(&self) -> bool {
+        matches!(self.base().kind, Kind::Range(_) | Kind::Composite(_) | Kind::Array { .. })
     }
 }

@@ -48,6 +48,7 @@ impl Conditions {
         let filter =
             self.before_joins(&alias, |conditions| conditions.joined_conditions(parts, &alias));
         query.and_where_option(filter);
+        self.narrow_totals(grouping.table, &grouping.filter, &alias);
         self.join(&mut query, &alias);
         if let Some(rows) = unnested {
             query.join_lateral(JoinType::InnerJoin, rows.query, rows.outer, constant(true));
@@ -108,7 +109,12 @@ impl Conditions {
             }
             Some(of) => self.computed(of, alias),
         };
-        divided(self.measured(measure, value, alias), divisor)
+        let measured = divided(self.measured(measure, value, alias), divisor);
+        // A variance grows with the square of its values. The square of a divisor may be too large a number.
+        match measure.function {
+            Function::Variance => divided(measured, divisor),
+            _ => measured,
+        }
     }
 
     /// A measure's aggregate function of the values.

@@ -176,11 +176,11 @@ impl Conditions {
 
     /// A column of the row under `alias`, or of the row that hops lead to.
     ///
-    /// If a key guarantees that there is at most one such row, its table is joined: see [`Conditions::join`].
+    /// Where it can, its table is joined: see [`Conditions::joins_row`].
     pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
         match hops {
             [] => column(alias, reached),
-            [hop, further @ ..] if hop.is_keyed() && !self.apart => {
+            [hop, further @ ..] if self.joins_row(hop) => {
                 let joined = self.joined(hop, alias);
                 self.reached(further, reached, &joined)
             }

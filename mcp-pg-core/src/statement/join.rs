@@ -1,6 +1,6 @@
 //! Joins to related rows, at most one for each relation of a query.
 
-use sea_query::{DynIden, Expr, ExprTrait, Func, SelectStatement, TableRef};
+use sea_query::{DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::predicate::{Conditions, constant, null};
 use super::{column, operand};
@@ -15,6 +15,8 @@ pub(super) struct Join {
     pub(super) table: TableRef,
     pub(super) alias: DynIden,
     pub(super) on: Expr,
+    /// Of totals: the columns by which they are found, by their position, and those of the related rows.
+    pub(super) keys: Vec<(usize, Expr)>,
 }
 
 /// What is joined.
@@ -34,16 +36,44 @@ impl Conditions {
         if let Some(joined) = self.found(alias, &what) {
             return joined;
         }
-        let other = self.alias();
-        let on = self.led_to(hop, alias, &other);
-        self.joins.push(Join {
-            from: alias.clone(),
-            what,
-            table: end(hop, &other),
-            alias: other.clone(),
-            on,
-        });
+        let (table, other, on) = match hop.is_keyed() {
+            true => {
+                let other = self.alias();
+                let on = self.led_to(hop, alias, &other);
+                (end(hop, &other), other, on)
+            }
+            false => {
+                let firsts = self.firsts(hop);
+                let other = self.alias();
+                let on = paired(hop, alias, hop.table, &other);
+                (TableRef::SubQuery(Box::new(firsts), other.clone()), other, on)
+            }
+        };
+        let keys = Vec::new();
+        self.joins.push(Join { from: alias.clone(), what, table, alias: other.clone(), on, keys });
         other
+    }
+
+    /// Whether the row at the end of a hop can be joined: a key guarantees that there is at most one, or all rows are reduced
+    /// to such at once, because PostgreSQL would read the whole table for each row otherwise. For a single row it may.
+    pub(super) fn joins_row(&self, hop: &Hop<'_>) -> bool {
+        !self.apart && (hop.is_keyed() || !self.single && hop.has_firsts())
+    }
+
+    /// The rows to which a hop without a key leads, of which each has other values in the columns by which it is found.
+    /// [`the_one`] takes the same.
+    fn firsts(&mut self, hop: &Hop<'_>) -> SelectStatement {
+        let (columns, other) = (&hop.table.table.columns, self.alias());
+        let named = |position: usize| (other.clone(), columns[position].identifier().to_owned());
+        let keys = || hop.relation.columns.iter().map(|(_, theirs)| named(*theirs));
+        let mut rows = Query::select();
+        rows.distinct_on(keys()).columns(hop.table.readable_columns().map(named));
+        rows.from(end(hop, &other));
+        rows.and_where_option(self.expression(&hop.visible, &other));
+        for key in keys().chain(hop.table.steady_order().into_iter().map(named)) {
+            rows.order_by(key, sea_query::Order::Asc);
+        }
+        rows
     }
 
     /// The alias of what is joined already.

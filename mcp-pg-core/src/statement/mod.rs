@@ -51,6 +51,8 @@ pub struct Statement<'v> {
     pub outputs: Vec<Output<'v>>,
     /// Whether the same text is likely to be used again, so that it is worth keeping prepared.
     pub recurring: bool,
+    /// Whether PostgreSQL names its columns, which must have the names of the outputs: the text may have a `*`.
+    pub named: bool,
 }
 
 /// The alias of a statement's main table.

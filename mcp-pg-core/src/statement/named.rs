@@ -18,8 +18,8 @@ const POSITION: &str = "n";
 
 /// Builds the derived table: a column for the position, the columns of a key, and others.
 ///
-/// Each column is one parameter, an array of texts, whatever the number of rows. A text can be cast to any type,
-/// including arrays, which `unnest` would flatten.
+/// Each column is one parameter, an array of texts, for any number of rows. A text can be cast to any type, including
+/// arrays, which `unnest` would flatten.
 pub(super) struct Named(SelectStatement);
 
 impl Named {
@@ -61,12 +61,17 @@ impl Named {
 }
 
 /// A set of values of the type, one for each row.
+///
+/// A single value is a parameter of the type: if PostgreSQL refuses it, it says which parameter that is.
 pub(super) fn unnested(
     data_type: &DataType,
     values: Vec<Operand>,
     at: Option<&str>,
     conditions: &mut Conditions,
 ) -> Expr {
+    if let [value] = values.as_slice() {
+        return conditions.parameters.add(value).cast_as(data_type.base().name.clone());
+    }
     let list = conditions.parameters.add(&Operand::list(values, at));
     if data_type.base().oid == oid::REGCLASS {
         // The input function of `regclass` accepts more than its cast from text: "-" for none.

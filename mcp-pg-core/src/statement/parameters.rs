@@ -66,12 +66,18 @@ impl Parameters {
         // Usually each operand is used once, in the order in which they were added.
         let sql = sql.into();
         if positions.iter().copied().eq(0..self.operands.len()) {
-            return Statement { sql, parameters: self.operands, outputs, recurring: true };
+            return Statement {
+                sql,
+                parameters: self.operands,
+                outputs,
+                recurring: true,
+                named: false,
+            };
         }
         let operand = |position| self.operands.get(position).cloned();
         let operand = |position| operand(position).unwrap_or_else(|| Operand::own(None));
         let parameters = positions.into_iter().map(operand).collect();
-        Statement { sql, parameters, outputs, recurring: true }
+        Statement { sql, parameters, outputs, recurring: true, named: false }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Conditions {
     pub(super) guards: Vec<Guard>,
     /// Whether the query cannot have joins, so that related rows are looked up in subqueries.
     pub(super) apart: bool,
+    /// Whether the query reads one row, for which related rows are looked up more cheaply than all at once.
+    pub(super) single: bool,
     /// The row whose conditions may use totals that are joined, although they use no other joins.
     totalled: Option<DynIden>,
     aliases: usize,
@@ -100,7 +102,7 @@ impl Conditions {
         !self.apart || self.totalled.as_ref() == Some(alias)
     }
 
-    fn all<'p, 'v: 'p>(
+    pub(super) fn all<'p, 'v: 'p>(
         &mut self,
         parts: impl IntoIterator<Item = &'p Predicate<'v>>,
         alias: &DynIden,

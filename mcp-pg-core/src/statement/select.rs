@@ -33,7 +33,13 @@ pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
     if let Some(text) = texts.get(&shape.key) {
         let operands = text.operands.iter().filter_map(|position| shape.operands.get(*position));
         let parameters = operands.map(|operand| (*operand).clone()).collect();
-        return Statement { sql: Arc::clone(&text.sql), parameters, outputs, recurring };
+        return Statement {
+            sql: Arc::clone(&text.sql),
+            parameters,
+            outputs,
+            recurring,
+            named: false,
+        };
     }
     let mut conditions = Conditions::default();
     let text = build(&page(plan, &mut conditions));
@@ -117,6 +123,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
 /// The statement of a page; [`outputs`] decodes its rows.
 fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     let alias = SUBJECT.into_iden();
+    conditions.single = plan.single;
     let mut query = match &plan.start {
         Start::After(after) => seek::after(plan, after, &alias, conditions),
         Start::Offset(_) => rows(plan, &alias, conditions),
@@ -162,6 +169,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     if let offset @ 1.. = plan.start.skipped() {
         query.offset(offset);
     }
+    conditions.narrow_totals(plan.table, &plan.filter, &alias);
     conditions.join(&mut query, &alias);
     for guard in conditions.guarded() {
         query.and_where(guard);
@@ -188,6 +196,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let alias = SUBJECT.into_iden();
     let mut query = rows(plan, &alias, &mut conditions);
+    conditions.narrow_totals(plan.table, &plan.filter, &alias);
     conditions.join(&mut query, &alias);
     for guard in conditions.guarded() {
         query.and_where(guard);

@@ -8,8 +8,9 @@ use sea_query::{
 use super::include::subquery;
 use super::join::{Join, Joined, end};
 use super::predicate::{Conditions, constant};
-use super::{named, operand};
-use crate::plan::{Function, Total};
+use super::{aliased, named, operand};
+use crate::plan::{Function, Predicate, RowFilter, Total};
+use crate::policy::TableView;
 
 /// The name of the total in a derived table.
 const TOTAL: &str = "c0";
@@ -40,7 +41,7 @@ impl Conditions {
             rows.expr_as(value, TOTAL);
             return self.any(rows, |conditions, row| condition(conditions, named(row, TOTAL)));
         }
-        let totals = self.totals(total);
+        let (totals, _) = self.totals(total);
         let met = self.any(totals, |conditions, row| {
             let met = condition(conditions, named(row, TOTAL));
             same_row(total, row, alias).and(met)
@@ -73,11 +74,13 @@ impl Conditions {
         if let Some(joined) = self.found(alias, &what) {
             return joined;
         }
-        let totals = self.totals(total);
+        let (totals, keys) = self.totals(total);
         let joined = self.alias();
+        let ours = total.hop.relation.columns.iter().map(|(ours, _)| *ours);
         self.joins.push(Join {
             from: alias.clone(),
             what,
+            keys: ours.zip(keys).collect(),
             table: TableRef::SubQuery(Box::new(totals), joined.clone()),
             alias: joined.clone(),
             on: same_row(total, &joined, alias),
@@ -85,21 +88,49 @@ impl Conditions {
         joined
     }
 
-    /// The totals of all rows that have related ones, by the columns that relate them.
-    fn totals(&mut self, total: &Total<'_>) -> SelectStatement {
+    /// Restricts the totals that are joined to the row under `alias` to those of rows that meet the filter, as far as
+    /// that is about the row's own columns. PostgreSQL would compute the totals of all rows otherwise.
+    pub(super) fn narrow_totals(
+        &mut self,
+        table: &TableView,
+        filter: &RowFilter<'_>,
+        alias: &DynIden,
+    ) {
+        let parts = std::iter::once(&filter.caller).chain(&filter.role);
+        let own: Vec<&Predicate<'_>> = parts.flat_map(Predicate::own_part).collect();
+        let mut joins = std::mem::take(&mut self.joins);
+        let totals = |join: &&mut Join| join.from == *alias && !join.keys.is_empty();
+        for join in joins.iter_mut().filter(totals) {
+            let TableRef::SubQuery(totals, _) = &mut join.table else { continue };
+            let row = self.alias();
+            let Some(met) = self.all(own.iter().copied(), &row) else { break };
+            let mut keys = Query::select();
+            keys.from(aliased(table, &row)).and_where(met);
+            let ours = join.keys.iter().map(|(ours, _)| &table.table.columns[*ours]);
+            keys.exprs(ours.map(|column| operand(&row, column)));
+            let theirs = join.keys.iter().map(|(_, theirs)| theirs.clone());
+            totals.and_where(Expr::tuple(theirs).in_subquery(keys));
+        }
+        self.joins = joins;
+    }
+
+    /// The totals of all rows that have related ones, by the columns that relate them, and these columns.
+    fn totals(&mut self, total: &Total<'_>) -> (SelectStatement, Vec<Expr>) {
         let (hop, other) = (&total.hop, self.alias());
         let mut rows = Query::select();
         rows.from(end(hop, &other));
         let (mut rows, other) = self.existing(rows, hop, other);
         rows.and_where_option(self.expression(&total.filter, &other));
-        for (part, (_, theirs)) in hop.relation.columns.iter().enumerate() {
-            let key = operand(&other, &hop.table.table.columns[*theirs]);
-            rows.expr_as(key.clone(), key_name(part)).add_group_by([key]);
+        let theirs = hop.relation.columns.iter();
+        let theirs = theirs.map(|(_, theirs)| operand(&other, &hop.table.table.columns[*theirs]));
+        let keys: Vec<Expr> = theirs.collect();
+        for (part, key) in keys.iter().enumerate() {
+            rows.expr_as(key.clone(), key_name(part)).add_group_by([key.clone()]);
         }
         let value = self.function(total, &other);
         rows.expr_as(value, TOTAL);
         self.join(&mut rows, &other);
-        rows
+        (rows, keys)
     }
 
     /// The related rows, and the total of them.
@@ -122,12 +153,18 @@ impl Conditions {
         match total.function {
             Function::Sum => of_any(total, Func::sum(value).into()),
             Function::Avg => Func::avg(value).into(),
-            Function::Min => Func::min(value).into(),
-            Function::Max => Func::max(value).into(),
+            Function::Min => in_type(total, Func::min(value).into()),
+            Function::Max => in_type(total, Func::max(value).into()),
             _ if total.bare => Func::count(value).into(),
             _ => Expr::expr(Func::count(value)).cast_as("numeric"),
         }
     }
+}
+
+/// The least or greatest value in the type of the values.
+fn in_type(total: &Total<'_>, end: Expr) -> Expr {
+    let data_type = total.data_type();
+    if data_type.ends_in_text() { end.cast_as(data_type.name.clone()) } else { end }
 }
 
 /// A total that may be of no rows: a count and a sum are 0 then.

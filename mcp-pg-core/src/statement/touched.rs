@@ -15,6 +15,7 @@ pub fn touched() -> Statement<'static> {
         parameters: Vec::new(),
         outputs: vec![Output::value("touched", Decoder::plain_text())],
         recurring: true,
+        named: false,
     }
 }
 
@@ -25,5 +26,6 @@ pub fn written() -> Statement<'static> {
         parameters: Vec::new(),
         outputs: vec![Output::value("written", Decoder::boolean())],
         recurring: true,
+        named: false,
     }
 }

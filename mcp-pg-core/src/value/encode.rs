@@ -94,7 +94,8 @@ impl<'a> Target<'a> {
     /// The target for a component of the value.
     fn part(self, data_type: &'a DataType) -> Result<Self> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            return Err(Error::new(Code::LimitExceeded, "the value is nested too deeply").at(""));
+            let message = format!("a value may be nested at most {DEPTH_MOST} levels deep");
+            return Err(Error::new(Code::LimitExceeded, message).at(""));
         };
         // It cannot for a component.
         Ok(Self { data_type: data_type.base(), name: &data_type.name, depth, or_now: false })

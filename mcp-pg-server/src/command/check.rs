@@ -62,7 +62,7 @@ pub(super) async fn check(
     findings.extend(session.engine.refused_settings().await?.into_iter().map(|refused| {
         format!("roles.{}.session.{}: {}", refused.role, refused.setting, refused.message)
     }));
-    findings.extend(session.engine.refused_queries().await?);
+    findings.extend(session.engine.refused_queries());
     findings.extend(of_server(&settings, &known));
     findings.extend(session.engine.findings());
     for finding in &findings {

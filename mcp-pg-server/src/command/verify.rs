@@ -24,6 +24,7 @@ pub(super) async fn verify(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let table = config.settings.audit.table.filter(|_| named.is_none());
+    let is_named = named.is_some();
     let file = named.or(config.audit_file.map(|file| file.path));
     if after.is_some() && file.is_none() {
         return Err(Failure::usage("--after needs the name of the audit log, or audit.file"));
@@ -34,7 +35,17 @@ pub(super) async fn verify(
         ));
     }
     let mut exit = Exit::Done;
-    if let Some(file) = file {
+    if let Some(file) = &file
+        && !is_named
+        && !file.exists()
+    {
+        writeln!(
+            out,
+            "{}: there is no such file: it is gone, or nothing is recorded yet",
+            file.display()
+        )?;
+        exit = Exit::Finding;
+    } else if let Some(file) = file {
         exit = match verified(&file, after.as_deref())? {
             Ok(verified) => whole(&file.display(), &verified, out)?,
             Err((part, fault)) => {
@@ -50,13 +61,13 @@ pub(super) async fn verify(
         let url = common.database_url.clone().or(config.database_url);
         let (database, tls) = Database { url }.resolve(environment)?;
         let log = format!("table {table}");
-        match verify_table(database, tls, &table).await? {
+        let found = match verify_table(database, tls, &table).await? {
             Ok(verified) => whole(&log, &verified, out)?,
-            Err(fault) => {
-                exit = Exit::Finding;
-                broken(&log, "position", &fault, out)?
-            }
+            Err(fault) => broken(&log, "position", &fault, out)?,
         };
+        if found == Exit::Finding {
+            exit = found;
+        }
     }
     Ok(exit)
 }

@@ -81,6 +81,13 @@ pub(super) fn resolve(
                 key.name
             )));
         }
+        // Whoever removes one of them means to revoke the key.
+        if let Some(known) = api_keys.iter().find(|known| known.hash == key.hash) {
+            faults.add(ConfigError::new(format!(
+                "auth.api_keys[{position}].hash: this is the key of {:?}, too",
+                known.name
+            )));
+        }
         api_keys.push(key);
     }
     Auth { api_keys, jwt }

@@ -107,7 +107,9 @@ impl Handler {
                 misfit(format!("the parameters are not those of {method}: {}", no_filter(&given)))
             }
             CALL if calls_a_tool(request) && given.contains_key(TOO_DEEP) => {
-                Error::new(Code::LimitExceeded, "arguments are nested too deeply to be read").at("")
+                Error::new(Code::LimitExceeded, "arguments are nested too deeply to be read")
+                    .at("")
+                    .hint("a message may have at most 127 levels of objects and lists")
             }
             CALL if calls_a_tool(request) => misfit("arguments must be an object".to_owned())
                 .at("")

@@ -127,6 +127,7 @@ impl Handler {
                     agreed = Some(Agreement { plan: question.plan.clone(), number: None });
                     arguments = again;
                 }
+                Means::Older => return outcome.map(Answer::Reply).map_err(confirm::too_old),
                 Means::Session | Means::None => return outcome.map(Answer::Reply),
             }
         }

@@ -55,6 +55,11 @@ impl Bodies {
         Self { most, patience, coming: room(COMING), whole: room(LARGEST), own: Mutex::default() }
     }
 
+    /// The most bytes of one body.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Reads a whole body, or returns the response to a client that sends too much or too slowly.
     pub(super) async fn read<B>(
         &self,

@@ -39,6 +39,16 @@ pub(super) fn not_a_message(body: &[u8]) -> http::Response<BoxBody<Bytes, Infall
     bad_request(json::id(body), -32600, &message)
 }
 
+/// The response to a request for a method that does not exist.
+pub(super) fn unknown_method(
+    id: Option<Value>,
+    method: &str,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let mut answer = bad_request(id, -32601, method);
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    answer
+}
+
 fn bad_request(
     id: Option<Value>,
     code: i32,

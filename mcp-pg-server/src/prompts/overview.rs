@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 use std::iter::Peekable;
+use std::sync::Arc;
 
+use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::{Action, TableView, View};
 use mcp_pg_core::schema::{Relation, RelationKind};
 
@@ -20,7 +22,7 @@ const RELATIONS_MOST: usize = 5;
 /// The most characters of a name or comment.
 const SHOWN_MOST: usize = 80;
 
-pub(super) fn overview(view: &View) -> String {
+pub(super) fn overview(view: &View, queries: &[Arc<Query>]) -> String {
     let mut tables: Vec<&TableView> = view.tables().iter().collect();
     // Tables to which many others refer are the most informative.
     tables.sort_by_key(|table| std::cmp::Reverse(table.relations.len()));
@@ -42,22 +44,39 @@ pub(super) fn overview(view: &View) -> String {
             let _ = writeln!(text, "- also {names}and {more} more");
         }
     }
-    conventions(view, &mut text);
+    if !view.tables().is_empty() {
+        conventions(view, &mut text);
+    }
+    text += &own_tools(queries);
     text
 }
 
-/// Adds lines about tables while there is room, and returns the remaining tables.
-fn within<'v>(
+/// The tools of one's own: canned queries and functions.
+pub(super) fn own_tools(queries: &[Arc<Query>]) -> String {
+    let mut rest = queries.iter().peekable();
+    let names = within(NAMES_MOST, &mut rest, |query| format!("{}, ", query.name));
+    let (names, more) = (names.trim_end_matches(", "), rest.len());
+    match (names.is_empty(), more) {
+        (true, _) => String::new(),
+        (_, 0) => format!("Made for this database, and better where they fit: {names}.\n"),
+        _ => {
+            format!("Made for this database, and better where they fit: {names} and {more} more.\n")
+        }
+    }
+}
+
+/// What is said of as many as there is room for; the others remain.
+fn within<'v, T: 'v>(
     most: usize,
-    tables: &mut Peekable<impl Iterator<Item = &'v TableView>>,
-    say: impl Fn(&TableView) -> String,
+    rest: &mut Peekable<impl Iterator<Item = &'v T>>,
+    say: impl Fn(&T) -> String,
 ) -> String {
     let (mut text, mut room) = (String::new(), most);
-    while let Some(said) = tables.peek().map(|table| say(table)) {
+    while let Some(said) = rest.peek().map(|one| say(one)) {
         let Some(left) = room.checked_sub(tokens(&said)) else { break };
         room = left;
         text += &said;
-        tables.next();
+        rest.next();
     }
     text
 }

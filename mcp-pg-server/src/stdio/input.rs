@@ -80,7 +80,7 @@ impl<R> Input<R> {
             self.unreadable(json::id(&line), &message);
             return;
         }
-        let read = json::check(&line).and_then(|()| serde_json::from_slice(&line));
+        let read = json::check(&line, LINE_MOST).and_then(|()| serde_json::from_slice(&line));
         let error = match read {
             Ok(Value::Array(messages)) if self.batches && !messages.is_empty() => {
                 for message in messages {
@@ -168,6 +168,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
                 this.ended = true;
                 this.left.cancel();
                 this.end_line();
+                this.end_message();
                 result?;
             }
             for part in read.filled().split_inclusive(|byte| *byte == b'\n') {

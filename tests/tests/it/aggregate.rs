@@ -212,6 +212,38 @@ async fn how_far_values_lie_from_their_mean() {
 }
 
 #[tokio::test]
+async fn times_between_points_are_measured_in_their_unit() {
+    let database = Database::of(
+        "CREATE TABLE t (id int PRIMARY KEY, began timestamp, ended timestamp);
+         INSERT INTO t SELECT i, '2024-01-01', timestamp '2024-01-01' + i * i * interval '7 hours' FROM generate_series(1, 9) i",
+    )
+    .await;
+    let engine = database.engine().await;
+    let elapsed = |unit: &str| json!({"subtract": ["ended", "began"], "unit": unit});
+    let seconds = "extract(epoch FROM ended - began)";
+    let product = json!({"multiply": [elapsed("days"), elapsed("hours")]});
+    let mut values = vec![(product, format!("{seconds} / 86400.0 * {seconds} / 3600.0"))];
+    for (unit, length) in [("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1)] {
+        values.push((elapsed(unit), format!("{seconds} / {length}.0")));
+    }
+    for (value, sql) in values {
+        for function in ["sum", "avg", "min", "max", "stddev", "variance", "median"] {
+            let arguments = json!({"table": "t", "measures": {"m": {function: value}}});
+            let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+            let told = rows(&reply)[0]["m"].to_string().trim_matches('"').parse::<f64>().unwrap();
+            let measured = match function {
+                "median" => format!("percentile_cont(0.5) WITHIN GROUP (ORDER BY {sql})"),
+                function => format!("{function}({sql})"),
+            };
+            let expected = database.value(&format!("SELECT ({measured})::text FROM t")).await;
+            let expected = expected.unwrap().parse::<f64>().unwrap();
+            let off = (told - expected).abs() / expected;
+            assert!(off < 1e-9, "{function} of {value}: {told}, not {expected}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_told_without_the_text_of_conditions() {
     let engine = Database::shop().await.engine().await;
     for arguments in [

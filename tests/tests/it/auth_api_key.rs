@@ -242,6 +242,10 @@ async fn a_wrong_auth_section_is_told() {
         ("[auth]\napi_keys = []".to_owned(), "accepts no credentials"),
         (keys("a", "secret", "analyst"), "auth.api_keys[0].hash"),
         (keys("a", &hash, "analist"), "did you mean analyst?"),
+        (
+            keys("a", &hash, "analyst") + &keys("b", &hash, "analyst"),
+            "auth.api_keys[1].hash: this is the key of \"a\", too",
+        ),
         (keys("", &hash, "analyst"), "auth.api_keys[0].name"),
         (keys("a", &hash, "analyst") + &keys("a", &hash, "admin"), "has another role"),
         (format!("[[auth.api_keys]]\nname = \"a\"\nhash = {hash:?}"), "auth.api_keys[0].role"),

@@ -139,6 +139,63 @@ async fn a_query_that_the_schema_has_left_is_told_and_costs_no_reading_of_the_sc
     assert_eq!(names(&engine, "analyst"), ["first", "ns", "second"]);
 }
 
+/// `*` means other columns then, and the statement is not prepared anew for each call.
+#[tokio::test]
+async fn values_keep_their_columns_names_when_the_table_changes() {
+    const SCHEMA: &str = "
+CREATE TABLE t (id integer PRIMARY KEY, salary integer, q integer, wait interval);
+INSERT INTO t VALUES (1, 5000, 10, '1 day');
+CREATE VIEW shown AS SELECT id, salary, q FROM t;
+CREATE FUNCTION read() RETURNS SETOF t LANGUAGE plpgsql STABLE AS 'BEGIN RETURN QUERY TABLE t; END';
+CREATE FUNCTION wrote() RETURNS SETOF t LANGUAGE plpgsql AS 'BEGIN RETURN QUERY TABLE t; END';
+COMMENT ON FUNCTION read IS '@tool';
+COMMENT ON FUNCTION wrote IS '@tool';
+";
+    let files = directory([
+        ("all.sql", "SELECT * FROM t"),
+        ("whole.sql", "WITH a AS (TABLE t) SELECT a.* FROM a"),
+        ("two.sql", "SELECT * FROM t JOIN (VALUES (1, 2)) AS v (one, other) ON one = id"),
+        ("view.sql", "TABLE shown"),
+        ("change.sql", "-- @writes\nUPDATE t SET id = id RETURNING *"),
+        ("plain.sql", "-- @writes\nUPDATE t SET id = id RETURNING id, t.salary, q"),
+        ("part.sql", "-- @writes\nWITH a AS (UPDATE t SET id = id RETURNING *) SELECT * FROM a"),
+    ]);
+    for tool in ["all", "whole", "two", "view", "change", "plain", "part", "read", "wrote"] {
+        for before in [0, 1, 3] {
+            let database = Database::of(SCHEMA).await;
+            if ["change", "part"].contains(&tool) {
+                // With an interval, which is read as a text, the statement would be put into another.
+                database.sql("ALTER TABLE t DROP wait").await;
+            }
+            let mut settings = settings(files.clone());
+            settings.queries.functions = vec!["public".into()];
+            let engine = database.engine_with(settings).await;
+            for _ in 0..before {
+                let reply = call(&engine, "admin", tool, json!({})).await.unwrap();
+                assert_eq!(reply["rows"][0]["salary"], 5000, "{tool}");
+            }
+            let anew = "DROP VIEW shown; ALTER TABLE t DROP salary;
+                ALTER TABLE t ADD salary integer DEFAULT 777; CREATE VIEW shown AS SELECT salary, q, id FROM t";
+            database.sql(anew).await;
+            let reply = call(&engine, "admin", tool, json!({})).await.unwrap();
+            let row = &reply["rows"][0];
+            assert_eq!((&row["salary"], &row["q"]), (&json!(777), &json!(10)), "{tool}: {reply}");
+            if !["plain", "two"].contains(&tool) {
+                database.sql("DROP VIEW shown; ALTER TABLE t DROP q").await;
+                let reply = call(&engine, "admin", tool, json!({})).await;
+                match tool {
+                    "view" => assert_eq!(reply.unwrap_err().code().as_str(), "database_error"),
+                    _ => {
+                        let reply = reply.unwrap();
+                        assert_eq!(reply["rows"][0].get("q"), None, "{tool}: {reply}");
+                        assert_eq!(reply["rows"][0]["salary"], 777, "{tool}: {reply}");
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_file_cannot_take_a_built_in_tools_name_at_run_time() {
     let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;

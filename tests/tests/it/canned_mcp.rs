@@ -1,9 +1,10 @@
 //! Canned queries through the program: the tool list, its pages, calls, and `check`.
 
+use mcp_pg_core::Principal;
 use mcp_pg_tests::Database;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::canned::directory;
+use crate::canned::{directory, settings};
 use crate::program::{ERAS, Session, file, run};
 
 #[tokio::test]
@@ -102,4 +103,29 @@ async fn check_names_each_fault_and_call_calls() {
     let options = ["--config", missing.to_str().unwrap(), "--database-url", &database.url];
     let checked = run(&[&["check"], &options[..]].concat()).await;
     assert!(checked.out.contains("no/such/directory: cannot be read"), "{}", checked.out);
+}
+
+#[tokio::test]
+async fn the_output_schema_gives_the_type_of_each_column() {
+    let database = Database::of("CREATE TYPE mood AS ENUM ('glad')").await;
+    let text = "SELECT 1 AS whole, 1::bigint AS big, 1.5 AS exact, true AS yes, 'a' AS word, date '2024-01-01' AS day, \
+                ARRAY[1] AS list, int4range(1, 2) AS span, 'glad'::mood AS mood, '{}'::jsonb AS json";
+    let engine = database.engine_with(settings(directory([("types.sql", text)]))).await;
+    let queries = engine.queries(&Principal::new("tester", "analyst")).unwrap();
+    let schema = Value::Object(queries[0].output_schema());
+    let row = &schema["properties"]["rows"]["items"]["properties"];
+    let typed = |types: &[&str]| json!({"type": types});
+    let expected = json!({
+        "whole": typed(&["integer", "null"]),
+        "big": typed(&["integer", "string", "null"]),
+        "exact": typed(&["number", "string", "null"]),
+        "yes": typed(&["boolean", "null"]),
+        "word": typed(&["string", "null"]),
+        "day": typed(&["string", "null"]),
+        "list": typed(&["array", "string", "null"]),
+        "span": typed(&["object", "null"]),
+        "mood": typed(&["string", "null"]),
+        "json": {},
+    });
+    assert_eq!(*row, expected);
 }

@@ -51,6 +51,46 @@ async fn new_rows_get_the_amount_and_existing_ones_more() {
 }
 
 #[tokio::test]
+async fn amounts_added_to_null_are_noted() {
+    let database = Database::of(
+        "CREATE TABLE stock (sku text PRIMARY KEY, qty integer, lasts interval);
+         INSERT INTO stock VALUES ('AB', NULL, NULL), ('CD', 1, '1 day')",
+    )
+    .await;
+    let engine = database.engine().await;
+    let number =
+        json!("qty stays null where it was null: $increment adds to a number, so set it to one");
+    let add = |sku: &str| json!({"sku": sku, "qty": {"$increment": 3}});
+    let conflict = json!({"columns": ["sku"], "do": "update"});
+    let mut upsert = json!({"table": "stock", "data": add("AB"), "on_conflict": conflict});
+    let reply = call(&engine, "operator", "insert", upsert.clone()).await.unwrap();
+    assert_eq!((&reply["rows"][0]["qty"], &reply["notes"]), (&Value::Null, &json!([number])));
+    // Also where the reply does not show it, among several, and in a dry run.
+    upsert["returning"] = json!([]);
+    upsert["data"] = json!([add("CD"), add("AB"), add("EF")]);
+    let reply = call(&engine, "operator", "insert", upsert.clone()).await.unwrap();
+    assert_eq!((&reply["rows"], &reply["notes"]), (&json!([]), &json!([number])), "{reply}");
+    upsert["dry_run"] = json!(true);
+    let reply = call(&engine, "operator", "insert", upsert.clone()).await.unwrap();
+    assert_eq!(reply["notes"], json!([number]), "{reply}");
+    // None was null.
+    upsert["data"] = json!([add("CD"), add("GH")]);
+    let reply = call(&engine, "operator", "insert", upsert).await.unwrap();
+    assert_eq!(reply.get("notes"), None, "{reply}");
+
+    let own =
+        json!({"columns": ["sku"], "do": "update", "update": {"lasts": {"$increment": "1 hour"}}});
+    let own =
+        json!({"table": "stock", "data": {"sku": "AB"}, "on_conflict": own, "returning": ["sku"]});
+    let reply = call(&engine, "operator", "insert", own).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"sku": "AB"}]));
+    assert!(reply["notes"][0].as_str().unwrap().starts_with("lasts stays null"), "{reply}");
+    let each = json!({"table": "stock", "where": {}, "updates": [add("AB"), add("CD")], "returning": ["sku"]});
+    let reply = call(&engine, "operator", "update", each).await.unwrap();
+    assert_eq!((reply["row_count"].as_u64(), &reply["notes"]), (Some(2), &json!([number])));
+}
+
+#[tokio::test]
 async fn an_amount_may_be_of_an_earlier_operation() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;

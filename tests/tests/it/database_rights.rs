@@ -273,6 +273,43 @@ async fn views_that_nobody_can_write_are_refused_with_the_reason() {
     );
 }
 
+/// PostgreSQL refuses values for them, unless a trigger of the view takes them instead.
+#[tokio::test]
+async fn what_postgresql_fills_beneath_a_view_cannot_be_written() {
+    let database = Database::of(
+        "CREATE TABLE ident (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x integer, y integer GENERATED ALWAYS AS (x * 2) STORED);
+         CREATE VIEW shown AS SELECT * FROM ident;
+         CREATE VIEW renamed AS SELECT id AS number, x, y AS twice FROM shown;
+         CREATE VIEW taken AS SELECT id, x, y FROM ident;
+         CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ident (x) VALUES (NEW.y); RETURN NEW; END $$;
+         CREATE TRIGGER take INSTEAD OF INSERT ON taken FOR EACH ROW EXECUTE FUNCTION take();",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (view, columns) in [("shown", ["id", "y"]), ("renamed", ["number", "twice"])] {
+        let told = call(&engine, "admin", "describe_table", json!({"table": view})).await.unwrap();
+        for column in told["columns"].as_array().unwrap() {
+            assert_eq!(column["writable"], column["name"] == "x", "{view} {column}");
+        }
+        for column in columns {
+            let insert = json!({"table": view, "data": {"x": 1, column: 5}});
+            let told = error(&engine, "admin", "insert", insert).await;
+            assert_eq!(told["code"], "read_only_column", "{told}");
+            assert_eq!(told["at"], format!("/data/{column}"));
+            assert_eq!(told["allowed"], json!(["x"]));
+            let update = json!({"table": view, "where": {"x": 1}, "updates": {column: 5}});
+            let told = error(&engine, "admin", "update", update).await;
+            assert_eq!(told["code"], "read_only_column", "{told}");
+        }
+        let insert = json!({"table": view, "data": {"x": 1}});
+        call(&engine, "admin", "insert", insert).await.unwrap();
+    }
+    let insert = json!({"table": "taken", "data": {"id": 5, "y": 8}});
+    call(&engine, "admin", "insert", insert).await.unwrap();
+    let kept = database.value("SELECT string_agg(x::text, ' ' ORDER BY id) FROM ident").await;
+    assert_eq!(kept.as_deref(), Some("1 1 8"));
+}
+
 /// Whoever may change a column need not be able to read it, and what archives rows or counts changes is read.
 #[tokio::test]
 async fn columns_that_are_changed_and_not_read_neither_archive_nor_count() {

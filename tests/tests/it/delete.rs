@@ -34,6 +34,16 @@ async fn rows_are_removed_and_shown_for_the_last_time() {
 }
 
 #[tokio::test]
+async fn related_rows_are_read_before() {
+    let engine = Database::shop().await.engine().await;
+    let included =
+        json!({"table": "reviews", "where": {"product_id": 1}, "include": {"user": true}});
+    let told = error(&engine, "admin", "delete", included).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("unknown_argument"), &json!("/include")));
+    assert_eq!(told["hint"], "related rows are read by a select before it, in one transaction");
+}
+
+#[tokio::test]
 async fn deletion_must_be_switched_on() {
     let database = Database::shop().await;
     let engine = Engine::connect(database.config.clone(), Settings::default()).await.unwrap();

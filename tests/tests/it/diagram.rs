@@ -103,6 +103,20 @@ async fn one_table_and_what_is_near_it() {
 }
 
 #[tokio::test]
+async fn one_schema_is_drawn_alone() {
+    let database = Database::of(
+        "CREATE TABLE apart (id int PRIMARY KEY); CREATE SCHEMA stock; CREATE TABLE stock.a (id int PRIMARY KEY);
+         CREATE TABLE stock.b (id int PRIMARY KEY REFERENCES stock.a)",
+    )
+    .await;
+    let text = drawn(&database, &["--schema", "stock"]).await;
+    let tables = text.lines().filter_map(|line| line.trim().strip_suffix(" {"));
+    let tables: Vec<&str> = tables.map(|table| table.trim_matches('"')).collect();
+    assert_eq!(tables, ["a", "b"], "{text}");
+    assert_eq!(boxes(&drawn(&database, &["--format", "svg", "--schema", "stock"]).await).len(), 2);
+}
+
+#[tokio::test]
 async fn odd_names_and_loops_are_drawn() {
     let database = Database::of(
         "CREATE TABLE \"<b>&\" (id int PRIMARY KEY, \"a\"\"b\" int REFERENCES \"<b>&\");

@@ -140,6 +140,28 @@ async fn directives_of_a_trusted_owner_are_obeyed() {
 }
 
 #[tokio::test]
+async fn a_relation_name_that_is_taken_is_a_fault() {
+    let database = Database::of(
+        r#"CREATE TABLE person (id integer PRIMARY KEY, nick text, boss integer CONSTRAINT boss_fk REFERENCES person,
+             mentor integer CONSTRAINT mentor_fk REFERENCES person, friend integer CONSTRAINT friend_fk REFERENCES person);
+           COMMENT ON CONSTRAINT boss_fk ON person IS '@mcp {"relation": "chief", "inverse": "staff"}';
+           COMMENT ON CONSTRAINT mentor_fk ON person IS '@mcp {"relation": "nick", "inverse": "staff"}';
+           COMMENT ON CONSTRAINT friend_fk ON person IS '@mcp {"relation": "pal"}';"#,
+    )
+    .await;
+    let comments = Comments { owners: vec!["postgres".into()] };
+    let engine = database.engine_with(Settings { comments, ..Settings::default() }).await;
+    assert_eq!(
+        engine.schema().directives.faults,
+        [
+            "comment on public.person.boss_fk: @mcp: inverse: public.person has another relation \"staff\"",
+            "comment on public.person.mentor_fk: @mcp: relation: public.person has a column \"nick\"",
+            "comment on public.person.mentor_fk: @mcp: inverse: public.person has another relation \"staff\"",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_relation_goes_by_the_configurations_name() {
     let declared = DeclaredRelation {
         table: "book".into(),

@@ -24,11 +24,12 @@ pub(crate) async fn check(example: &Example, database: &Database, engine: &Engin
     let answers = answers(example, engine).await;
     assert_eq!(answers.len(), expected.len(), "{}: statements", example.title);
     for (answer, expected) in answers.iter().zip(&expected) {
+        let agree =
+            if example.reads() { same(answer, expected) } else { same_rows(answer, expected) };
         assert!(
-            same(answer, expected),
+            agree,
             "{}\n{}\nanswers {answer:#}\nby hand {expected:#}",
-            example.title,
-            example.arguments
+            example.title, example.arguments
         );
     }
     let after = stored(example, &client).await;
@@ -125,6 +126,16 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
         (Value::String(a), Value::String(b)) => a == b || moment(a) == moment(b),
         (a, b) => a == b,
     }
+}
+
+/// The same for written rows, which RETURNING gives in any order.
+fn same_rows(a: &Value, b: &Value) -> bool {
+    let (Some(a), Some(mut b)) = (a.as_array(), b.as_array().cloned()) else { return same(a, b) };
+    a.len() == b.len()
+        && a.iter().all(|row| {
+            let found = b.iter().position(|other| same(row, other));
+            found.map(|found| b.swap_remove(found)).is_some()
+        })
 }
 
 fn same_members(a: &Map<String, Value>, b: &Map<String, Value>) -> bool {

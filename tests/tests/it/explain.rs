@@ -68,6 +68,24 @@ async fn explain_notices_indexes_that_are_used_and_partial_ones_that_do_not_help
     assert_eq!(hints(&engine, among).await, json!([]));
 }
 
+/// One index serves a key of several columns.
+#[tokio::test]
+async fn a_key_of_several_columns_has_one_hint() {
+    let orders = "
+        CREATE TABLE purchase (shop integer, number integer, PRIMARY KEY (shop, number));
+        CREATE TABLE line (id integer PRIMARY KEY, shop integer, number integer,
+            FOREIGN KEY (shop, number) REFERENCES purchase);
+        INSERT INTO purchase SELECT i % 10, i FROM generate_series(1, 2000) i;
+        INSERT INTO line SELECT i, i % 10, i FROM generate_series(1, 2000) i;
+        ANALYZE;";
+    let engine = Database::of(orders).await.engine().await;
+    let included = json!({"table": "purchase", "include": {"line": {"limit": 3}}});
+    assert_eq!(
+        hints(&engine, included).await,
+        json!(["no index on line.(shop, number): the filter reads the whole table"])
+    );
+}
+
 /// What the role's own condition compares is the operator's.
 #[tokio::test]
 async fn a_condition_of_the_role_is_not_told() {

@@ -65,6 +65,34 @@ async fn settings_that_fit_nothing_are_reported_by_their_keys() {
     assert_eq!(told.len(), 8, "{told:?}");
 }
 
+/// The author of the second grant meant a limit, which is off.
+#[tokio::test]
+async fn a_grant_that_never_decides_is_told() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let mut narrow = reads("users");
+    narrow.rows = Some(object(json!({"user_id": 1})));
+    narrow.columns.exclude = vec!["email".into()];
+    let mut broad = narrow.clone();
+    broad.actions = [Action::Select, Action::Update].into_iter().collect();
+    let update = Grant { actions: broad.actions, ..reads("users") };
+    let told = "roles.clerk.grants[1]: has no effect on select: for public.users, grants[0] comes first and decides";
+    for (grants, expected) in [
+        (vec![reads("*"), narrow.clone()], Some(told)),
+        (vec![reads("*"), broad], Some(told)),
+        (vec![narrow.clone(), narrow.clone()], Some(told)),
+        (vec![reads("*"), update.clone()], None),
+        (vec![narrow.clone(), update], None),
+        (vec![narrow, reads("*")], None),
+    ] {
+        assert!(engine.reconfigure(clerk(grants)).await.unwrap());
+        let findings = engine.findings();
+        assert_eq!(findings.len(), usize::from(expected.is_some()), "{findings:?}");
+        let all = expected.into_iter().zip(&findings);
+        all.for_each(|(told, finding)| assert!(finding.starts_with(told), "{finding}"));
+    }
+}
+
 #[tokio::test]
 async fn a_column_to_decrypt_that_is_not_encrypted_is_told() {
     let database = Database::shop().await;

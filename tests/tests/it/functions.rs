@@ -127,7 +127,7 @@ async fn arguments_and_results_of_every_kind() {
     );
     // The analyst may call it.
     let secret = "api.secret():2:1: roles.clerk may not call it: GRANT EXECUTE ON ROUTINE api.secret() TO function_clerk";
-    let refused = engine.refused_queries().await.unwrap();
+    let refused = engine.refused_queries();
     assert!(refused.len() == 1 && refused[0].starts_with(secret), "{refused:?}");
     let rows = async |tool: &str, arguments: Value| -> Value {
         let reply = call(&engine, "admin", tool, arguments).await;
@@ -292,6 +292,32 @@ async fn what_cannot_be_called_is_a_fault() {
     let message = "an aggregate, a window function or a trigger function cannot be called";
     let expected = ["api.agg(integer)", "api.evt()", "api.trg()"];
     assert_eq!(told, expected.map(|name| format!("{name}: {message}")));
+}
+
+#[tokio::test]
+async fn overloads_with_arguments_of_the_same_names_are_told_apart_by_types() {
+    let database = Database::of(
+        "CREATE SCHEMA api;
+        CREATE FUNCTION api.find(a integer) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'number ' || a $$;
+        CREATE FUNCTION api.find(a character varying) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'text ' || a $$;
+        CREATE FUNCTION api.find(a text, b integer) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'both ' || a || b $$;
+        COMMENT ON FUNCTION api.find(integer) IS '@tool';
+        COMMENT ON FUNCTION api.find(character varying) IS '@tool';
+        COMMENT ON FUNCTION api.find(text, integer) IS '@tool';",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.queries.functions = vec!["api".into()];
+    let engine = database.engine_with(settings).await;
+    assert!(engine.faults().is_empty(), "{:?}", engine.faults());
+    for (tool, arguments, found) in [
+        ("find_a_integer", json!({"a": 7}), "number 7"),
+        ("find_a_character_varying", json!({"a": "x"}), "text x"),
+        ("find_a_b", json!({"a": "x", "b": 7}), "both x7"),
+    ] {
+        let reply = call(&engine, "admin", tool, arguments).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"find": found}]));
+    }
 }
 
 #[tokio::test]

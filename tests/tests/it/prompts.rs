@@ -63,6 +63,31 @@ async fn an_overview_of_a_database_without_comments_tells_what_its_keys_do() {
 }
 
 #[tokio::test]
+async fn prompts_name_the_tools_of_ones_own() {
+    let database = Database::shop().await;
+    let queries = crate::canned::directory([
+        ("late_orders.sql", "-- @roles reporter, analyst\nSELECT order_id FROM orders"),
+        ("of_others.sql", "-- @roles analyst\nSELECT 1 AS one"),
+    ]);
+    let config = format!(
+        "default_role = \"reporter\"\n[queries]\ndirectory = {:?}\n[roles.reporter]\n",
+        queries.display()
+    );
+    let config = file(&config);
+    let arguments =
+        ["stdio", "--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let session = Session::open(&arguments, Era::Initialize).await;
+    let text = explore(&session).await;
+    assert!(text.contains("better where they fit: late_orders.\n"), "{text}");
+    // The role has none of these.
+    assert!(!text.contains("of_others") && !text.contains("list_tables"), "{text}");
+    let question = json!({"question": "What is late?"}).as_object().cloned().unwrap();
+    let request = GetPromptRequestParams::new("answer_question").with_arguments(question);
+    let prompt = session.client.get_prompt(request).await.unwrap();
+    assert!(serde_json::to_string(&prompt.messages).unwrap().contains("late_orders"));
+}
+
+#[tokio::test]
 async fn a_plan_is_tried_by_who_may_write() {
     let database = Database::shop().await;
     for (role, tried) in [("analyst", false), ("operator", true)] {

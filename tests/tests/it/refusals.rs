@@ -111,6 +111,53 @@ async fn an_address_with_too_many_failures_is_refused() {
     assert_eq!(outcomes(&log), expected);
 }
 
+/// A browser sends what any page wants without its user's credentials, from the user's address.
+#[tokio::test]
+async fn pages_shut_out_nobody() {
+    let database = Database::shop().await;
+    let (valid, hash) = key().await;
+    let config = file(&format!(
+        "[limits]\nfailed_authentications_per_minute = 3\n\
+         [[auth.api_keys]]\nname = \"a\"\nhash = \"{hash}\"\nrole = \"analyst\"\n"
+    ));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let list = message("tools/list", json!({}));
+    let json = ("Content-Type", "application/json");
+    for (method, header) in [
+        ("OPTIONS", ("Access-Control-Request-Method", "POST")),
+        ("POST", ("Content-Type", "text/plain")),
+        ("GET", ("Accept", "image/png")),
+    ] {
+        for origin in ["http://evil.example", "http://localhost:3000", ""] {
+            let origin = Some(("Origin", origin)).filter(|(_, origin)| !origin.is_empty());
+            // A browser sends the origin with each POST.
+            if method == "POST" && origin.is_none() {
+                continue;
+            }
+            for _ in 0..2 {
+                let headers = Vec::from_iter(origin.into_iter().chain([header]));
+                let (status, _) = server.send(method, "/mcp", &headers, "x").await;
+                assert_eq!(status, 401, "{method} {origin:?}");
+            }
+        }
+    }
+    let bearer = format!("Bearer {valid}");
+    let headers = [json, ("Authorization", bearer.as_str())];
+    assert_eq!(server.send("POST", "/mcp", &headers, &list).await.0, 200);
+    // Other programs are counted, as are pages that try a key.
+    let statuses = [
+        vec![json],
+        vec![json, ("Origin", "http://localhost:3000"), ("Authorization", "Bearer x")],
+    ];
+    for headers in statuses.iter().cycle().take(3) {
+        assert_eq!(server.send("POST", "/mcp", headers, &list).await.0, 401);
+    }
+    assert_eq!(server.send("POST", "/mcp", &[json], &list).await.0, 429);
+    assert_eq!(server.send("POST", "/mcp", &headers, &list).await.0, 429);
+}
+
 #[tokio::test]
 async fn a_fault_of_the_server_leaves_one_record_too() {
     #[derive(Default)]

@@ -362,6 +362,17 @@ async fn columns_of_to_one_related_rows_are_returned() {
         "include": {"seller": true}});
     let reply = call(&engine, "operator", "insert", new).await.unwrap();
     assert_eq!(rows(&reply), [json!({"partner.name": "Ada", "seller": null})]);
+    // Under other names, also the relation's own, or one with a dot.
+    let named = |name: &str| json!({"column": "partner.name", "as": name});
+    let named = json!({"table": "sale", "where": {"id": 1}, "updates": {"state": "seen"}, "include": {"seller": true},
+        "returning": [named("partner"), named("who"), named("seller.name"), {"column": "partner.city", "as": "city"}]});
+    let reply = call(&engine, "operator", "update", named).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [
+            json!({"seller": null, "partner": "Ada", "who": "Ada", "seller.name": "Ada", "city": "Lyon"})
+        ]
+    );
 
     let update = |returning: Value, include: Value| json!({"table": "sale", "where": {"id": 1}, "updates": {"state": "x"}, "returning": returning, "include": include});
     for (tool, arguments, code, at) in [
@@ -383,6 +394,24 @@ async fn columns_of_to_one_related_rows_are_returned() {
             json!({"table": "sale", "where": {"id": 1}, "returning": ["partner.name"]}),
             "invalid_value",
             "/returning",
+        ),
+        (
+            "update",
+            update(json!([{"column": "partner.name", "as": "seller"}]), json!({"seller": true})),
+            "ambiguous_relation",
+            "/include/seller",
+        ),
+        (
+            "update",
+            update(json!(["id", {"column": "partner.country.name", "as": "x"}]), json!({})),
+            "invalid_value",
+            "/returning/1",
+        ),
+        (
+            "update",
+            update(json!([{"multiply": ["id", 2], "as": "x"}]), json!({})),
+            "invalid_value",
+            "/returning/0",
         ),
     ] {
         let told = error(&engine, "admin", tool, arguments.clone()).await;

@@ -379,6 +379,49 @@ async fn the_first_and_the_last_of_related_texts() {
 }
 
 #[tokio::test]
+async fn related_texts_of_every_type_have_ends() {
+    let database = Database::of(
+        "CREATE DOMAIN short AS varchar(3);
+         CREATE TABLE owner (id integer PRIMARY KEY);
+         CREATE TABLE near (id integer PRIMARY KEY, owner_id integer REFERENCES owner, t text, v varchar(5), w varchar, n name, l \"char\", c char(3), s short);
+         CREATE TABLE far (LIKE near, FOREIGN KEY (owner_id) REFERENCES owner);
+         CREATE INDEX ON near (owner_id);
+         INSERT INTO owner VALUES (1), (2), (3);
+         INSERT INTO near SELECT i, 1 + i % 2, t, t, t, t, t, t, t FROM generate_series(1, 4) i, chr(96 + i) t;
+         INSERT INTO far SELECT * FROM near;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for column in ["t", "v", "w", "n", "l", "c", "s"] {
+        for relation in ["near", "far"] {
+            let last = json!({"max": format!("{relation}.{column}")});
+            let (mut item, mut sorted) = (last.clone(), last.clone());
+            item["as"] = json!("it");
+            sorted["nulls"] = json!("last");
+            let select =
+                json!({"table": "owner", "columns": ["id", item], "order_by": [sorted, "id"]});
+            let found = pages(&engine, "select", select, 1).await;
+            let plain = |row: &Value| row["it"].as_str().map(|it| it.trim_end().to_owned());
+            let told: Vec<_> = found.iter().map(|row| (row["id"].as_i64(), plain(row))).collect();
+            let expected =
+                [(Some(2), Some("c".into())), (Some(1), Some("d".into())), (Some(3), None)];
+            assert_eq!(told, expected, "{relation} {column}");
+            let group = json!({"table": "owner", "group_by": [item], "measures": {"n": {"count": "*"}}, "order_by": ["it"]});
+            let reply = call(&engine, "analyst", "aggregate", group).await.unwrap();
+            assert_eq!(rows(&reply).iter().filter_map(plain).collect::<Vec<_>>(), ["c", "d"]);
+            let distinct = json!({"table": "owner", "columns": [item], "distinct": true});
+            let reply = call(&engine, "analyst", "select", distinct).await.unwrap();
+            assert_eq!(rows(&reply).len(), 3, "{relation} {column}");
+            let mut test = last.clone();
+            test["eq"] = json!("c");
+            let filter = json!({"table": "owner", "columns": ["id"], "where": {"compute": test}});
+            let reply = call(&engine, "analyst", "select", filter).await.unwrap();
+            assert_eq!(rows(&reply), [json!({"id": 2})], "{relation} {column}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_total_that_begins_with_a_to_one_relation_says_where_it_is() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let item = json!({"avg": "bill.line.price", "as": "mean"});

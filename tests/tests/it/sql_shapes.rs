@@ -4,8 +4,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::audit::FileSink;
-use mcp_pg_tests::{Database, call};
+use mcp_pg_core::schema::DeclaredRelation;
+use mcp_pg_core::{Engine, Principal};
+use mcp_pg_tests::{Database, call_as};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -33,22 +36,41 @@ INSERT INTO log VALUES ('a'), ('b');";
 /// The requests, each with the statements that were sent for it.
 async fn shapes(calls: &[(&str, Value)]) -> String {
     let database = Database::of(FIXTURE).await;
+    // What a line refers to has no key.
+    let relations = vec![DeclaredRelation {
+        table: "log".into(),
+        columns: vec!["line".into()],
+        to: "product".into(),
+        references: vec!["name".into()],
+        ..DeclaredRelation::default()
+    }];
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    sent(&database, engine, &Principal::new("test", "admin"), calls).await
+}
+
+/// The same for a caller of an engine.
+pub(crate) async fn sent(
+    database: &Database,
+    engine: Engine,
+    caller: &Principal,
+    calls: &[(&str, Value)],
+) -> String {
     let log = std::env::temp_dir().join(format!(
         "sql-{}-{}.jsonl",
         std::process::id(),
         database.config.get_dbname().unwrap()
     ));
-    let engine = database.engine().await.audited(Arc::new(FileSink::open(&log).unwrap()));
+    let engine = engine.audited(Arc::new(FileSink::open(&log).unwrap()));
     let mut text = String::new();
     for (tool, arguments) in calls {
         let mut arguments = arguments.clone();
         // The first page's cursor stands for the second page.
         if arguments["cursor"] == "next" {
             arguments.as_object_mut().unwrap().remove("cursor");
-            let first = call(&engine, "admin", tool, arguments.clone()).await.unwrap();
+            let first = call_as(&engine, caller, tool, arguments.clone()).await.unwrap();
             arguments["cursor"] = first["next_cursor"].clone();
         }
-        if let Err(error) = call(&engine, "admin", tool, arguments.clone()).await {
+        if let Err(error) = call_as(&engine, caller, tool, arguments.clone()).await {
             panic!("{tool} {arguments}: {error:?}");
         }
         engine.flush().await.unwrap();
@@ -83,6 +105,7 @@ async fn a_page() {
         json!({"table": "odd", "columns": ["id"], "order_by": [{"column": "old", "path": ["a", "b"], "direction": "desc"}]}),
         json!({"table": "orders", "columns": ["code"], "order_by": ["customer.parent.name", "customer.name"]}),
         json!({"table": "log"}),
+        json!({"table": "orders", "columns": ["state", "customer.country"], "distinct": true, "order_by": ["-state"]}),
         json!({"table": "odd", "columns": [{"column": "old", "path": ["a"], "as": "n"}, "id", {"column": "doc", "path": ["b", 0]}]}),
         json!({"table": "orders", "columns": [{"subtract": ["total", {"subtract": [{"divide": ["total", "id"]}, 1]}], "as": "n"}], "order_by": ["-n"]}),
         json!({"table": "orders", "columns": ["code"], "order_by": [{"multiply": ["total", "customer.parent_id"]}]}),
@@ -218,7 +241,10 @@ async fn included_rows() {
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"columns": ["code"], "where": {"total": {"gt": 1}}, "order_by": ["-total"], "limit": 3}}}),
         json!({"table": "orders", "columns": ["code"], "include": {"product": {"columns": ["name"]}}}),
         json!({"table": "orders", "columns": ["code", "customer.name", "customer.parent.country"], "order_by": ["customer.name"]}),
+        json!({"table": "log", "columns": ["line", "product.tags"], "order_by": ["product.id"], "limit": 5}),
         json!({"table": "odd", "columns": [{"column": "span", "path": ["lower"]}], "where": {"span": {"path": ["upper"], "gt": 1}}, "order_by": [{"column": "span", "path": ["lower"]}]}),
+        json!({"table": "customer", "columns": ["name"], "include": {"customer": {"columns": ["name"], "limit": 1000}}}),
+        json!({"table": "customer", "columns": ["id"], "include": {"orders": {"columns": ["id"], "limit": 10, "include": {"item": {"columns": ["qty"], "include": {"product": {"columns": ["id"], "include": {"licence": {"columns": ["since"]}}}}}}}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"count": true, "where": {"state": "open"}}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"parent": {"columns": ["name"]}, "orders": {"columns": ["code"], "include": {"item": {"columns": ["qty"], "include": {"product": {"columns": ["name"]}}}}}}}),
     ];
@@ -247,6 +273,7 @@ async fn totals() {
         json!({"table": "orders", "measures": {"sum": {"sum": {"multiply": ["total", "customer.parent_id", 2]}}, "days": {"avg": {"subtract": ["placed", "archived_at"]}}}, "group_by": [{"divide": ["total", 10], "as": "ten"}]}),
         json!({"table": "orders", "measures": {"half": {"median": "total"}, "most": {"percentile": {"multiply": ["total", 2]}, "fraction": 0.9, "where": {"state": "open"}}}}),
         json!({"table": "orders", "measures": {"n": {"count": "*"}, "sum": {"sum": "total"}, "mean": {"divide": ["sum", "n"]}, "twice": {"multiply": ["mean", 2]}}, "group_by": ["state"], "having": {"mean": {"gt": 1}}, "order_by": ["-twice"]}),
+        json!({"table": "orders", "measures": {"sum": {"sum": "total"}, "part": {"share": "sum"}}, "group_by": ["state"], "order_by": ["-part"], "limit": 1}),
         json!({"table": "orders", "measures": {"hours": {"sum": {"multiply": [{"subtract": ["placed", "archived_at"], "unit": "hours"}, "total"]}}}, "group_by": [{"column": "placed", "part": "weekday", "time_zone": "Europe/Paris", "as": "weekday"}]}),
         json!({"table": "orders", "where": {"customer": {"country": "FR", "parent": {}}, "state": "open"}, "measures": {"net": {"sum": {"multiply": ["total", {"subtract": [1, 0.19]}]}}}, "group_by": ["customer.name"]}),
         json!({"table": "product", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "tags", "each": true}], "order_by": ["-n"], "where": {"id": {"gt": 0}}}),
@@ -307,6 +334,8 @@ async fn new_rows() {
         json!({"table": "orders", "data": {"customer_id": 1, "code": "c1", "total": 5}, "on_conflict": {"columns": ["code"], "do": "update", "update": ["total"]}}),
         json!({"table": "customer", "data": {"id": 1, "name": "Ada"}, "on_conflict": {"columns": ["id"], "do": "update"}}),
         json!({"table": "customer", "data": {"id": 1, "name": "Ada"}, "on_conflict": {"columns": ["id"], "do": "nothing"}}),
+        json!({"table": "orders", "data": {"customer_id": 1, "code": "c1"}, "on_conflict": {"columns": ["code"], "do": "update", "update": {"total": {"$increment": 5}, "state": "done"}}}),
+        json!({"table": "orders", "data": [{"customer_id": 1}, {"customer_id": 2}], "returning": ["id"], "include": {"customer": {"columns": ["country"]}}}),
         json!({"table": "orders", "data": {"customer_id": 1, "code": "c1", "total": {"$increment": 5}}, "on_conflict": {"columns": ["code"], "do": "update"}}),
     ];
     let calls = calls.map(|arguments| ("insert", arguments));

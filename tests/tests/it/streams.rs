@@ -263,6 +263,31 @@ async fn newer_clients_find_no_method_that_their_revision_took_away() {
             assert_eq!((status, &refused["error"]["code"]), (404, &json!(-32601)), "{refused}");
         }
     }
+    let handshake = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}});
+    for params in [handshake, json!({})] {
+        let (status, refused) = server.request(Era::Discover, "initialize", params, &[]).await;
+        assert_eq!((status, &refused["error"]["code"]), (404, &json!(-32601)), "{refused}");
+    }
+}
+
+/// The official client for TypeScript sends them so.
+#[tokio::test]
+async fn a_notification_needs_no_header_for_its_method() {
+    let database = Database::of("CREATE TABLE items (id integer PRIMARY KEY)").await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+    ];
+    for method in ["notifications/cancelled", "notifications/roots/list_changed"] {
+        let message = json!({"jsonrpc": "2.0", "method": method, "params": {"requestId": 1}});
+        let (status, answer) = server.send("POST", "/mcp", &headers, &message.to_string()).await;
+        assert_eq!(status, 202, "{answer}");
+    }
+    // Of a request it is required.
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}});
+    assert_eq!(server.send("POST", "/mcp", &headers, &request.to_string()).await.0, 400);
 }
 
 #[tokio::test]

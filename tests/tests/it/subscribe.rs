@@ -12,6 +12,7 @@ use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::canned::directory;
 use crate::live::triggers;
 use crate::program::{ERAS, Era, Session, file};
 
@@ -100,6 +101,25 @@ async fn subscribe(session: &Session<Ear>, uri: &str) -> Result<(), rmcp::Servic
 
 pub(crate) const USERS: &str = "postgresql://schema/users";
 pub(crate) const ORDERS: &str = "postgresql://schema/orders";
+
+#[tokio::test]
+async fn a_client_hears_what_its_role_may_now_do() {
+    const ROLE: &str = "postgresql://role";
+    let database = Database::shop().await;
+    for era in ERAS {
+        let files = directory([]);
+        let text = format!("[queries]\ndirectory = {:?}\n", files.display().to_string());
+        let config = file(&text);
+        let path = config.to_str().unwrap();
+        let arguments =
+            ["stdio", "--database-url", &database.url, "--role", "admin", "--config", path];
+        let mut client = Listening::open(&arguments, era, &[ROLE]).await;
+        std::fs::write(files.join("extra.sql"), "-- @roles admin\nSELECT 1 AS one").unwrap();
+        client.hear(&["tools", "resources", ROLE]).await;
+        std::fs::write(&config, text + "[limits]\nmax_rows = 7\n").unwrap();
+        client.hear(&[ROLE]).await;
+    }
+}
 
 #[tokio::test]
 async fn a_live_client_sees_the_schema_change() {

@@ -102,6 +102,26 @@ fn requests() -> Vec<(&'static str, Value)> {
             "aggregate",
             json!({"table": "customer", "measures": {"n": {"count": "*", "where": {"purchase": {"count": {"gt": 5}}}}}}),
         ),
+        (
+            "select",
+            json!({"table": "customer", "columns": ["id", {"sum": "purchase.amount", "as": "spent"}, {"count": "purchase", "as": "n"}],
+            "where": {"or": [{"name": {"like": "%7"}}, {"id": {"in": [13, 20]}}], "not": {"counted": 2}}, "order_by": ["-spent", "id"]}),
+        ),
+        (
+            "select",
+            json!({"table": "shop", "columns": ["name", {"sum": "purchase.amount", "as": "sold"}],
+            "where": {"region": "north", "purchase": {"some": {"state": "state 1"}}}, "order_by": ["-sold"]}),
+        ),
+        (
+            "select",
+            json!({"table": "customer", "columns": ["id"], "count": "exact", "limit": 3,
+            "where": {"name": {"matches": "9$"}, "compute": {"subtract": [{"count": "purchase"}, "counted"], "gte": 3}}}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "customer", "where": {"name": {"ends_with": "3"}},
+            "measures": {"spent": {"sum": {"sum": "purchase.amount"}}}, "group_by": ["counted"], "order_by": ["counted"]}),
+        ),
     ]
 }
 
@@ -173,6 +193,30 @@ async fn the_related_rows_are_read_for_all_rows_at_once() {
         scanned(&plan["plan"], "purchase", &mut found);
         // A scan for a single customer would give some five rows.
         assert_eq!(found, [1_800.0], "{request} {plan:#}");
+    }
+}
+
+/// How many rows each step that groups rows gave.
+fn grouped(step: &Value, found: &mut Vec<f64>) {
+    if step["step"].as_str().is_some_and(|name| name.contains("Aggregate")) {
+        found.extend(step["actual_rows"].as_f64());
+    }
+    step["inputs"].as_array().into_iter().flatten().for_each(|input| grouped(input, found));
+}
+
+#[tokio::test]
+async fn the_totals_of_other_rows_are_not_computed() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let total = json!({"sum": "purchase.amount", "as": "spent"});
+    for condition in
+        [json!({"name": "customer 7"}), json!({"or": [{"name": "customer 7"}, {"name": "none"}]})]
+    {
+        let request = json!({"operation": "select", "table": "customer", "columns": ["id", total], "where": condition, "analyze": true});
+        let plan = call(&engine, "admin", "explain", request).await.unwrap();
+        let mut found = Vec::new();
+        grouped(&plan["plan"], &mut found);
+        assert_eq!(found, [1.0], "{plan:#}");
     }
 }
 

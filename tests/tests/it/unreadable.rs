@@ -213,5 +213,14 @@ async fn arguments_that_are_too_deep_are_an_error_of_the_tool_over_http() {
     let (status, answer) = server.send("POST", "/mcp", &headers, &call).await;
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!((status, &answer["id"]), (200, &json!(3)), "{answer}");
-    assert_eq!(answer["result"]["structuredContent"]["error"]["code"], "limit_exceeded");
+    let told = &answer["result"]["structuredContent"]["error"];
+    assert_eq!(told["code"], "limit_exceeded");
+    assert!(told["hint"].as_str().unwrap().contains("at most 127 levels"), "{told}");
+    // Just as many can be read: four are those of the message, its parameters, the arguments and the condition.
+    let within = ["[".repeat(123), "]".repeat(123)].concat();
+    let call = call.replace(&deep, &format!("{{\"name\":{within}}}"));
+    let (_, answer) = server.send("POST", "/mcp", &headers, &call).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let told = &answer["result"]["structuredContent"]["error"];
+    assert_eq!(told["code"], "invalid_value", "{told}");
 }

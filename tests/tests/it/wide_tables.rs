@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use mcp_pg_core::Principal;
+use mcp_pg_core::policy::View;
 use mcp_pg_tests::{Database, call};
 use serde_json::json;
+
+use crate::program::{Era, Served};
 
 /// Definitions of columns `c0`, `c1`, …
 fn columns(count: usize, name: &str) -> String {
@@ -51,6 +54,33 @@ async fn very_many_columns_are_cut() {
     let columns = whole["columns"].as_array().unwrap();
     assert_eq!(columns.len(), 601);
     assert!(columns.iter().all(|column| column.get("operators").is_some()));
+}
+
+#[tokio::test]
+async fn a_resource_is_no_larger_than_a_reply() {
+    let labels: Vec<String> = (0..2_000).map(|n| format!("'label number {n}'")).collect();
+    let columns: Vec<String> = (0..100).map(|n| format!("c{n} many")).collect();
+    let (labels, columns) = (labels.join(","), columns.join(","));
+    let sql = format!("CREATE TYPE many AS ENUM ({labels}); CREATE TABLE en ({columns});");
+    let database = Database::of(&sql).await;
+    let engine = database.engine().await;
+    let mut view = (*engine.view(&Principal::new("admin", "admin")).unwrap()).clone();
+    let size = |view: &View, table: &str| {
+        let told = view.describe_within_reply(view.table(table).unwrap());
+        (json!(told).to_string().len(), told["columns"].as_array().unwrap().len())
+    };
+    let whole = json!(view.describe_whole(view.table("en").unwrap())).to_string().len();
+    assert!(whole > 3 * view.limits.max_reply_bytes, "{whole}");
+    let (bytes, columns) = size(&view, "en");
+    assert!(bytes <= view.limits.max_reply_bytes, "{bytes}");
+    assert_eq!(columns, 101, "a mark tells that labels are missing");
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let uri = json!({"uri": "postgresql://schema/en"});
+    let (_, answer) = server.request(Era::Initialize, "resources/read", uri, &[]).await;
+    let text = answer["result"]["contents"][0]["text"].as_str().unwrap();
+    assert!(text.len() <= view.limits.max_reply_bytes, "{}", text.len());
+    view.limits.max_reply_bytes = 10_000_000;
+    assert_eq!(size(&view, "en"), (whole, 100));
 }
 
 #[tokio::test]

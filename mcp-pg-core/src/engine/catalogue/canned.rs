@@ -37,14 +37,15 @@ impl Canned {
         sources.extend(canned.functions(database, settings, roles).await?);
         let sources = canned.named(sources);
         let queries = canned.described(database, settings, sources).await?;
-        for query in queries {
+        for mut query in queries {
             canned.check_roles(&query, settings);
+            query.refused = refusals(database, &query, settings, roles).await?;
             canned.queries.insert(query.name.clone(), Arc::new(query));
         }
         if let Some(before) = before {
             canned.keep(before, settings);
         }
-        canned.report(before);
+        canned.report(before, settings);
         Ok(canned)
     }
 
@@ -82,10 +83,8 @@ impl Canned {
 
     /// Whether callers have the same tools as in `other`.
     pub(in crate::engine) fn same(&self, other: &Self) -> bool {
-        let digests = |canned: &Self| -> Vec<u64> {
-            canned.queries.values().map(|query| query.digest).collect()
-        };
-        digests(self) == digests(other)
+        let seen = |query: &Arc<Query>| (query.digest, query.refused.clone());
+        self.queries.values().map(seen).eq(other.queries.values().map(seen))
     }
 
     async fn files(&mut self, settings: &Settings) -> Vec<Source> {
@@ -148,7 +147,10 @@ impl Canned {
                     Some(format!("{} is the name of a built-in tool: choose another", source.name))
                 }
                 Some(other) => {
-                    Some(format!("{} already has the tool name {}", other.place, source.name))
+                    let (place, name) = (&other.place, &source.name);
+                    Some(format!(
+                        "{place} already has the tool name {name}: choose another, for a function by @tool NAME"
+                    ))
                 }
                 None => None,
             };
@@ -180,20 +182,10 @@ impl Canned {
         }
         let queries = self.with_sound_defaults(database, queries).await?;
         // The sent statement wraps the query, so it must be possible to prepare it, too.
-        let mut sent = Vec::with_capacity(queries.len());
-        let mut sendable = Vec::with_capacity(queries.len());
-        for query in queries {
-            match query.sent() {
-                Ok(text) => {
-                    sent.push(text);
-                    sendable.push(query);
-                }
-                Err(message) => self.faults.push(query.fault(message)),
-            }
-        }
+        let sent: Vec<String> = queries.iter().map(Query::sent).collect();
         let signatures = self.describe(database, &sent).await?;
-        let mut good = Vec::with_capacity(sendable.len());
-        for (query, signature) in sendable.into_iter().zip(signatures) {
+        let mut good = Vec::with_capacity(queries.len());
+        for (query, signature) in queries.into_iter().zip(signatures) {
             match signature {
                 Ok(_) => good.push(query),
                 Err(refused) => self.faults.push(query.fault(refused.message)),
@@ -306,13 +298,42 @@ impl Canned {
         }
     }
 
-    /// Logs the faults that are not in `before`.
-    fn report(&self, before: Option<&Self>) {
+    /// Logs the faults and the refusals that are not in `before`.
+    fn report(&self, before: Option<&Self>, settings: &Settings) {
+        for query in self.queries.values() {
+            let before = before.and_then(|before| before.of_name(&query.name));
+            let known = before.map(|before| before.refusals(&settings.roles)).unwrap_or_default();
+            for refusal in query.refusals(&settings.roles) {
+                if !known.contains(&refusal) {
+                    tracing::warn!("{refusal}; the role does not have the tool");
+                }
+            }
+        }
         let known = before.map_or(&[][..], |before| &before.faults);
         for fault in self.faults.iter().filter(|fault| !known.contains(fault)) {
             tracing::warn!("{fault}");
         }
     }
+}
+
+/// The database roles of callers, among those that the login can become, to which PostgreSQL refuses the query, which is not run
+/// but explained. CALL cannot be, and who may call a function is known.
+async fn refusals(
+    database: &Database,
+    query: &Query,
+    settings: &Settings,
+    roles: &[Option<String>],
+) -> Result<BTreeMap<Option<String>, String>> {
+    let mut refused = BTreeMap::new();
+    let Some(explain) = query.explained() else { return Ok(refused) };
+    let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+    let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
+    for role in meant.into_iter().filter(|role| roles.contains(role)) {
+        if let Some(message) = database.right_refused(role.as_deref(), &explain).await? {
+            refused.insert(role.clone(), message);
+        }
+    }
+    Ok(refused)
 }
 
 fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {

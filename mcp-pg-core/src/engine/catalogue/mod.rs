@@ -58,6 +58,7 @@ impl Seen {
     /// the same for several roles.
     fn unfit(&self, role: &Role, settings: &Settings, faults: &mut BTreeSet<String>) -> Unfit {
         let mut unfit = Unfit::default();
+        faults.extend(role.too_late(&self.schema));
         faults.extend(unfit.bar_without_columns(role, &self.schema, settings));
         if role.grants.iter().all(|grant| grant.rows.is_none() && grant.preset.is_empty()) {
             return unfit;

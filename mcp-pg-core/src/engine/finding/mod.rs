@@ -56,6 +56,7 @@ fn of_role(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
         return vec![];
     }
     let mut findings = grant::of_names(role, schema);
+    findings.extend(role.too_late(schema));
     findings.extend(grant::written_in_vain(role, settings, schema));
     findings.extend(grant::decrypted_in_vain(role, settings, schema));
     if !is_built_in(role) {

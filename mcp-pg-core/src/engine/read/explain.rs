@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::hint::hints;
+use super::hint::{hints, unkeyed};
 use super::indexable::{self, Tested};
 use super::joined_lines;
 use crate::engine::Engine;
@@ -13,7 +13,7 @@ use crate::engine::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::Fetched;
 use crate::name::TableName;
-use crate::plan::{Scope, SelectPlan};
+use crate::plan::{Node, Scope, SelectPlan};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -70,6 +70,8 @@ impl Engine {
                 read_whole.extend(known.table(node).map(|table| (table, part)));
             }
         });
+        let mut hints = hints(scope.view, tested, &read_whole);
+        unkeyed(scope.view, Node::Select(&plan), &mut hints);
         Ok(Explanation {
             table: table.name().to_string(),
             estimated_rows: known.estimates.then(|| root["Plan Rows"].as_u64()).flatten(),
@@ -77,7 +79,7 @@ impl Engine {
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
-            hints: hints(scope.view, tested, &read_whole),
+            hints,
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
 use crate::name::quoted;
+use crate::plan::Node;
 use crate::policy::{TableView, View};
 use crate::schema::{Column, Index, TableKind, oid};
 
@@ -16,12 +17,16 @@ pub(super) fn hints(
     read_whole: &[(&TableView, bool)],
 ) -> Vec<String> {
     let mut hints = Vec::new();
-    for tested in tested.into_iter().filter(|tested| is_told(view, tested)) {
-        let table = tested.table;
+    let tested: Vec<Tested<'_>> = tested.into_iter().filter(|one| is_told(view, one)).collect();
+    let together = |one: &Tested<'_>, next: &Tested<'_>| {
+        one.relation.is_some() && one.relation == next.relation
+    };
+    for columns in tested.chunk_by(together) {
+        let [Tested { table, .. }, ..] = columns else { continue };
         let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
         let Some((_, part)) = whole.filter(|_| is_large(table)) else { continue };
         let read = if *part { "whole partitions" } else { "the whole table" };
-        if let Some((lack, remedy)) = lack(&tested, &view.display(table)) {
+        for (lack, remedy) in lacks(columns, &view.display(table)) {
             let hint = format!("{lack}: the filter reads {read}{remedy}");
             if !hints.contains(&hint) {
                 hints.push(hint);
@@ -31,6 +36,26 @@ pub(super) fn hints(
     hints
 }
 
+/// Adds the keys that are missing where a relation leads to one of several rows.
+pub(super) fn unkeyed(view: &View, node: Node<'_, '_>, hints: &mut Vec<String>) {
+    if let Node::Hop(hop) = node
+        && hop.has_firsts()
+    {
+        let columns = &hop.table.table.columns;
+        let keys = hop.relation.columns.iter().filter_map(|(_, theirs)| columns.get(*theirs));
+        let keys: Vec<String> = keys.map(|column| identifier(&column.name)).collect();
+        let hint = format!(
+            "no unique index on {} ({}): the whole table is read to find the one related row",
+            view.display(hop.table),
+            keys.join(", ")
+        );
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+    node.each_of_caller(&mut |node| unkeyed(view, node, hints));
+}
+
 /// The indexes that are missing in large tables to find related rows.
 pub(super) fn unindexed(view: &View, tested: &[Tested<'_>]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
@@ -38,16 +63,24 @@ pub(super) fn unindexed(view: &View, tested: &[Tested<'_>]) -> Vec<String> {
     for columns in relations.filter(|columns| columns.iter().all(|one| one.relation.is_some())) {
         let [first, ..] = columns else { continue };
         let told = is_large(first.table) && columns.iter().all(|one| is_told(view, one));
+        let name = view.display(first.table);
         // An index on one of several columns will do.
-        let lacks = columns.iter().map(|one| lack(one, &view.display(one.table)));
-        if let (true, Some(mut lacks)) = (told, lacks.collect::<Option<Vec<_>>>()) {
-            let (lack, _) = lacks.swap_remove(0);
-            if !all.contains(&lack) {
-                all.push(lack);
-            }
+        if told && columns.iter().all(|one| lack(one, &name).is_some()) {
+            let lack = lacks(columns, &name).into_iter().map(|(lack, _)| lack).next();
+            all.extend(lack.filter(|lack| !all.contains(lack)));
         }
     }
     all
+}
+
+/// What is missing for columns of the table called `name` that are compared together.
+fn lacks(columns: &[Tested<'_>], name: &str) -> Vec<(String, String)> {
+    let bare = |one: &Tested<'_>| leading(one.table, one.column).next().is_none();
+    if columns.len() > 1 && columns.iter().all(bare) {
+        let names: Vec<&str> = columns.iter().map(|one| one.column.name.as_str()).collect();
+        return vec![(format!("no index on {name}.({})", names.join(", ")), String::new())];
+    }
+    columns.iter().filter_map(|one| lack(one, name)).collect()
 }
 
 /// Whether the caller may know of the column: those that the operator's own conditions compare may be hidden.
@@ -111,10 +144,11 @@ fn member(
             let path = keys.join(",").replace('\'', "''");
             format!("; an index on (({whole} #>> '{{{path}}}')) would avoid that")
         }
-        (Some(false), _) => {
+        // `json` has no operators.
+        (Some(false), _) if column.data_type.is_jsonb() => {
             format!("; contains finds it by a GIN index on ({whole} jsonb_path_ops)")
         }
-        (None, _) => String::new(),
+        (Some(false) | None, _) => String::new(),
     };
     let path = keys.join(".");
     Some((format!("no index on {path} within {name}.{}", column.name), remedy))

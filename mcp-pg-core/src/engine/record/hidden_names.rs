@@ -132,9 +132,9 @@ impl Hidden {
     fn names(&self) -> impl Iterator<Item = &HashSet<String>> {
         let full = self.values == AuditValues::Full;
         self.view.iter().flat_map(move |view| {
-            // Encrypted values are not recorded in any case.
-            let others = [view.masked_names(), view.sensitive_names()];
-            [view.encrypted_names()].into_iter().chain(others.into_iter().filter(move |_| !full))
+            // Masked and encrypted values are not recorded in any case.
+            let sensitive = [view.sensitive_names()].into_iter().filter(move |_| !full);
+            [view.masked_names(), view.encrypted_names()].into_iter().chain(sensitive)
         })
     }
 }

@@ -56,17 +56,10 @@ impl Notes {
     /// The event at the end of the call.
     pub(super) fn outcome(&self, result: Result<(), &Error>) -> Event {
         let mut event = self.event(Phase::Outcome, result.is_err());
-        event.outcome = Some(match result {
-            Ok(()) => Outcome::Ok,
-            Err(error) => Outcome::of(error.code()),
-        });
-        event.code = result.err().map(Error::code);
-        if result.is_err() {
-            // A failed call has written and returned nothing.
-            (event.rows, event.before, event.after) = (None, None, None);
-            event.operations.clear();
-            event.confirmation = None;
-            if result.is_err_and(|error| error.get_current().is_none()) {
+        event.outcome = Some(Outcome::Ok);
+        if let Err(error) = result {
+            event.fail(Some(error.code()));
+            if error.get_current().is_none() {
                 event.sensitive.clear();
             }
         }
@@ -76,11 +69,7 @@ impl Notes {
     /// The event of a call whose caller disconnected: an error without a code.
     pub(super) fn abandoned(&self) -> Event {
         let mut event = self.event(Phase::Outcome, true);
-        event.outcome = Some(Outcome::Error);
-        (event.rows, event.before, event.after) = (None, None, None);
-        event.operations.clear();
-        // The confirmation may not have been used, so it stays valid.
-        event.confirmation = None;
+        event.fail(None);
         event.sensitive.clear();
         event
     }

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
 use super::journal::Journal;
-use crate::audit::{AuditSink, Entry, Event, unavailable};
+use crate::audit::{AuditSink, Entry, Event, Outcome, unavailable};
 use crate::engine::size::size;
 use crate::error::{Error, Result};
 use crate::execute::{Failure, Transaction};
@@ -192,12 +192,13 @@ impl Sinks {
         }
     }
 
-    /// Writes an outcome to all sinks, and waits until that is done. It is done even if the caller disconnects.
+    /// Writes an outcome to all sinks, and waits until that is done. It is done even if the caller disconnects. A sink
+    /// that fails gets the record for later.
     pub(super) async fn write(&self, event: Event) -> Result<()> {
         let sinks = self.clone();
         let mut writing = Box::pin(async move {
             let all = sinks.of(Which::All);
-            let written = join_all(all.iter().map(|sink| guarded(sink.write(event.clone())))).await;
+            let written = join_all(all.iter().map(|sink| written(&**sink, event.clone()))).await;
             let written = written.into_iter().fold(Ok(()), Result::and);
             sinks.tell(written.as_ref().err());
             written
@@ -219,6 +220,20 @@ impl Sinks {
         }
         flushed
     }
+}
+
+/// Writes an outcome, or queues it if that fails. Without its record, a call is not answered.
+async fn written(sink: &dyn AuditSink, mut event: Event) -> Result<()> {
+    let written = guarded(sink.write(event.clone())).await;
+    if let Err(error) = &written {
+        if event.outcome == Some(Outcome::Ok) {
+            event.fail(Some(error.code()));
+            event.sensitive.clear();
+        }
+        // The error was told already.
+        let _ = guarded(sink.enqueue(event)).await;
+    }
+    written
 }
 
 /// The result of a sink, whose panic must not end the process: records are also written while a panic unwinds.

@@ -11,7 +11,7 @@ mod single;
 pub(super) use commit::undo;
 pub(super) use operation::{Operation, Part};
 pub(super) use retry::{Retries, Turns};
-pub(super) use run::{ALL, Done, Given, Run, allowed, image_room, objects};
+pub(super) use run::{ALL, Done, Given, Run, allowed, image_room, is_of_list, objects};
 
 use std::sync::OnceLock;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use crate::engine::write::Provenance;
+use crate::engine::write::{Provenance, still_null};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Place, refusal};
 use crate::plan::{
@@ -165,13 +165,14 @@ impl<'v> Operation<'v> {
     }
 
     /// Positions of the columns that its statement returns: the requested ones, or all readable ones if they may be
-    /// needed for `images`, for references of later operations or for related rows.
+    /// needed for `images`, for references of later operations or for related rows. Notes may need some, too.
     pub(in crate::engine) fn returned(&self, images: bool) -> Vec<usize> {
         match images || !self.at.is_empty() || !self.plan.includes().is_empty() {
             true => self.table().readable_columns().collect(),
             false => {
                 let mut seen = BTreeSet::new();
                 let positions = self.plan.returning().iter().map(|returned| returned.position);
+                let positions = positions.chain(still_null(&self.plan));
                 positions.filter(|position| seen.insert(*position)).collect()
             }
         }

@@ -163,6 +163,11 @@ pub(in crate::engine) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result
     Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
 }
 
+/// Whether PostgreSQL refuses a value of a list, which one parameter holds, so that it does not say which value it is.
+pub(in crate::engine) fn is_of_list(error: &Error, list: &str) -> bool {
+    error.code() == Code::InvalidValue && error.get_at() == Some(list)
+}
+
 pub(in crate::engine) fn objects(
     statement: &Statement<'_>,
     rows: Vec<Vec<Value>>,

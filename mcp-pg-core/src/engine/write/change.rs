@@ -8,16 +8,17 @@ use super::columns::looked_at;
 use super::document;
 use super::each::{each_is_one, position};
 use super::version::Versions;
-use super::{lost_members, nulls};
+use super::{lost_members, nulls, order};
 use crate::engine::confirm::{Affected, Fact, Generated, Values, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
-use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
+use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, is_of_list, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
+use crate::value;
 
 /// The rows that a change will write.
 struct Found {
@@ -50,8 +51,11 @@ impl Run<'_, '_> {
         let asked = record.consent.is_some();
         let looked_at = looked_at(plan, images, asked, dry_run);
         let lock = statement::lock(plan, &looked_at, asked);
-        let Found { rows: found, mut notes } =
+        let Found { rows: mut found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
+        if plan.effect.each().is_none() {
+            order::sort(plan, &looked_at, &mut found.rows);
+        }
         enough(plan, found.count, || of_few(plan, found.count, &notes))?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
@@ -80,8 +84,9 @@ impl Run<'_, '_> {
             ));
             enough(plan, count, || notes.clone())?;
         }
-        if plan.effect.each().is_some() {
-            changed.rows.sort_by_key(|row| position(row, 1));
+        match plan.effect.each() {
+            Some(_) => changed.rows.sort_by_key(|row| position(row, 1)),
+            None => order::sort(plan, &returned, &mut changed.rows),
         }
         let mut told = Vec::new();
         if asked {
@@ -111,7 +116,7 @@ impl Run<'_, '_> {
         };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
-        notes.extend(nulls::notes(plan, &after));
+        notes.extend(nulls::notes(&self.operation.plan, &after));
         let affected = Affected {
             rows: found.count.max(count),
             facts: told,
@@ -137,14 +142,22 @@ impl Run<'_, '_> {
         let compared = known || added_to || plan.effect.each().is_some();
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
-        let rows = self.statement(transaction, lock, keep, record).await;
-        let mut rows = rows.map_err(|error| match error.code() {
+        let unchecked = has_unchecked_keys(plan);
+        if unchecked {
+            transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
+        }
+        let mut rows = match self.statement(transaction, lock, keep, record).await {
+            Ok(rows) => rows,
             // Few rows are found at once, so others must hold their locks.
-            Code::Timeout => error.hint(
-                "another transaction may have locked the rows: try again later, or narrow where",
-            ),
-            _ => error,
-        })?;
+            Err(error) if error.code() == Code::Timeout => {
+                let hint = "another transaction may have locked the rows: try again later, or narrow where";
+                return Err(error.hint(hint));
+            }
+            Err(error) if unchecked && is_of_list(&error, place(plan)) => {
+                return Err(self.culprit_of(transaction, plan).await.unwrap_or(error));
+            }
+            Err(error) => return Err(error),
+        };
         if rows.count > plan.max_rows {
             return Err(self.count_too_many(transaction, plan, record).await);
         }
@@ -364,6 +377,13 @@ impl Run<'_, '_> {
         }
         None
     }
+}
+
+/// Whether PostgreSQL alone can tell whether the keys of several named rows are values of their types.
+fn has_unchecked_keys(plan: &ChangePlan<'_>) -> bool {
+    let each = plan.effect.each().filter(|each| each.rows().nth(1).is_some());
+    let mut key = each.iter().flat_map(|each| &each.key);
+    key.any(|column| value::is_left_to_postgresql(&column.data_type))
 }
 
 /// The position of the named row, if there is only one.

@@ -3,6 +3,7 @@
 //! and the transaction is rolled back if these are not allowed.
 
 use super::change::{Changed, enough, gone_with_them, nothing_found, of_few, too_many};
+use super::order;
 use super::version::Versions;
 use crate::engine::confirm::{Affected, facts};
 use crate::engine::notes;
@@ -28,8 +29,9 @@ impl Run<'_, '_> {
         let removals = statement::changes(plan, &returned, asked);
         let bytes = if known { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
-        let Changed { rows, count, cut } =
+        let Changed { mut rows, count, cut } =
             self.apply(transaction, plan, &removals, keep, record).await?;
+        order::sort(plan, &returned, &mut rows);
         if count > plan.max_rows {
             return Err(too_many(plan, count));
         }

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use super::nulls;
 use crate::engine::confirm::{Affected, facts, keys};
 use crate::engine::record::Record;
-use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
+use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, is_of_list, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Transaction, texts};
 use crate::plan::InsertPlan;
@@ -42,7 +43,13 @@ impl Run<'_, '_> {
             let mut found = Fetched::default();
             if let Some(existing) = &existing {
                 let keep = Keep::new(u64::MAX, room);
-                found = self.statement(transaction, existing, keep, record).await?;
+                found = match self.statement(transaction, existing, keep, record).await {
+                    Err(error) if total > 1 && is_of_list(&error, "/data") => {
+                        let culprit = self.culprit(transaction, plan, range).await;
+                        return Err(culprit.unwrap_or(error));
+                    }
+                    found => found?,
+                };
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
@@ -79,6 +86,7 @@ impl Run<'_, '_> {
         let left = (total as u64).saturating_sub(done.count);
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
         done.notes.extend((left == 0).then(|| meets_none(plan)).flatten());
+        done.notes.extend(nulls::notes(&self.operation.plan, &done.after));
         Ok(done)
     }
 

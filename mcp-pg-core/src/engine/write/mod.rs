@@ -9,8 +9,10 @@ mod each;
 mod insert;
 mod lost_members;
 mod nulls;
+mod order;
 mod provenance;
 mod related;
 mod version;
 
+pub(super) use nulls::still_null;
 pub(super) use provenance::Provenance;

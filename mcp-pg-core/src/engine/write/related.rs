@@ -71,12 +71,11 @@ impl Engine {
 
 /// The members of a row with the columns of related rows in the place of those rows.
 fn flat(mut members: Map<String, Value>, dotted: &[Dotted]) -> Map<String, Value> {
-    for Dotted { name, relation, column } in dotted {
-        let value = members.get(relation).and_then(|row| row.get(column));
-        members.insert(name.clone(), value.cloned().unwrap_or_default());
-    }
-    for Dotted { relation, .. } in dotted {
-        members.shift_remove(relation);
-    }
+    let value =
+        |of: &Dotted| members.get(&of.relation).and_then(|row| row.get(&of.column)).cloned();
+    let values: Vec<Value> = dotted.iter().map(|of| value(of).unwrap_or_default()).collect();
+    // A value may have the name of such a relation.
+    members.retain(|name, _| !dotted.iter().any(|of| of.relation == *name));
+    members.extend(dotted.iter().map(|of| of.name.clone()).zip(values));
     members
 }

@@ -82,10 +82,10 @@ pub(in crate::execute) const CHANGED: &str = "0A000";
 /// Whether the statement itself does not fit the schema. Errors within a function and errors about values have a
 /// CONTEXT.
 fn is_stale(answer: &DbError) -> bool {
-    // Undefined table, column, function, object or schema, a column of another type, no such key for ON CONFLICT, and a
-    // column that is always generated.
-    const STALE: [&str; 8] =
-        ["42P01", "42703", "42883", "42704", "3F000", "42804", "42P10", "428C9"];
+    // Undefined table, column, function, object or schema, a name that two columns have, a column of another type, no such
+    // key for ON CONFLICT, and a column that is always generated.
+    const STALE: [&str; 9] =
+        ["42P01", "42703", "42883", "42704", "3F000", "42702", "42804", "42P10", "428C9"];
     match answer.code().code() {
         CHANGED => answer.routine() == Some("RevalidateCachedQuery"),
         state => STALE.contains(&state) && answer.where_().is_none(),

@@ -10,6 +10,7 @@ mod query;
 mod rule;
 mod words;
 
+pub(in crate::execute) use failure::CHANGED;
 pub(crate) use failure::Failure;
 pub(crate) use key::referred;
 pub(crate) use place::Place;
@@ -24,7 +25,7 @@ use crate::error::{Code, Error, step};
 use crate::execute::connection::unavailable;
 use crate::plan::{Operand, Source};
 use crate::schema::TableKind;
-use failure::{CHANGED, Refused};
+use failure::Refused;
 use key::{exclusion, foreign, unique};
 use place::shown;
 use rule::{check, not_null};
@@ -263,6 +264,14 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
     let (read, used) = (parameter(answer, place), used(answer, place));
+    if let (Some(at), Some("parse_hstore" | "get_val" | "prseof" | "prssyntaxerror")) =
+        (read, answer.routine())
+    {
+        // PostgreSQL's message does not say of what type the value should be.
+        return Error::new(Code::InvalidValue, "invalid input syntax for type hstore")
+            .at(at)
+            .hint("{\"a\": \"1\", \"b\": null}, or as text \"a=>1, b=>NULL\"");
+    }
     if answer.code().code() == UNREADABLE && read.is_none() {
         return Error::new(Code::InvalidValue, NO_PARAMETER)
             .hint("the maintainer of the database or of the credentials has to look at it")

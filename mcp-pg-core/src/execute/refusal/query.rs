@@ -53,8 +53,8 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         }
         Code::LimitExceeded => Error::new(code, TOO_MUCH),
         Code::DatabaseUnavailable => ended(state),
-        // Undefined column, table, function.
-        _ if matches!(state, "42703" | "42P01" | "42883") => {
+        // Undefined column, table, function; a name that two columns have.
+        _ if matches!(state, "42703" | "42P01" | "42883" | "42702") => {
             Error::new(code, "the query no longer fits the database")
                 .hint("the query's maintainer has to fix it; other tools still work")
         }

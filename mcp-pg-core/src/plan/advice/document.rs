@@ -22,7 +22,7 @@ fn missing(column: &Slot<'_>, key: &str) -> Error {
         Code::UnknownOperator,
         format!("{} is {}, which has no operator {key:?}", column.name, column.type_name),
     )
-    .allowed(column.data_type.operators().map(Operator::as_str))
+    .allowed(column.data_type.condition_keys())
 }
 
 /// The conditions that the object may mean.

@@ -151,6 +151,12 @@ impl Unknown<'_> {
         let (column, name) = (&self.column.name, self.name);
         let is_operator = Operator::parse(name).is_some();
         let data_type = &self.column.data_type;
+        if data_type.is_json_text() && name == Operator::HasKey.as_str() {
+            let hint = format!(
+                "{{{column:?}: {{\"path\": [\"key\"], \"is_null\": false}}}} finds what has a value there"
+            );
+            return Some(hint.into());
+        }
         if data_type.is_json()
             && !self.has(Operator::Like)
             && (is_operator || self.foreign().is_some())

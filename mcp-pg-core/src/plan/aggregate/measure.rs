@@ -164,8 +164,7 @@ impl Function {
                 );
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
                 match base.oid {
-                    // varchar, name and "char" have no aggregates of their own: those of text are taken.
-                    oid::CHAR | oid::NAME | oid::VARCHAR => built_in(DataType::text()),
+                    _ if base.ends_in_text() => built_in(DataType::text()),
                     // Nor has cidr: those of inet are.
                     oid::CIDR => built_in(DataType::inet()),
                     _ => (number

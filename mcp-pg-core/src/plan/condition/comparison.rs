@@ -99,8 +99,11 @@ impl<'v> Parser<'_, 'v> {
                     });
                 }
                 if all.is_empty() {
-                    return Err(wrong("an operator is missing", at)
-                        .allowed(data_type.operators().map(Operator::as_str)));
+                    let error = wrong("an operator is missing", at);
+                    return Err(match path {
+                        Some(_) => error.allowed(data_type.operators().map(Operator::as_str)),
+                        None => error.allowed(data_type.condition_keys()),
+                    });
                 }
                 return Ok((one_or(all, Comparison::All), path));
             }
@@ -352,6 +355,9 @@ fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
 }
 
 fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Error {
-    let known: Vec<&str> = offered(data_type, path).map(Operator::as_str).collect();
+    let known: Vec<&str> = match path {
+        true => offered(data_type, path).map(Operator::as_str).collect(),
+        false => data_type.condition_keys().collect(),
+    };
     advice::unknown_operator(column, name, &known)
 }

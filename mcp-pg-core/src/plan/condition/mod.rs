@@ -10,7 +10,9 @@ mod fraction;
 mod listed;
 pub(super) mod pattern;
 mod predicate;
+mod restriction;
 mod row_filter;
+pub(super) mod sealed;
 mod search;
 mod sought;
 

@@ -64,6 +64,24 @@ impl Predicate<'_> {
         matches!(self, Predicate::All(parts) if parts.is_empty())
     }
 
+    /// The part of it that every row must meet and that uses only columns of the row itself.
+    pub(crate) fn own_part(&self) -> Vec<&Self> {
+        match self {
+            Predicate::All(parts) => parts.iter().flat_map(Predicate::own_part).collect(),
+            own if own.is_own() => vec![own],
+            _ => Vec::new(),
+        }
+    }
+
+    fn is_own(&self) -> bool {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().all(Predicate::is_own),
+            Predicate::Not(inner) => inner.is_own(),
+            Predicate::Test { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the condition requires one value of the column.
     pub(super) fn fixes(&self, wanted: &Column) -> bool {
         match self {

@@ -23,7 +23,7 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         at: &str,
     ) -> Result<Option<Predicate<'v>>> {
-        let path = value.get("path").filter(|_| column.data_type.is_jsonb());
+        let path = value.get("path").filter(|_| column.data_type.is_json());
         let (Some(path), Some(whole)) = (path, column.whole()) else { return Ok(None) };
         let keys: Vec<String> = steps(path).collect();
         let Some(text) = table.table.indexed_text(whole, &keys) else { return Ok(None) };

@@ -93,6 +93,28 @@ impl<'v> Scope<'v> {
         }
     }
 
+    /// As [`Scope::expression`], for a value that is written: values of earlier rows may be all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::expression`].
+    pub(in crate::plan) fn written_expression(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Expression<'v>> {
+        if object.contains_key("column") {
+            return self.expression(table, &Value::Object(object.clone()), at);
+        }
+        check_one(object, at)?;
+        let expression = Parser { scope: self, table, nodes: 0 }.computed(object, at, 0)?;
+        if expression.is_constant() && !expression.refers() {
+            return Err(no_columns(at).hint(FORM));
+        }
+        Ok(expression)
+    }
+
     /// The arithmetic of an object, which may have further members.
     ///
     /// # Errors

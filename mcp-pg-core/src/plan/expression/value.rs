@@ -154,6 +154,15 @@ impl<'v> Expression<'v> {
         }
     }
 
+    /// Whether values of earlier operations' rows are among its operands.
+    pub(in crate::plan) fn refers(&self) -> bool {
+        match self {
+            Expression::Given(..) => true,
+            Expression::Computed(_, operands) => operands.iter().any(Expression::refers),
+            _ => false,
+        }
+    }
+
     /// Whether it is another value at another time, though the rows stay as they are.
     pub(in crate::plan) fn moves(&self) -> bool {
         Node::Value(self).moves()

@@ -144,8 +144,8 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
         add(order, key);
         return true;
     }
-    // A request without an order must not wait for one.
-    if order.is_empty() {
+    // A request without an order must not wait for one, unless PostgreSQL's own could tell something.
+    if order.is_empty() && !table.found_by_hidden {
         return false;
     }
     add(order, table.loose_key().unwrap_or_default());
@@ -351,9 +351,6 @@ impl<'v> Scope<'v> {
                     )
                     .at("/column")
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
-                }
-                if column.data_type.family() == Family::Text && from.is_string() {
-                    self.words(from, "/distance")?;
                 }
                 require_near(&column.data_type, from, "/distance")?;
                 if from.is_string() {

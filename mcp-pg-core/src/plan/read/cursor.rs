@@ -50,6 +50,10 @@ impl CursorKey {
     }
 
     /// Encrypts a cursor.
+    ///
+    /// # Errors
+    ///
+    /// `internal`, which no cursor of a plan leads to.
     pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
         let failed = || Error::new(Code::Internal, "a cursor cannot be written");
         let plain = serde_json::to_vec(cursor).map_err(|error| failed().caused_by(error))?;

@@ -6,7 +6,7 @@ use super::room::Room;
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::hop::ambiguous;
 use crate::plan::order::sort::make_total;
-use crate::plan::{Hop, Predicate, Returned, Scope, Shown, Sort, filter};
+use crate::plan::{Hop, Predicate, Scope, Shown, Sort, filter};
 use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
 use crate::schema::RelationKind;
@@ -78,11 +78,10 @@ impl<'v> Scope<'v> {
     pub(crate) fn written_includes(
         &self,
         table: &'v TableView,
-        returned: &[Returned],
+        names: &[&str],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let names = returned.iter().map(|returned| returned.name.as_str());
-        let includes = self.includes(table, &names.collect::<Vec<_>>(), include)?;
+        let includes = self.includes(table, names, include)?;
         if !includes.is_empty() && table.row_key().is_none() {
             return Err(Error::new(
                 Code::InvalidValue,

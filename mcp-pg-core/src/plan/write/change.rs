@@ -8,12 +8,11 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Comparison, Dotted, Each, Expression, Include, Operand, Predicate, Quantifier, Returned,
-    RowFilter, Scope, Source, filter,
+    Dotted, Each, Expression, Include, Operand, Predicate, Returned, RowFilter, Scope, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
-use crate::schema::{Column, Operator};
+use crate::schema::Column;
 
 /// Rows to change or delete.
 #[derive(Debug, Clone)]
@@ -355,44 +354,4 @@ pub(super) fn touchable<'v>(
         scope.visible(table, Action::Select)?,
         scope.visible(table, action)?,
     ])
-}
-
-impl Predicate<'_> {
-    /// Whether each alternative of the condition tests something: a value or a related row.
-    pub fn restricts(&self) -> bool {
-        match self {
-            Predicate::All(parts) => parts.iter().any(Predicate::restricts),
-            Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
-            Predicate::Not(inner) => inner.restricts() && inner.admits(),
-            Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
-            Predicate::Related { quantifier: Quantifier::None, filter, .. } => filter.admits(),
-            // Every text contains the empty text.
-            Predicate::Test {
-                comparison:
-                    Comparison::Binary(Operator::Like | Operator::Ilike, Operand { source, .. }),
-                ..
-            } => {
-                !matches!(source, Source::Text(Some(pattern)) if pattern.bytes().all(|c| c == b'%'))
-            }
-            Predicate::Test { .. }
-            | Predicate::Computed { .. }
-            | Predicate::Compared { .. }
-            | Predicate::Related { .. } => true,
-        }
-    }
-
-    /// Whether any row can meet it.
-    fn admits(&self) -> bool {
-        match self {
-            Predicate::All(parts) => parts.iter().all(Predicate::admits),
-            Predicate::Any(parts) => parts.iter().any(Predicate::admits),
-            Predicate::Related { quantifier: Quantifier::Some, filter, .. } => filter.admits(),
-            _ => true,
-        }
-    }
-
-    /// Whether every row meets it.
-    pub(crate) fn is_always(&self) -> bool {
-        matches!(self, Predicate::All(parts) if parts.iter().all(Predicate::is_always))
-    }
 }

@@ -137,8 +137,8 @@ impl<'v> Scope<'v> {
             });
         }
         match asked.argument {
-            Value::Object(_) => {
-                let of = self.expression(table, asked.argument, asked.at)?;
+            Value::Object(argument) => {
+                let of = self.written_expression(table, argument, asked.at)?;
                 if !of.totals().is_empty() {
                     return Err(asked.wrong("$compute takes no totals of related rows").hint(
                         "aggregate gives them, within the same transaction too: {\"$ref\": \"0.total\"} is what its row has",

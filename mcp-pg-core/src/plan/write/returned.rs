@@ -70,37 +70,39 @@ impl<'v> Scope<'v> {
         let (mut returned, mut dotted) = (Vec::with_capacity(shown.len()), Vec::new());
         for shown in &shown {
             let name = shown.name(table).to_owned();
-            let (position, path) = match shown {
-                Shown::Column(position) => (*position, Vec::new()),
-                Shown::Computed(computed) => {
-                    let place = items.iter().position(|item| is_named(item, &name));
-                    let item = place.and_then(|place| items.get(place));
-                    let own = computed.of.column().filter(|reached| reached.hops.is_empty());
-                    let Some(reached) = own else {
-                        let message = "written rows are returned as they are: nothing is computed";
-                        return Err(wrong(message, place).hint("a select computes with them"));
-                    };
-                    let path = item.and_then(|item| item.get("path"));
-                    (reached.position, path.into_iter().flat_map(steps).collect())
-                }
-                Shown::Related { of, .. } if of.hops.is_empty() => (of.position, Vec::new()),
-                Shown::Related { of, .. } => {
-                    let path = if name.contains('.') { name.clone() } else { of.path(table) };
-                    let (relation, column) = path.split_once('.').unwrap_or_default();
-                    if of.hops.len() != 1 || of.member.is_some() {
-                        let asked = |item: &Value| *item == name || is_named(item, &name);
-                        let place = items.iter().position(asked);
-                        let hint =
-                            format!("\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}");
-                        let message = "columns of rows further away come with include";
-                        return Err(wrong(message, place).hint(hint));
-                    }
-                    let (relation, column) = (relation.to_owned(), of.column.name.clone());
-                    dotted.push(Dotted { name, relation, column });
+            let of = match shown {
+                Shown::Column(position) => {
+                    returned.push(Returned { name, position: *position, path: Vec::new() });
                     continue;
                 }
+                Shown::Computed(computed) => computed.of.column(),
+                Shown::Related { of, .. } => Some(&**of),
             };
-            returned.push(Returned { name, position, path });
+            let place = items.iter().position(|item| *item == name || is_named(item, &name));
+            let Some(of) = of else {
+                let message = "written rows are returned as they are: nothing is computed";
+                return Err(wrong(message, place).hint("a select computes with them"));
+            };
+            let column = of.column.name.clone();
+            match of.hops.as_slice() {
+                [] => {
+                    let path = place.and_then(|place| items.get(place)?.get("path"));
+                    let path = path.into_iter().flat_map(steps).collect();
+                    returned.push(Returned { name, position: of.position, path });
+                }
+                [hop] if of.member.is_none() => {
+                    let relation = hop.subject.relation_name(hop.relation).to_owned();
+                    dotted.push(Dotted { name, relation, column });
+                }
+                _ => {
+                    let path = of.path(table);
+                    let (relation, column) = path.split_once('.').unwrap_or_default();
+                    let message = "columns of rows further away come with include";
+                    let hint =
+                        format!("\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}");
+                    return Err(wrong(message, place).hint(hint));
+                }
+            }
         }
         Ok((returned, dotted))
     }
@@ -117,7 +119,9 @@ impl<'v> Scope<'v> {
         dotted: &mut [Dotted],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let mut includes = self.written_includes(table, returned, include)?;
+        let names = returned.iter().map(|returned| returned.name.as_str());
+        let names: Vec<&str> = names.chain(dotted.iter().map(|of| of.name.as_str())).collect();
+        let mut includes = self.written_includes(table, &names, include)?;
         if dotted.is_empty() {
             return Ok(includes);
         }

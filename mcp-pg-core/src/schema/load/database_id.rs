@@ -15,7 +15,9 @@ impl DatabaseId {
     /// Reads it: the identifier of the server's data directory, if the login may read that, the database's OID, and a
     /// hash of its name.
     ///
-    /// Fails with `database_unavailable` or `database_error`.
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     pub async fn read(client: &Client) -> Result<Self> {
         const DATABASE: &str = "SELECT oid, pg_catalog.hashtext(datname::pg_catalog.text) AS name, \
              coalesce(pg_catalog.has_function_privilege(\

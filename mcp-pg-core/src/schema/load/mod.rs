@@ -45,7 +45,11 @@ impl Schema {
     /// Reads what the login sees of these schemas, in a read-only transaction of its own.
     ///
     /// A client from a pool works too, through its `DerefMut`. A schema that does not exist, or that the login may
-    /// not use, has no tables. Fails with `database_unavailable` or `database_error`.
+    /// not use, has no tables.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -74,8 +78,12 @@ impl Schema {
     /// READ READ ONLY, optionally under `SET LOCAL ROLE`.
     ///
     /// Leaves the transaction with an empty `search_path`, so that types and expressions are printed with their
-    /// schemas, and with `jit` off. Fails with `database_unavailable` or `database_error`. The SQLSTATE `XX000` means
-    /// that an object was dropped meanwhile: try again in a new transaction.
+    /// schemas, and with `jit` off.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`. The SQLSTATE `XX000` means that an object was dropped meanwhile: try
+    /// again in a new transaction.
     pub async fn read(transaction: &Transaction<'_>, schemas: &[String]) -> Result<Self> {
         read(transaction, schemas).await.map_err(unreadable)
     }

@@ -22,7 +22,11 @@ pub struct Snapshot(String);
 impl Snapshot {
     /// The current snapshot; `None` from a standby, whose snapshots do not name the running transactions.
     ///
-    /// Takes no measurable time. Fails with `database_unavailable` or `database_error`.
+    /// Takes no measurable time.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     pub async fn read(client: &Client) -> Result<Option<Self>> {
         const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text \
              WHERE NOT pg_catalog.pg_is_in_recovery()";
@@ -54,7 +58,9 @@ pub struct SessionCode {
 impl SessionCode {
     /// Reads it from the catalogue. It stays true as long as the signature does not change.
     ///
-    /// Fails with `database_unavailable` or `database_error`.
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     pub async fn read(client: &mut Client) -> Result<Self> {
         let read = async {
             let transaction = client.build_transaction().read_only(true).start().await?;
@@ -82,7 +88,11 @@ impl SessionCode {
 pub struct Watch(Statement);
 
 impl Watch {
-    /// Prepares the query. Fails with `database_unavailable` or `database_error`.
+    /// Prepares the query.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     pub async fn prepare(client: &Client) -> Result<Self> {
         let query = include_str!("../sql/signature.sql");
         let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY, Type::TEXT]).await;
@@ -92,7 +102,11 @@ impl Watch {
     /// The current signature of these schemas, comparable with the `earlier` one if given. `client` must be the
     /// connection on which the query was prepared.
     ///
-    /// Takes some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
+    /// Takes some milliseconds for a thousand tables.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
     pub async fn poll(
         &self,
         client: &Client,

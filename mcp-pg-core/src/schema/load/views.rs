@@ -10,7 +10,7 @@ use super::keys::foreign_key;
 use super::target_list::{Selected, Shown, selected};
 use super::text::Texts as _;
 use super::{Tables, name};
-use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
+use crate::schema::{Column, ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
 
 /// The most levels of views that are followed.
 const DEPTH_MOST: usize = 32;
@@ -47,6 +47,8 @@ struct Subject {
     /// Whether ON CONFLICT can be used on the view: an insert goes to the table, and every row that it can conflict
     /// with is in the view. (PostgreSQL does not check a view's condition in ON CONFLICT.)
     meets_its_own: bool,
+    /// Whether PostgreSQL itself writes what is written to the view to the table, without any rule or trigger.
+    is_written: bool,
 }
 
 impl Rules {
@@ -63,13 +65,15 @@ impl Rules {
     fn subject(&self, view: u32, depth: usize) -> Option<Subject> {
         let rule = self.0.get(&view)?;
         let only = rule.selected.only.filter(|_| depth < DEPTH_MOST)?;
-        let meets_its_own = rule.inserts_beneath && only.whole;
+        let is_written = rule.inserts_beneath;
+        let meets_its_own = is_written && only.whole;
         if !self.0.contains_key(&only.relation) {
             let (table, with_heirs) = (only.relation, only.with_heirs);
-            return Some(Subject { table, with_heirs, meets_its_own });
+            return Some(Subject { table, with_heirs, meets_its_own, is_written });
         }
         let next = self.subject(only.relation, depth + 1)?;
-        Some(Subject { meets_its_own: meets_its_own && next.meets_its_own, ..next })
+        let meets_its_own = meets_its_own && next.meets_its_own;
+        Some(Subject { meets_its_own, is_written: is_written && next.is_written, ..next })
     }
 
     /// The tables beneath all views.
@@ -115,11 +119,7 @@ pub(super) fn add(
             if let (Ok(position), Some(origin)) = (position, rules.origin(*item, 0))
                 && let Some((known, row)) = origins.get(&origin)
             {
-                let column = &mut table.columns[position];
-                column.origin = Some(known.clone());
-                if subject.is_some() && row.try_get("never_null")? {
-                    column.may_be_null = false;
-                }
+                shows(&mut table.columns[position], known, row, subject.as_ref())?;
                 heirs |= row.try_get::<_, bool>("has_heirs")?;
                 shown.push((position, origin));
             }
@@ -150,6 +150,26 @@ pub(super) fn add(
                 add_key(table, row, &subject, &shown)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Tells a view's column what is known of the table's column that it shows.
+fn shows(
+    column: &mut Column,
+    origin: &ColumnOrigin,
+    row: &Row,
+    subject: Option<&Subject>,
+) -> Result<(), PgError> {
+    column.origin = Some(origin.clone());
+    let Some(subject) = subject else { return Ok(()) };
+    if row.try_get("never_null")? {
+        column.may_be_null = false;
+    }
+    if subject.is_written && row.try_get("read_only")? {
+        column.can_insert = false;
+        column.insert_granted = false;
+        column.can_update = false;
     }
     Ok(())
 }

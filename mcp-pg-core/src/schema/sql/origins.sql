@@ -6,6 +6,7 @@ SELECT a.attrelid AS "table",
        a.attnum   AS number,
        a.attname  AS "column",
        a.atthasdef AND a.attgenerated = '' AS defaulted,
+       a.attgenerated <> '' OR a.attidentity = 'a' AS read_only,
        a.attnotnull AND c.relkind <> 'f' AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_constraint k
          WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated

@@ -65,12 +65,14 @@ pub(super) fn print_rows(
 DECLARE
   wanted text;
   target regclass;
+  truncated text;
 BEGIN
   FOREACH wanted IN ARRAY ARRAY[{wanted}] LOOP
-    SELECT c.oid INTO target
+    -- Foreign tables have no triggers for TRUNCATE before PostgreSQL 16.
+    SELECT c.oid, CASE c.relkind WHEN 'f' THEN '' ELSE ' OR TRUNCATE' END INTO target, truncated
     FROM unnest(ARRAY[{searched}]) WITH ORDINALITY s (name, place)
     JOIN pg_namespace n ON n.nspname = s.name
-    JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'f')
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'f')
     WHERE wanted IN (c.relname::text, s.name || '.' || c.relname)
     ORDER BY wanted = c.relname, s.place
     LIMIT 1;
@@ -79,8 +81,8 @@ BEGIN
       USING ERRCODE = 'undefined_table';
     END IF;
     EXECUTE format('DROP TRIGGER IF EXISTS {ROWS_TRIGGER} ON %s', target);
-    EXECUTE format('CREATE TRIGGER {ROWS_TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
-      'FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.{ROWS_CHANGED}()', target);
+    EXECUTE format('CREATE TRIGGER {ROWS_TRIGGER} AFTER INSERT OR UPDATE OR DELETE%s ON %s '
+      'FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.{ROWS_CHANGED}()', truncated, target);
   END LOOP;
 END ",
         wanted = literals(tables),

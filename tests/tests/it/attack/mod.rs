@@ -21,6 +21,7 @@ mod size;
 mod text;
 mod token;
 mod upsert;
+mod written_order;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

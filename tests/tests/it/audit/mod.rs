@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp_pg_core::audit::{FileSink, snapshot, verify};
+use mcp_pg_core::policy::OnFailure;
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, until};
 use serde_json::{Value, json};
@@ -264,6 +265,37 @@ async fn without_a_record_nothing_is_written() {
     call(&engine, "admin", "update", update).await.unwrap();
     assert_eq!(database.value("SELECT name FROM users WHERE user_id = 1").await.unwrap(), "X");
     log.records(&engine).await;
+}
+
+#[tokio::test]
+async fn calls_that_are_refused_without_a_record_leave_it_later() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.audit.on_failure = OnFailure::Refuse;
+    let engine = log.engine(&database, settings).await;
+    std::fs::remove_file(&log.0).unwrap();
+    std::fs::create_dir(&log.0).unwrap();
+    let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    let calls = [
+        ("analyst", "select", json!({"table": "users"}), "audit_unavailable", "error"),
+        ("analyst", "select", json!({"table": "userz"}), "unknown_table", "error"),
+        ("analyst", "update", update.clone(), "forbidden", "denied"),
+        ("admin", "update", update, "audit_unavailable", "error"),
+    ];
+    for (role, tool, arguments, code, _) in &calls {
+        assert_eq!(error(&engine, role, tool, arguments.clone()).await["code"], *code);
+    }
+    std::fs::remove_dir(&log.0).unwrap();
+    until("the records are written", async || engine.flush().await.is_ok()).await;
+    let records = log.records(&engine).await;
+    assert_eq!((records.len(), engine.health().lost_records), (calls.len(), 0));
+    for (record, (role, tool, arguments, code, outcome)) in records.iter().zip(&calls) {
+        assert_eq!((&record["actor"]["role"], &record["tool"]), (&json!(role), &json!(tool)));
+        assert_eq!(&record["arguments"], arguments);
+        assert_eq!((&record["code"], &record["outcome"]), (&json!(code), &json!(outcome)));
+        assert!(record.get("rows").is_none(), "{record}");
+    }
 }
 
 #[tokio::test]

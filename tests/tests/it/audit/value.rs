@@ -1,7 +1,7 @@
 //! Which values a record holds.
 
 use mcp_pg_core::Settings;
-use mcp_pg_core::policy::{Action, AuditValues, Mask, Role};
+use mcp_pg_core::policy::{Action, AuditDetail, AuditValues, Mask, Role};
 use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
@@ -15,9 +15,16 @@ fn masking() -> Role {
 
 #[tokio::test]
 async fn masked_values_are_not_kept() {
+    for values in [AuditValues::Redacted, AuditValues::Full] {
+        masked_values_are_not_kept_by(values).await;
+    }
+}
+
+async fn masked_values_are_not_kept_by(values: AuditValues) {
     let database = Database::shop().await;
     let log = Log::new();
-    let settings = Settings { roles: vec![masking()], ..Settings::default() };
+    let audit = AuditDetail { values, ..AuditDetail::default() };
+    let settings = Settings { roles: vec![masking()], audit, ..Settings::default() };
     let engine = log.engine(&database, settings).await;
     let secret = "ada@example.com";
     for (tool, arguments) in [

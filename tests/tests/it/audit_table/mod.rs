@@ -220,11 +220,18 @@ async fn without_the_table_nothing_is_written_and_reads_are_answered_as_configur
     let reply = error(&strict, "admin", "select", read.clone()).await;
     assert_eq!((&reply["code"], &reply["retryable"]), (&json!("audit_unavailable"), &json!(true)));
 
+    let unknown = error(&strict, "admin", "select", json!({"table": "nope"})).await;
+    assert_eq!(unknown["code"], "unknown_table");
+
     database.sql("ALTER TABLE mcp_audit.away RENAME TO log").await;
     call(&engine, "admin", "update", rename(1)).await.unwrap();
     call(&strict, "admin", "select", read).await.unwrap();
     strict.flush().await.unwrap();
-    records(&database, &engine).await;
+    let records = records(&database, &engine).await;
+    let unknown = records.iter().filter(|record| record["code"] == "unknown_table").count();
+    let refused = records.iter().filter(|record| record["code"] == "audit_unavailable").count();
+    // A read before and one after, and a write after.
+    assert_eq!((unknown, refused, records.len()), (1, 3, 1 + 3 + 1 + 3), "{records:#?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! next valid call works.
 
 mod constraint;
+mod list;
 mod name;
 mod size;
 mod text;

@@ -95,7 +95,7 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     });
     let engine = database.engine_with(settings).await;
     assert_eq!(faults(&engine), [] as [&str; 0]);
-    let refused = engine.refused_queries().await.unwrap();
+    let refused = engine.refused_queries();
     let expected =
         "secret.sql:2:1: roles.viewer may not run it: permission denied for table hidden";
     assert!(refused.len() == 1 && refused[0].ends_with(expected), "{refused:?}");
@@ -105,6 +105,16 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     assert_eq!(reply["rows"], json!([{"id": 2, "who": "canned_reader"}]));
     let unset = call_as(&engine, &caller, "titles", json!({})).await.unwrap();
     assert_eq!(unset["rows"], json!([]), "unset means nothing");
+    assert_eq!(names(&engine, "viewer"), ["titles"]);
+    let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
+    assert_eq!(secret.code().as_str(), "unknown_argument");
+    assert!(!secret.to_string().contains("hidden"), "{secret}");
+    // A right is noticed like any other change of the schema.
+    database.sql("GRANT SELECT ON hidden TO canned_reader").await;
+    assert!(engine.reload().await.unwrap());
+    assert_eq!(names(&engine, "viewer"), ["secret", "titles"]);
+    database.sql("REVOKE SELECT ON hidden FROM canned_reader").await;
+    // Before anyone has looked: PostgreSQL itself refuses.
     let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
     assert_eq!(secret.code().as_str(), "forbidden");
     assert!(!secret.to_string().contains("hidden"), "{secret}");
@@ -116,6 +126,34 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     let cast = error(&engine, "analyst", "cast", json!({})).await;
     assert_eq!(cast["code"], "invalid_value");
     assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
+}
+
+/// PostgreSQL runs such a function when it plans the query.
+#[tokio::test]
+async fn a_function_that_refuses_callers_without_a_claim_takes_no_tool_away() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer PRIMARY KEY, tenant integer); INSERT INTO note VALUES (1, 7), (2, 8);
+         CREATE FUNCTION tenant() RETURNS integer LANGUAGE plpgsql STABLE AS $$ BEGIN
+           IF coalesce(current_setting('app.tenant', true), '') = '' THEN
+             RAISE insufficient_privilege USING MESSAGE = 'who are you?';
+           END IF;
+           RETURN current_setting('app.tenant'); END $$",
+    )
+    .await;
+    let mut settings = settings(directory([(
+        "notes.sql",
+        "-- @roles viewer\nSELECT id FROM note WHERE tenant = tenant()",
+    )]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        session: [("app.tenant".into(), Setting::Claim("tenant".into()))].into(),
+        ..Role::default()
+    });
+    let engine = database.engine_with(settings).await;
+    assert_eq!(engine.refused_queries(), [] as [&str; 0]);
+    let caller = Principal::new("tester", "viewer").claim("tenant", "8");
+    let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 2}]));
 }
 
 #[tokio::test]

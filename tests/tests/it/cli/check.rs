@@ -381,14 +381,17 @@ async fn a_name_adds_no_line_to_what_is_told() {
 
 /// As `check` does, for those who did not run it.
 #[tokio::test]
-async fn a_grant_that_matches_no_table_is_logged_at_the_start() {
+async fn grants_without_effect_are_logged_at_the_start() {
     let database = Database::shop().await;
     let config = file(
-        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.userz\"]\nactions = [\"select\"]\n",
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.userz\"]\nactions = [\"select\"]\n
+         [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n
+         [[roles.a.grants]]\ntables = [\"users\"]\nactions = [\"select\"]\nrows = { user_id = 1 }\n",
     );
     let config = config.to_str().unwrap();
     let ended = run(&["stdio", "--database-url", &database.url, "--config", config]).await;
     assert!(ended.err.contains("roles.a.grants[0]: public.userz matches no table"), "{ended:?}");
+    assert!(ended.err.contains("roles.a.grants[2]: has no effect on select"), "{ended:?}");
 }
 
 #[tokio::test]

@@ -165,6 +165,9 @@ async fn the_audit_file_is_made_by_what_writes_to_it() {
         assert_eq!(ended.status, Some(0), "{ended:?}");
         assert!(!log.exists(), "{command:?}");
     }
+    let verified = run(&["audit", "verify", "--config", config]).await;
+    assert_eq!(verified.status, Some(1), "{verified:?}");
+    assert!(verified.out.contains("there is no such file"), "{verified:?}");
     let ended = run(&["call", "list_tables", "--demo=shop", "--config", config]).await;
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(log.exists());

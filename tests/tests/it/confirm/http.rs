@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{RULES, delete, reviews};
 use crate::auth_api_key::key;
-use crate::program::{Served, file, run};
+use crate::program::{Era, Served, file, run};
 
 /// The answer of an HTTP server to `delete`, sent with an answer to its question if there is one.
 async fn delete_over_http(server: &Served, key: &str, state: Option<&str>) -> Value {
@@ -127,4 +127,21 @@ async fn servers_with_one_audit_table_use_a_confirmation_once() {
     assert_eq!(database.value(kept).await.as_deref(), Some("ok ok"));
     let name = TableName::new("mcp_audit", "log");
     verify_table(database.config.clone(), Tls::default(), &name).await.unwrap().unwrap();
+}
+
+/// Such a client declares what it can in another request, of which the server keeps nothing.
+#[tokio::test]
+async fn a_client_of_an_older_revision_is_told_that_this_is_the_reason() {
+    let database = Database::shop().await;
+    let config = file(&format!("default_role = \"admin\"\n{RULES}"));
+    let config = config.to_str().unwrap();
+    let server = Served::start(&["--database-url", &database.url, "--config", config]).await;
+    for (era, reason) in [(Era::Initialize, "2026-07-28"), (Era::Discover, "can ask its user")] {
+        let call = json!({"name": "delete", "arguments": delete(2)});
+        let (_, answer) = server.request(era, "tools/call", call, &[]).await;
+        let error = &answer["result"]["structuredContent"]["error"];
+        assert_eq!(error["code"], "forbidden", "{answer}");
+        assert!(error["hint"].as_str().unwrap().contains(reason), "{error}");
+    }
+    assert_eq!(reviews(&database).await, 14);
 }

@@ -139,7 +139,8 @@ async fn every_operator_that_is_described_works() {
     for column in described["columns"].as_array().unwrap() {
         let name = column["name"].as_str().unwrap();
         for row in rows(&reply).iter().filter(|row| !row[name].is_null()) {
-            for operator in column["operators"].as_array().unwrap() {
+            let operators = column["operators"].as_array().unwrap().iter();
+            for operator in operators.filter(|operator| *operator != "path") {
                 let operator = operator.as_str().unwrap();
                 let value = match operator {
                     "is_null" => json!(true),

@@ -40,6 +40,13 @@ async fn trees_and_pairs_of_extensions() {
     let nested = json!({"table": "node", "where": {"attributes": {"contains": {"a": ["1"]}}}});
     let refused = error(&engine, "analyst", "select", nested).await;
     assert!(refused["hint"].as_str().unwrap().contains("a=>1"), "{refused}");
+    for text in ["deep", "=>", "a=>1 b", "\"a"] {
+        let malformed = json!({"table": "node", "where": {"attributes": {"contains": text}}});
+        let refused = error(&engine, "analyst", "select", malformed).await;
+        assert_eq!(refused["message"], "invalid input syntax for type hstore", "{refused}");
+        assert_eq!(refused["at"], "/where/attributes/contains", "{refused}");
+        assert!(refused["hint"].as_str().unwrap().starts_with("{\"a\": \"1\""), "{refused}");
+    }
     let arguments = json!({"table": "node", "where": {"doc": {"path": ["a"], "search": "x"}}});
     let error = error(&engine, "analyst", "select", arguments).await;
     assert_eq!(error["code"], "unknown_operator");

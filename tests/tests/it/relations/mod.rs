@@ -1,11 +1,12 @@
 //! Relations of views, and declared relations.
 
+mod unkeyed;
 mod view;
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows, selected};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -218,6 +219,73 @@ async fn declared_relations_are_as_good_as_keys() {
     let none =
         json!({"table": "orders", "where": {"notes": {"none": {}}}, "columns": ["order_id"]});
     assert_eq!(first(&engine, none).await, json!({"order_id": 11}));
+}
+
+/// A team's captain is one of its members: `member` names these, and is only another name of the captain.
+#[tokio::test]
+async fn a_name_means_the_same_wherever_it_stands() {
+    let database = Database::of(
+        "CREATE TABLE team (id integer PRIMARY KEY, name text, captain_id integer);
+         CREATE TABLE member (id integer PRIMARY KEY, name text, team_id integer REFERENCES team, pts integer);
+         ALTER TABLE team ADD FOREIGN KEY (captain_id) REFERENCES member;
+         INSERT INTO team VALUES (1, 'a'), (2, 'b');
+         INSERT INTO member VALUES (1, 'Ann', 1, 5), (2, 'Bob', 1, 50), (3, 'Cy', 2, 7);
+         UPDATE team SET captain_id = 1 WHERE id = 1; UPDATE team SET captain_id = 3 WHERE id = 2;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (tool, more) in [
+        ("aggregate", json!({"measures": {"x": {"max": "member.pts"}}})),
+        ("aggregate", json!({"measures": {"x": {"count": "*"}}, "group_by": ["member.name"]})),
+        ("select", json!({"columns": ["member.name"]})),
+        ("select", json!({"order_by": ["member.name"]})),
+        ("select", json!({"columns": [{"add": ["member.pts", 0], "as": "a"}]})),
+        ("select", json!({"where": {"compute": {"add": ["member.pts", 0], "gt": 1}}})),
+        ("select", json!({"where": {"id": {"lt": {"$column": "member.pts"}}}})),
+    ] {
+        let mut request = json!({"table": "team"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let error = error(&engine, "analyst", tool, request).await;
+        let told = error.to_string();
+        assert!(told.contains("member"), "{more} {told}");
+    }
+    let each = json!({"table": "team", "measures": {"n": {"count": "*"}}, "order_by": ["p"],
+        "group_by": [{"column": "member.pts", "each": true, "as": "p"}]});
+    let each = call(&engine, "analyst", "aggregate", each).await.unwrap();
+    assert_eq!(each["rows"], json!([{"p": 5, "n": 1}, {"p": 7, "n": 1}, {"p": 50, "n": 1}]));
+    let captains = json!({"table": "team", "columns": ["captain.name", {"max": "member.pts", "as": "most"}], "order_by": ["captain.name"]});
+    assert_eq!(
+        selected(&engine, captains).await,
+        [json!({"captain.name": "Ann", "most": 50}), json!({"captain.name": "Cy", "most": 7})]
+    );
+}
+
+#[tokio::test]
+async fn a_declared_relation_of_a_table_to_itself_has_both_names() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer, boss_id integer);
+         INSERT INTO person VALUES (1, NULL), (2, 1), (3, 1);
+         CREATE TABLE staff (id integer UNIQUE, boss_id integer);",
+    )
+    .await;
+    let to_itself = |table: &str| DeclaredRelation {
+        table: table.into(),
+        to: table.into(),
+        ..declared(&["boss_id"], table, &["id"], [Some("boss"), Some("team")])
+    };
+    let relations = vec![to_itself("person"), to_itself("staff")];
+    let (_, faults) = database.engine().await.schema().as_ref().clone().declaring(&relations);
+    assert!(
+        faults.len() == 1 && faults[0].contains("public.person has no key of id"),
+        "{faults:?}"
+    );
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    let boss = json!({"table": "person", "where": {"team": {"some": {"id": 3}}}, "columns": ["id"],
+        "include": {"team": {"columns": ["id"], "include": {"boss": {"columns": ["id"]}}}}});
+    assert_eq!(
+        first(&engine, boss).await,
+        json!({"id": 1, "team": [{"id": 2, "boss": {"id": 1}}, {"id": 3, "boss": {"id": 1}}]})
+    );
 }
 
 #[tokio::test]

@@ -270,6 +270,20 @@ async fn tables_that_notify_are_looked_up_in_the_schemas() {
     let refused = client.batch_execute(&printed(&["orders", "ordres"]).await).await.unwrap_err();
     let refused = refused.as_db_error().unwrap().message().to_owned();
     assert!(refused.starts_with("--notify ordres: there is no such table"), "{refused}");
+    // A view has no trigger for TRUNCATE, and what changes are the rows of its tables.
+    database.sql("CREATE VIEW shown AS SELECT 1 AS one").await;
+    let client = database.client().await;
+    let refused = client.batch_execute(&printed(&["shown"]).await).await.unwrap_err();
+    let refused = refused.as_db_error().unwrap().message().to_owned();
+    assert!(refused.starts_with("--notify shown: there is no such table"), "{refused}");
+    database
+        .sql(
+            "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+             CREATE FOREIGN TABLE far (id integer) SERVER nowhere",
+        )
+        .await;
+    database.sql(&printed(&["far"]).await).await;
+    assert!(database.value(triggers).await.unwrap().contains("public far"));
 }
 
 /// Names of the operator's own may look like the end of a text between dollar quotes.

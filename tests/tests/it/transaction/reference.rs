@@ -323,6 +323,15 @@ async fn arithmetic_takes_numbers_and_dates_of_earlier_rows() {
             json!({"days": {"$compute": {"divide": ["balance", reference("all.2.days")]}}}),
             json!({"balance": 107.5, "days": null}),
         ),
+        // Also alone.
+        (
+            json!({"days": {"$compute": {"divide": [reference("b.balance"), 2.5]}}}),
+            json!({"balance": 107.5, "days": 3}),
+        ),
+        (
+            json!({"days": {"$compute": {"divide": [reference("b.balance"), {"subtract": [reference("b.balance"), 7.5]}]}}}),
+            json!({"balance": 107.5, "days": null}),
+        ),
         // Too many digits to compute with.
         (
             json!({"days": {"$compute": {"multiply": ["balance", reference("h.n")]}}}),
@@ -336,7 +345,7 @@ async fn arithmetic_takes_numbers_and_dates_of_earlier_rows() {
         (json!({"subtract": ["balance", reference("b.opened")]}), "subtract/1"),
         (json!({"subtract": ["balance", reference("b.nothing")]}), "subtract/1/$ref"),
         (json!({"subtract": ["balance", reference("z.balance")]}), "subtract/1/$ref"),
-        (json!({"multiply": [reference("b.balance"), 2]}), ""),
+        (json!({"multiply": [3, 2]}), ""),
     ] {
         let at = format!("/operations/3/updates/balance/$compute/{at}");
         let told = run(json!({"balance": {"$compute": compute}})).await.unwrap_err();

@@ -72,6 +72,8 @@ async fn a_condition_is_required() {
         json!({"not": {"user_id": {"in": []}}}),
         json!({"not": {"or": [{"user_id": {"in": []}}]}}),
         json!({"orders": {"none": {"user_id": {"in": []}}}}),
+        json!({"orders": {"count": {"not_in": []}}}),
+        json!({"not": {"orders": {"count": {"in": []}}}}),
         json!({"and": [{"or": [{}, {}]}, {"not": {"and": [{}]}}]}),
         Value::Null,
     ] {
