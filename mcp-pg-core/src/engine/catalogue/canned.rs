@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::waiting::Waiting;
+use super::waiting::{Tries, Waiting};
 use crate::canned::{self, Fault, Query, Source};
 use crate::error::Result;
 use crate::execute::{Database, Refused};
@@ -19,6 +20,9 @@ pub(in crate::engine) struct Canned {
     pub(in crate::engine) faults: Vec<Fault>,
     /// A query that PostgreSQL refused to describe for a reason that passes.
     waiting: Option<Arc<Waiting>>,
+    /// When the queries that are refused to a role are tried again: a right to what is in none of the served schemas is no
+    /// change that is noticed.
+    refused: Option<Tries>,
     /// Queries that PostgreSQL refused to run although it had described them.
     broken: Mutex<BTreeSet<String>>,
 }
@@ -40,6 +44,9 @@ impl Canned {
         for mut query in queries {
             canned.check_roles(&query, settings);
             query.refused = refusals(database, &query, settings, roles).await?;
+            if !query.refused.is_empty() {
+                canned.refused.get_or_insert_with(Tries::new);
+            }
             canned.queries.insert(query.name.clone(), Arc::new(query));
         }
         if let Some(before) = before {
@@ -209,17 +216,34 @@ impl Canned {
         Ok(described)
     }
 
-    /// Whether a query waits for something that passes.
+    /// Whether a query waits for something that passes, or for a right.
     pub(super) fn waits(&self) -> bool {
-        self.waiting.is_some()
+        self.waiting.is_some() || self.refused.is_some()
     }
 
-    /// Whether the query that waits can be tried again with success, or is refused for another reason.
+    /// Whether the query that waits can be tried again with success, or is refused for another reason; or a query is no
+    /// longer refused to a role.
     pub(super) async fn waits_no_more(&self, database: &Database) -> bool {
-        match &self.waiting {
-            Some(waiting) => waiting.is_over(database).await,
-            None => false,
+        if let Some(waiting) = &self.waiting
+            && waiting.is_over(database).await
+        {
+            return true;
         }
+        let Some(tries) = self.refused.as_ref().filter(|tries| tries.are_due()) else {
+            return false;
+        };
+        for query in self.queries.values() {
+            let Some(explain) = query.explained().filter(|_| !query.refused.is_empty()) else {
+                continue;
+            };
+            for role in query.refused.keys() {
+                if let Ok(None) = database.right_refused(role.as_deref(), &explain).await {
+                    return true;
+                }
+            }
+        }
+        tries.put_off(Instant::now());
+        false
     }
 
     /// The queries whose defaults PostgreSQL accepts.

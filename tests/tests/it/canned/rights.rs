@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, Role, Setting};
 use mcp_pg_core::{Engine, Principal};
-use mcp_pg_tests::{Database, call, call_as, error};
+use mcp_pg_tests::{Database, call, call_as, error, until};
 use serde_json::{Value, json};
 
 use super::{directory, engine, faults, input, names, settings};
@@ -126,6 +126,31 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     let cast = error(&engine, "analyst", "cast", json!({})).await;
     assert_eq!(cast["code"], "invalid_value");
     assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
+}
+
+#[tokio::test]
+async fn a_right_beyond_the_served_schemas_is_noticed() {
+    let database = Database::of(
+        "CREATE SCHEMA apart; CREATE TABLE apart.note (id integer); INSERT INTO apart.note VALUES (1);
+         DO $$ BEGIN CREATE ROLE canned_apart; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT USAGE ON SCHEMA apart TO canned_apart",
+    )
+    .await;
+    let mut settings =
+        settings(directory([("notes.sql", "-- @roles viewer\nSELECT id FROM apart.note")]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        database_role: Some("canned_apart".into()),
+        ..Role::default()
+    });
+    let engine = std::sync::Arc::new(database.engine_with(settings).await);
+    assert_eq!(names(&engine, "viewer"), [] as [&str; 0]);
+    let follower = engine.clone();
+    let following =
+        tokio::spawn(async move { follower.follow(std::time::Duration::from_millis(200)).await });
+    database.sql("GRANT SELECT ON apart.note TO canned_apart").await;
+    until("the role has the query", async || names(&engine, "viewer") == ["notes"]).await;
+    following.abort();
 }
 
 /// PostgreSQL runs such a function when it plans the query.
