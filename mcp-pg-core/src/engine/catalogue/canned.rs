@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::waiting::{Tries, Waiting};
 use crate::canned::{self, Fault, Query, Source};
 use crate::error::Result;
-use crate::execute::{Database, Refused};
+use crate::execute::{Database, Refused, Right};
 use crate::name::nearest;
 use crate::policy::{Role, Settings};
 use crate::request::Request;
@@ -40,10 +40,10 @@ impl Canned {
         let mut sources = canned.files(settings).await;
         sources.extend(canned.functions(database, settings, roles).await?);
         let sources = canned.named(sources);
-        let queries = canned.described(database, settings, sources).await?;
-        for mut query in queries {
-            canned.check_roles(&query, settings);
-            query.refused = refusals(database, &query, settings, roles).await?;
+        let mut queries = canned.described(database, settings, sources).await?;
+        queries.iter().for_each(|query| canned.check_roles(query, settings));
+        note_refusals(database, &mut queries, settings, roles).await?;
+        for query in queries {
             if !query.refused.is_empty() {
                 canned.refused.get_or_insert_with(Tries::new);
             }
@@ -237,7 +237,7 @@ impl Canned {
                 continue;
             };
             for role in query.refused.keys() {
-                if let Ok(None) = database.right_refused(role.as_deref(), &explain).await {
+                if let Ok(Right::Held) = database.right(role.as_deref(), &explain).await {
                     return true;
                 }
             }
@@ -340,24 +340,29 @@ impl Canned {
     }
 }
 
-/// The database roles of callers, among those that the login can become, to which PostgreSQL refuses the query, which is not run
-/// but explained. CALL cannot be, and who may call a function is known.
-async fn refusals(
+/// Notes to which database roles of callers, among those that the login can become, PostgreSQL refuses each query, which is not run
+/// but explained. CALL cannot be, and who may call a function is known. At the first lock the rest is left to the calls.
+async fn note_refusals(
     database: &Database,
-    query: &Query,
+    queries: &mut [Query],
     settings: &Settings,
     roles: &[Option<String>],
-) -> Result<BTreeMap<Option<String>, String>> {
-    let mut refused = BTreeMap::new();
-    let Some(explain) = query.explained() else { return Ok(refused) };
-    let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
-    let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
-    for role in meant.into_iter().filter(|role| roles.contains(role)) {
-        if let Some(message) = database.right_refused(role.as_deref(), &explain).await? {
-            refused.insert(role.clone(), message);
+) -> Result<()> {
+    for query in queries {
+        let Some(explain) = query.explained() else { continue };
+        let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+        let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
+        for role in meant.into_iter().filter(|role| roles.contains(role)) {
+            match database.right(role.as_deref(), &explain).await? {
+                Right::Held => {}
+                Right::Lacking(message) => {
+                    query.refused.insert(role.clone(), message);
+                }
+                Right::Unknown => return Ok(()),
+            }
         }
     }
-    Ok(refused)
+    Ok(())
 }
 
 fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {

@@ -226,8 +226,8 @@ async fn declared_relations_are_as_good_as_keys() {
 async fn a_name_means_the_same_wherever_it_stands() {
     let database = Database::of(
         "CREATE TABLE team (id integer PRIMARY KEY, name text, captain_id integer);
-         CREATE TABLE member (id integer PRIMARY KEY, name text, team_id integer REFERENCES team, pts integer);
-         ALTER TABLE team ADD FOREIGN KEY (captain_id) REFERENCES member;
+         CREATE TABLE member (id integer PRIMARY KEY, name text, team_id integer CONSTRAINT fk REFERENCES team, pts integer);
+         ALTER TABLE team ADD CONSTRAINT fk FOREIGN KEY (captain_id) REFERENCES member;
          INSERT INTO team VALUES (1, 'a'), (2, 'b');
          INSERT INTO member VALUES (1, 'Ann', 1, 5), (2, 'Bob', 1, 50), (3, 'Cy', 2, 7);
          UPDATE team SET captain_id = 1 WHERE id = 1; UPDATE team SET captain_id = 3 WHERE id = 2;",
