@@ -68,7 +68,7 @@ impl Database {
         let transaction = begin(lease.client()?).await?;
         let tried: Result<(), PgError> = async {
             // Planning locks partitions and indexes, too.
-            transaction.batch_execute(PATIENCE).await?;
+            transaction.query_typed(PATIENCE, &[]).await?;
             if let Some(role) = role {
                 transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await?;
             }
@@ -109,7 +109,7 @@ pub(crate) enum Right {
 }
 
 /// How long a trial waits for locks.
-const PATIENCE: &str = "SET LOCAL lock_timeout = '100ms'";
+const PATIENCE: &str = "SELECT pg_catalog.set_config('lock_timeout', '100ms', true)";
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
     client.build_transaction().read_only(true).start().await.map_err(unavailable)

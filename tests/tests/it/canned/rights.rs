@@ -200,7 +200,7 @@ async fn a_locked_partition_takes_no_tool_away_and_little_time() {
     .await;
     let mut locking = database.client().await;
     let lock = locking.transaction().await.unwrap();
-    lock.batch_execute("LOCK TABLE apart.note_1 IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    lock.execute("LOCK TABLE apart.note_1 IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
     let text = "-- @roles analyst\nSELECT id FROM apart.note";
     let files = [("a.sql", text), ("b.sql", text), ("c.sql", text), ("d.sql", text)];
     let connected = database.engine_with(settings(directory(files)));
