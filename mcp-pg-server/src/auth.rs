@@ -55,6 +55,13 @@ pub trait Authenticator: Send + Sync + 'static {
     /// The status is 401 for `unauthenticated`, 403 for `forbidden`, 429 for `rate_limited`, and 503 for any other code. The
     /// client gets the message.
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Error>;
+
+    /// Whether the request carries credentials. Only then its refusal counts for
+    /// [`RequestLimits::failed_authentications_per_minute`](crate::RequestLimits::failed_authentications_per_minute): without,
+    /// any web page could have a browser send it, from the address of whoever reads the page. True unless implemented otherwise.
+    fn carries_credentials(&self, _request: &Parts) -> bool {
+        true
+    }
 }
 
 #[async_trait]

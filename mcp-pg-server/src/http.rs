@@ -188,15 +188,16 @@ impl McpService {
         body: Bytes,
         is_json: bool,
     ) -> http::Response<BoxBody<Bytes, Infallible>> {
-        if is_json && let Some(refusal) = revision::fit(&mut head, &body) {
-            return refusal;
-        }
+        let handshake = if is_json { revision::fit(&mut head, &body) } else { None };
         let request = Request::from_parts(head, Full::new(body.clone()));
         let Ok(answer) = self.mcp.call(request).await;
         match answer.status() {
             // The content type is right, so the message is malformed.
             StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unread::not_a_message(&body),
-            _ => answer,
+            _ => match handshake {
+                Some(id) => revision::without_handshake(answer, id),
+                None => answer,
+            },
         }
     }
 }

@@ -28,7 +28,11 @@ impl Distinct<'_> {
     fn take<E: Error>(self, values: usize) -> Result<(), E> {
         match self.0.get().checked_sub(values) {
             Some(left) => self.0.set(left),
-            None => return Err(E::custom("there are too many values in one message")),
+            None => {
+                return Err(E::custom(
+                    "it has more values than one for every 8 bytes of the largest message, of which an object or list counts as four",
+                ));
+            }
         }
         Ok(())
     }

@@ -92,7 +92,8 @@ pub trait AuditSink: Send + Sync {
     /// Queues the record, and returns once the queue has room for it.
     ///
     /// For outcomes that no reply depends on: of reads, committed writes and refused calls. Callers that are faster than records
-    /// are written have to wait. An error means that the sink is known to be broken.
+    /// are written have to wait. An error means that the sink is known to be broken. Also for an outcome that [`write`](Self::write)
+    /// failed to write, as a failed one if the call would have been answered.
     async fn enqueue(&self, event: Event) -> Result<()> {
         self.try_enqueue(event)
     }

@@ -29,3 +29,4 @@ pub(crate) use refusal::{
     Failure, NO_PARAMETER, Place, ViolatedKey, is_stale, query_refusal, referred, refusal,
 };
 pub(crate) use transaction::{Isolation, Mode, Transaction};
+pub(crate) use trial::Right;

@@ -55,22 +55,20 @@ impl Database {
         }
     }
 
-    /// What PostgreSQL says if a database role, or the login, lacks a right that a statement needs. The statement is an EXPLAIN, which
-    /// checks rights; its parameters are null. `None` if no right is missing, whatever else may be wrong.
+    /// Whether a database role, or the login, has the rights that a statement needs, which is an EXPLAIN: it checks rights. Its
+    /// parameters are null.
     ///
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub(crate) async fn right_refused(
-        &self,
-        role: Option<&str>,
-        explain: &str,
-    ) -> Result<Option<String>> {
+    pub(crate) async fn right(&self, role: Option<&str>, explain: &str) -> Result<Right> {
         let mut lease = self.lease_apart().await?;
         // The planner runs functions.
         lease.change();
         let transaction = begin(lease.client()?).await?;
         let tried: Result<(), PgError> = async {
+            // Planning locks partitions and indexes, too.
+            transaction.query_typed(PATIENCE, &[]).await?;
             if let Some(role) = role {
                 transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await?;
             }
@@ -82,13 +80,36 @@ impl Database {
         .await;
         let refused = end(transaction, tried).await?;
         lease.done();
-        let Some(answer) = refused.as_ref().and_then(PgError::as_db_error) else { return Ok(None) };
-        // Functions may raise the same for a caller whose claims are not set, as they are not here.
-        let checks = answer.routine().is_some_and(|routine| routine.starts_with("aclcheck_error"));
-        let refused = checks && answer.code() == &SqlState::INSUFFICIENT_PRIVILEGE;
-        Ok(refused.then(|| answer.message().to_owned()))
+        let Some(answer) = refused.as_ref().and_then(PgError::as_db_error) else {
+            return Ok(Right::Held);
+        };
+        let locked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+        // What is refused within a function may depend on settings and parameters, which are missing here.
+        let checked = answer.routine().is_some_and(|routine| routine.starts_with("aclcheck_error"))
+            && answer.where_().is_none();
+        Ok(if locked.contains(answer.code()) {
+            Right::Unknown
+        } else if checked && answer.code() == &SqlState::INSUFFICIENT_PRIVILEGE {
+            Right::Lacking(answer.message().to_owned())
+        } else {
+            Right::Held
+        })
     }
 }
+
+/// Whether a role has the rights that a statement needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// It has, or something else is wrong.
+    Held,
+    /// It has not, with PostgreSQL's message.
+    Lacking(String),
+    /// A lock keeps PostgreSQL from saying so.
+    Unknown,
+}
+
+/// How long a trial waits for locks.
+const PATIENCE: &str = "SELECT pg_catalog.set_config('lock_timeout', '100ms', true)";
 
 async fn begin(client: &mut Client) -> Result<Transaction<'_>> {
     client.build_transaction().read_only(true).start().await.map_err(unavailable)

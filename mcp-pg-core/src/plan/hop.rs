@@ -145,7 +145,9 @@ impl<'v> Scope<'v> {
         // The name of another key's relation means that one, not one that only has it besides its own.
         let taken = |relation: &Relation| {
             let mut others = table.relations.iter().filter(|other| other.name == name);
-            others.any(|other| other.constraint != relation.constraint)
+            // The same key leads back only within one table. Constraints of several tables may have one name.
+            let within = self.view.at(relation.table).is_some_and(|to| to.name() == table.name());
+            others.any(|other| !within || other.constraint != relation.constraint)
         };
         match Relation::find(table.relations.iter().filter(wanted), name) {
             Found::One(relation) if named(relation) || !taken(relation) => Ok(relation),

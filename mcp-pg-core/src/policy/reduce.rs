@@ -77,15 +77,16 @@ pub(super) fn reduce(
     Some((reduced, extra))
 }
 
-/// Whether PostgreSQL may find rows in the order of a column that is hidden or closed: by an index, or by partition.
+/// Whether PostgreSQL may find rows in the order of a column that is hidden or closed: by an index, also one beneath a view, or
+/// by partition.
 fn found_by_hidden(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> bool {
     let is_shown = |position: &usize| {
         let visible = kept.get(*position).copied().flatten().and_then(|new| visible.get(new));
         visible.is_some_and(|visible| is_open(visible) && visible.exposure.mask.is_none())
     };
-    let partitioned = table.kind == TableKind::PartitionedTable;
+    let beneath = table.is_spread() || table.kind == TableKind::View;
     table.indexes.iter().any(|index| !index.mentions.iter().all(is_shown))
-        || partitioned && !(0..table.columns.len()).all(|position| is_shown(&position))
+        || beneath && !(0..table.columns.len()).all(|position| is_shown(&position))
 }
 
 /// Hides the expression of a generated column unless all columns in it are visible.

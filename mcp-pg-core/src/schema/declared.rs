@@ -74,8 +74,8 @@ impl Schema {
         (renewed, faults)
     }
 
-    /// That no key of the table makes the referenced columns unique, so that a row may refer to several rows. Views have no keys
-    /// of their own.
+    /// That no key of the table makes the referenced columns unique, so that a row may refer to several rows. Of a view, not all keys
+    /// are known; where none is, nothing is told.
     fn unkeyed(&self, declared: &DeclaredRelation) -> Option<String> {
         let (_, key) = self.key(declared).ok()?;
         let table = self.table(&key.table)?;
@@ -83,7 +83,8 @@ impl Schema {
         let refers = |position| name(position).is_some_and(|name| key.references.contains(name));
         let unique = table.keys().any(|own| own.columns.iter().all(refers));
         let stored = matches!(table.kind, TableKind::Table | TableKind::PartitionedTable);
-        (stored && !unique).then(|| {
+        let known = stored || table.keys().next().is_some();
+        (known && !unique).then(|| {
             format!(
                 "references: {} has no key of {}: of several rows with the same values, any one is shown",
                 table.name,

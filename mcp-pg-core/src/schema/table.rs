@@ -121,6 +121,11 @@ impl Table {
         self.columns.iter().enumerate().find(|(_, column)| column.name == name)
     }
 
+    /// Whether its rows are in several tables: partitions, or those that inherit from it.
+    pub(crate) fn is_spread(&self) -> bool {
+        self.has_heirs || self.kind == TableKind::PartitionedTable
+    }
+
     /// The keys that are unique among all rows read from the table, the primary key first. None if other tables
     /// inherit from it.
     pub(crate) fn row_keys(&self) -> impl Iterator<Item = &Key> {

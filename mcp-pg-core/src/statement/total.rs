@@ -89,7 +89,8 @@ impl Conditions {
     }
 
     /// Restricts the totals that are joined to the row under `alias` to those of rows that meet the filter, as far as
-    /// that is about the row's own columns. PostgreSQL would compute the totals of all rows otherwise.
+    /// that is about the row's own columns. PostgreSQL would compute the totals of all rows otherwise. Where most rows meet it,
+    /// finding these once more takes longer.
     pub(super) fn narrow_totals(
         &mut self,
         table: &TableView,
@@ -98,6 +99,9 @@ impl Conditions {
     ) {
         let parts = std::iter::once(&filter.caller).chain(&filter.role);
         let own: Vec<&Predicate<'_>> = parts.flat_map(Predicate::own_part).collect();
+        if !own.iter().any(|part| part.is_selective()) {
+            return;
+        }
         let mut joins = std::mem::take(&mut self.joins);
         let totals = |join: &&mut Join| join.from == *alias && !join.keys.is_empty();
         for join in joins.iter_mut().filter(totals) {

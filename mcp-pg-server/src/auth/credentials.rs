@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use mcp_pg_core::{Code, Error, Principal};
 
@@ -126,11 +127,19 @@ impl Authenticator for Credentials {
             None => Err(Error::new(Code::Unauthenticated, "the request has no bearer token")),
         }
     }
+
+    fn carries_credentials(&self, request: &Parts) -> bool {
+        request.headers.contains_key(AUTHORIZATION)
+    }
 }
 
 #[async_trait]
 impl Authenticator for ArcSwap<Credentials> {
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Error> {
         self.load_full().authenticate(request).await
+    }
+
+    fn carries_credentials(&self, request: &Parts) -> bool {
+        self.load().carries_credentials(request)
     }
 }

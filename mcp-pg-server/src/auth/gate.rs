@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{Response, StatusCode, header};
 use http_body_util::Full;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
 use serde_json::{Map, json};
@@ -112,7 +112,7 @@ impl Gate {
             }
             Err(error) => {
                 if error.code() == Code::Unauthenticated
-                    && is_attempt(request)
+                    && authenticator.carries_credentials(request)
                     && let Some(wait) = self.limiter.failed(address)
                 {
                     return Err(self.put_off(request, wait, began).await);
@@ -234,12 +234,6 @@ impl Gate {
         }
         format!("Bearer {}", parameters.join(", ")).trim_end().to_owned()
     }
-}
-
-/// Whether the request may try credentials. Web pages can send others without any, from the address of whoever reads them.
-fn is_attempt(request: &Parts) -> bool {
-    let of_page = request.method != Method::POST || request.headers.contains_key(header::ORIGIN);
-    !of_page || request.headers.contains_key(header::AUTHORIZATION)
 }
 
 /// A caller who was not authenticated.

@@ -37,7 +37,7 @@ pub(super) async fn verify(
     let mut exit = Exit::Done;
     if let Some(file) = &file
         && !is_named
-        && !file.exists()
+        && matches!(file.try_exists(), Ok(false))
     {
         writeln!(
             out,

@@ -4,24 +4,20 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, StatusCode};
 use http_body_util::combinators::BoxBody;
 use rmcp::model::ProtocolVersion;
 use serde_json::Value;
 
 use super::unread;
-use crate::json;
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const INITIALIZE: &str = "initialize";
 
-/// Adds the header `Mcp-Method` to a notification, of which it is not required. Returns the response to `initialize`, a
-/// method that the revision has no more.
-pub(super) fn fit(
-    head: &mut Parts,
-    body: &[u8],
-) -> Option<http::Response<BoxBody<Bytes, Infallible>>> {
+/// Adds the header `Mcp-Method` to a notification, of which it is not required. Returns the `id` of an `initialize`, a method
+/// that the revision has no more.
+pub(super) fn fit(head: &mut Parts, body: &[u8]) -> Option<Value> {
     let newest = ProtocolVersion::V_2026_07_28;
     if head.headers.get(VERSION).is_none_or(|version| version != newest.as_str()) {
         return None;
@@ -32,11 +28,20 @@ pub(super) fn fit(
     }
     let message: Value = serde_json::from_slice(body).ok()?;
     let method = message.get("method")?.as_str()?;
-    if message.get("id").is_none() {
-        if named.is_none() {
-            head.headers.insert(METHOD, HeaderValue::from_str(method).ok()?);
-        }
-        return None;
+    let id = message.get("id");
+    if id.is_none() && named.is_none() {
+        head.headers.insert(METHOD, HeaderValue::from_str(method).ok()?);
     }
-    (method == INITIALIZE).then(|| unread::unknown_method(json::id(body), method))
+    id.filter(|id| method == INITIALIZE && !id.is_null()).cloned()
+}
+
+/// The response to `initialize`, which rmcp would answer, too.
+pub(super) fn without_handshake(
+    answer: http::Response<BoxBody<Bytes, Infallible>>,
+    id: Value,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
+    match answer.status() {
+        StatusCode::OK | StatusCode::BAD_REQUEST => unread::unknown_method(id, INITIALIZE),
+        _ => answer,
+    }
 }

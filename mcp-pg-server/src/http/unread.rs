@@ -41,10 +41,10 @@ pub(super) fn not_a_message(body: &[u8]) -> http::Response<BoxBody<Bytes, Infall
 
 /// The response to a request for a method that does not exist.
 pub(super) fn unknown_method(
-    id: Option<Value>,
+    id: Value,
     method: &str,
 ) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let mut answer = bad_request(id, -32601, method);
+    let mut answer = bad_request(Some(id), -32601, method);
     *answer.status_mut() = StatusCode::NOT_FOUND;
     answer
 }

@@ -146,15 +146,16 @@ async fn pages_shut_out_nobody() {
     let bearer = format!("Bearer {valid}");
     let headers = [json, ("Authorization", bearer.as_str())];
     assert_eq!(server.send("POST", "/mcp", &headers, &list).await.0, 200);
-    // Other programs are counted, as are pages that try a key.
+    // Pages and programs that try a key are counted.
     let statuses = [
-        vec![json],
+        vec![json, ("Authorization", "Basic eDp5")],
         vec![json, ("Origin", "http://localhost:3000"), ("Authorization", "Bearer x")],
     ];
     for headers in statuses.iter().cycle().take(3) {
         assert_eq!(server.send("POST", "/mcp", headers, &list).await.0, 401);
     }
-    assert_eq!(server.send("POST", "/mcp", &[json], &list).await.0, 429);
+    let guess = [json, ("Authorization", "Bearer y")];
+    assert_eq!(server.send("POST", "/mcp", &guess, &list).await.0, 429);
     assert_eq!(server.send("POST", "/mcp", &headers, &list).await.0, 429);
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::waiting::Waiting;
+use super::waiting::{Tries, Waiting};
 use crate::canned::{self, Fault, Query, Source};
 use crate::error::Result;
-use crate::execute::{Database, Refused};
+use crate::execute::{Database, Refused, Right};
 use crate::name::nearest;
 use crate::policy::{Role, Settings};
 use crate::request::Request;
@@ -19,6 +20,9 @@ pub(in crate::engine) struct Canned {
     pub(in crate::engine) faults: Vec<Fault>,
     /// A query that PostgreSQL refused to describe for a reason that passes.
     waiting: Option<Arc<Waiting>>,
+    /// When the queries that are refused to a role are tried again: a right to what is in none of the served schemas is no
+    /// change that is noticed.
+    refused: Option<Tries>,
     /// Queries that PostgreSQL refused to run although it had described them.
     broken: Mutex<BTreeSet<String>>,
 }
@@ -36,10 +40,13 @@ impl Canned {
         let mut sources = canned.files(settings).await;
         sources.extend(canned.functions(database, settings, roles).await?);
         let sources = canned.named(sources);
-        let queries = canned.described(database, settings, sources).await?;
-        for mut query in queries {
-            canned.check_roles(&query, settings);
-            query.refused = refusals(database, &query, settings, roles).await?;
+        let mut queries = canned.described(database, settings, sources).await?;
+        queries.iter().for_each(|query| canned.check_roles(query, settings));
+        note_refusals(database, &mut queries, settings, roles).await?;
+        for query in queries {
+            if !query.refused.is_empty() {
+                canned.refused.get_or_insert_with(Tries::new);
+            }
             canned.queries.insert(query.name.clone(), Arc::new(query));
         }
         if let Some(before) = before {
@@ -209,17 +216,34 @@ impl Canned {
         Ok(described)
     }
 
-    /// Whether a query waits for something that passes.
+    /// Whether a query waits for something that passes, or for a right.
     pub(super) fn waits(&self) -> bool {
-        self.waiting.is_some()
+        self.waiting.is_some() || self.refused.is_some()
     }
 
-    /// Whether the query that waits can be tried again with success, or is refused for another reason.
+    /// Whether the query that waits can be tried again with success, or is refused for another reason; or a query is no
+    /// longer refused to a role.
     pub(super) async fn waits_no_more(&self, database: &Database) -> bool {
-        match &self.waiting {
-            Some(waiting) => waiting.is_over(database).await,
-            None => false,
+        if let Some(waiting) = &self.waiting
+            && waiting.is_over(database).await
+        {
+            return true;
         }
+        let Some(tries) = self.refused.as_ref().filter(|tries| tries.are_due()) else {
+            return false;
+        };
+        for query in self.queries.values() {
+            let Some(explain) = query.explained().filter(|_| !query.refused.is_empty()) else {
+                continue;
+            };
+            for role in query.refused.keys() {
+                if let Ok(Right::Held) = database.right(role.as_deref(), &explain).await {
+                    return true;
+                }
+            }
+        }
+        tries.put_off(Instant::now());
+        false
     }
 
     /// The queries whose defaults PostgreSQL accepts.
@@ -316,24 +340,29 @@ impl Canned {
     }
 }
 
-/// The database roles of callers, among those that the login can become, to which PostgreSQL refuses the query, which is not run
-/// but explained. CALL cannot be, and who may call a function is known.
-async fn refusals(
+/// Notes to which database roles of callers, among those that the login can become, PostgreSQL refuses each query, which is not run
+/// but explained. CALL cannot be, and who may call a function is known. At the first lock the rest is left to the calls.
+async fn note_refusals(
     database: &Database,
-    query: &Query,
+    queries: &mut [Query],
     settings: &Settings,
     roles: &[Option<String>],
-) -> Result<BTreeMap<Option<String>, String>> {
-    let mut refused = BTreeMap::new();
-    let Some(explain) = query.explained() else { return Ok(refused) };
-    let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
-    let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
-    for role in meant.into_iter().filter(|role| roles.contains(role)) {
-        if let Some(message) = database.right_refused(role.as_deref(), &explain).await? {
-            refused.insert(role.clone(), message);
+) -> Result<()> {
+    for query in queries {
+        let Some(explain) = query.explained() else { continue };
+        let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
+        let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
+        for role in meant.into_iter().filter(|role| roles.contains(role)) {
+            match database.right(role.as_deref(), &explain).await? {
+                Right::Held => {}
+                Right::Lacking(message) => {
+                    query.refused.insert(role.clone(), message);
+                }
+                Right::Unknown => return Ok(()),
+            }
         }
     }
-    Ok(refused)
+    Ok(())
 }
 
 fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {

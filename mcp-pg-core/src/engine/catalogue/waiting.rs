@@ -1,5 +1,5 @@
-//! A canned query that PostgreSQL cannot describe for now, because a table of it is locked or resources are short, and
-//! when it is tried again.
+//! When PostgreSQL is asked again about canned queries: one that it cannot describe for now, because a table of it is locked or
+//! resources are short, and those that it refuses to a role.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,8 +12,14 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The longest delay.
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
+/// A query that cannot be described for now.
 pub(super) struct Waiting {
     text: String,
+    tries: Tries,
+}
+
+/// Tries less and less often.
+pub(super) struct Tries {
     next: Mutex<Next>,
 }
 
@@ -23,9 +29,32 @@ struct Next {
     pause: Duration,
 }
 
+impl Tries {
+    pub(super) fn new() -> Self {
+        Self { next: Mutex::new(Next { at: Instant::now() + PAUSE, pause: PAUSE }) }
+    }
+
+    pub(super) fn are_due(&self) -> bool {
+        Instant::now() >= self.next().at
+    }
+
+    /// Puts the next one off; whether it is the first that failed.
+    pub(super) fn put_off(&self, now: Instant) -> bool {
+        let mut next = self.next();
+        let first = next.pause == PAUSE;
+        next.pause = PAUSE_MOST.min(next.pause * 2);
+        next.at = now + next.pause;
+        first
+    }
+
+    fn next(&self) -> MutexGuard<'_, Next> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Waiting {
     pub(super) fn new(text: String) -> Self {
-        Self { text, next: Mutex::new(Next { at: Instant::now() + PAUSE, pause: PAUSE }) }
+        Self { text, tries: Tries::new() }
     }
 
     /// Whether this is the same query.
@@ -35,7 +64,7 @@ impl Waiting {
 
     /// Whether PostgreSQL describes the query now, or refuses it for another reason. It is asked less and less often.
     pub(super) async fn is_over(&self, database: &Database) -> bool {
-        if Instant::now() < self.next().at {
+        if !self.tries.are_due() {
             return false;
         }
         let described = database.described(std::slice::from_ref(&self.text)).await;
@@ -43,26 +72,13 @@ impl Waiting {
         let over = described
             .first()
             .is_some_and(|described| !matches!(described, Err(refused) if refused.passing));
-        if !over {
-            self.put_off(Instant::now());
-        }
-        over
-    }
-
-    fn put_off(&self, now: Instant) {
-        let mut next = self.next();
-        if next.pause == PAUSE {
+        if !over && self.tries.put_off(Instant::now()) {
             let most = PAUSE_MOST.as_secs();
             tracing::warn!(
                 "a canned query still waits for a lock or for resources; it is tried again, at least every {most} s"
             );
         }
-        next.pause = PAUSE_MOST.min(next.pause * 2);
-        next.at = now + next.pause;
-    }
-
-    fn next(&self) -> MutexGuard<'_, Next> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+        over
     }
 }
 
@@ -72,11 +88,11 @@ mod tests {
 
     #[test]
     fn it_is_tried_less_and_less_often() {
-        let waiting = Waiting::new("SELECT 1".to_owned());
+        let tries = Tries::new();
         let now = Instant::now();
-        let put_off = |_| {
-            waiting.put_off(now);
-            waiting.next().at.duration_since(now).as_secs()
+        let put_off = |number| {
+            assert_eq!(tries.put_off(now), number == 0);
+            tries.next().at.duration_since(now).as_secs()
         };
         assert_eq!(Vec::from_iter((0..6).map(put_off)), [4, 8, 16, 30, 30, 30]);
     }

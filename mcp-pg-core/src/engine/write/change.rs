@@ -53,9 +53,6 @@ impl Run<'_, '_> {
         let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: mut found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
-        if plan.effect.each().is_none() {
-            order::sort(plan, &looked_at, &mut found.rows);
-        }
         enough(plan, found.count, || of_few(plan, found.count, &notes))?;
         if found.count == 0 {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
@@ -86,7 +83,13 @@ impl Run<'_, '_> {
         }
         match plan.effect.each() {
             Some(_) => changed.rows.sort_by_key(|row| position(row, 1)),
-            None => order::sort(plan, &returned, &mut changed.rows),
+            None if images || dry_run => {
+                let both: Vec<usize> =
+                    returned.iter().copied().filter(|one| looked_at.contains(one)).collect();
+                order::sort(plan, &both, &looked_at, &mut found.rows);
+                order::sort(plan, &both, &returned, &mut changed.rows);
+            }
+            None => order::sort(plan, &returned, &returned, &mut changed.rows),
         }
         let mut told = Vec::new();
         if asked {

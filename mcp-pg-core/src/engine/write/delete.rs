@@ -31,7 +31,7 @@ impl Run<'_, '_> {
         let keep = Keep::new(plan.max_rows.saturating_add(1), bytes);
         let Changed { mut rows, count, cut } =
             self.apply(transaction, plan, &removals, keep, record).await?;
-        order::sort(plan, &returned, &mut rows);
+        order::sort(plan, &returned, &returned, &mut rows);
         if count > plan.max_rows {
             return Err(too_many(plan, count));
         }

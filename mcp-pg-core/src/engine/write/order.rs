@@ -7,27 +7,24 @@ use serde_json::{Number, Value};
 
 use crate::plan::ChangePlan;
 
-/// Sorts rows that have the `shown` columns first: by the key of their table, or by all these columns if the key is not
-/// among them. Columns that the plan sets come last, so that the rows have the same order before and after it.
-pub(super) fn sort(plan: &ChangePlan<'_>, shown: &[usize], rows: &mut [Vec<Value>]) {
+/// Sorts rows that have the `shown` columns first by columns among `by`: the key of their table, or all if the key is not among
+/// them. If the plan sets the key, all that it does not set, so that rows have the same order before and after it.
+pub(super) fn sort(plan: &ChangePlan<'_>, by: &[usize], shown: &[usize], rows: &mut [Vec<Value>]) {
     let columns = &plan.table.table.columns;
-    let is_set = |shown: usize| {
+    let is_set = |position: &usize| {
         let mut sets = plan.effect.sets().flat_map(|(_, set)| set);
-        sets.any(|(column, _)| column.name == columns[shown].name)
+        sets.any(|(column, _)| column.name == columns[*position].name)
     };
-    let key = plan.table.steady_order().into_iter();
-    let key: Option<Vec<usize>> = key.map(|column| place(shown, column)).collect();
-    let key = key.filter(|key| !key.is_empty());
-    let mut key = key.unwrap_or_else(|| (0..shown.len()).collect());
-    key.sort_by_key(|place| is_set(shown[*place]));
+    let mut key = plan.table.steady_order();
+    if key.is_empty() || !key.iter().all(|column| by.contains(column) && !is_set(column)) {
+        key = by.iter().copied().filter(|column| !is_set(column)).collect();
+    }
+    let place = |column: &usize| shown.iter().position(|other| other == column);
+    let key: Vec<usize> = key.iter().filter_map(place).collect();
     rows.sort_by(|a, b| {
-        let parts = key.iter().map(|place| compare(a.get(*place), b.get(*place)));
-        parts.fold(Ordering::Equal, Ordering::then)
+        let mut parts = key.iter().map(|place| compare(a.get(*place), b.get(*place)));
+        parts.find(|part| part.is_ne()).unwrap_or(Ordering::Equal)
     });
-}
-
-fn place(shown: &[usize], column: usize) -> Option<usize> {
-    shown.iter().position(|other| *other == column)
 }
 
 fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {

@@ -44,6 +44,19 @@ pub enum Comparison {
 pub(super) type Test = (Comparison, Option<Operand>);
 
 impl Comparison {
+    /// Whether few values are likely to pass.
+    pub(super) fn is_selective(&self) -> bool {
+        use Operator::{Eq, Ilike, Imatches, Like, Matches};
+        match self {
+            Comparison::Binary(operator, _) => {
+                matches!(operator, Eq | Like | Ilike | Matches | Imatches)
+            }
+            Comparison::Listed(negated, _) => !negated,
+            Comparison::Search(_) => true,
+            _ => false,
+        }
+    }
+
     /// The condition that the column's value, or the part of its JSON at a path, passes the test.
     pub(super) fn of<'v>(self, column: &Slot<'v>, path: Option<&Operand>) -> Predicate<'v> {
         self.each(&|comparison| {

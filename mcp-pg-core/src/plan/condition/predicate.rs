@@ -1,7 +1,7 @@
 //! Predicates: a tree of tests on columns and related rows.
 
 use crate::plan::{Comparison, Expression, Hop, Operand, Reached, Slot};
-use crate::schema::{Column, Operator};
+use crate::schema::{Column, DataType, Operator};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -70,6 +70,18 @@ impl Predicate<'_> {
             Predicate::All(parts) => parts.iter().flat_map(Predicate::own_part).collect(),
             own if own.is_own() => vec![own],
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether it is likely to leave few rows: it compares with values or patterns.
+    pub(crate) fn is_selective(&self) -> bool {
+        match self {
+            Predicate::All(parts) => parts.iter().any(Predicate::is_selective),
+            Predicate::Any(parts) => parts.iter().all(Predicate::is_selective),
+            Predicate::Test { column, comparison, .. } => {
+                column.data_type.base().oid != DataType::boolean().oid && comparison.is_selective()
+            }
+            _ => false,
         }
     }
 

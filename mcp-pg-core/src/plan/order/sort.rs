@@ -149,7 +149,9 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
         return false;
     }
     add(order, table.loose_key().unwrap_or_default());
-    if !table.table.has_system_columns() {
+    // Where rows lie tells in which partition they are.
+    let lies_apart = table.found_by_hidden && table.table.is_spread();
+    if !table.table.has_system_columns() || lies_apart {
         add(order, &table.steady_order());
     } else if !table.table.columns.is_empty() {
         order.push(Sort::by(SortKey::Place, descending));

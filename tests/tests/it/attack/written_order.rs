@@ -3,7 +3,7 @@
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_tests::{Database, call};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// PostgreSQL finds the people of a place by an index, in the order of their pay.
 const FIXTURE: &str = "
@@ -53,6 +53,30 @@ async fn an_index_does_not_tell_the_order_of_hidden_values() {
     }
 }
 
+/// The place alone tells which row a renumbered one was.
+#[tokio::test]
+async fn rows_before_and_after_a_write_stand_in_the_same_order() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, name text);
+         INSERT INTO person SELECT n, 'name ' || 9 - n FROM generate_series(1, 6) n",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
+    let columns = |reply: &Value, rows: &str, column: &str| -> Vec<Value> {
+        reply[rows].as_array().unwrap().iter().map(|row| row[column].clone()).collect()
+    };
+    let delete = json!({"table": "person", "where": {"id": {"gt": 0}}, "max_rows": 9, "dry_run": true, "returning": ["name"]});
+    let reply = call(&engine, "admin", "delete", delete).await.unwrap();
+    assert_eq!(columns(&reply, "rows", "name"), columns(&reply, "before", "name"));
+    let renumber = json!({"table": "person", "where": {"id": {"gt": 0}}, "max_rows": 9, "dry_run": true,
+        "updates": {"id": {"$compute": {"subtract": [100, "id"]}}}});
+    let reply = call(&engine, "admin", "update", renumber).await.unwrap();
+    assert_eq!(columns(&reply, "before", "id").len(), 6);
+    assert_eq!(columns(&reply, "before", "name"), columns(&reply, "after", "name"));
+}
+
 #[tokio::test]
 async fn rows_without_a_key_come_as_they_lie() {
     let database = Database::of(&FIXTURE.replace("PRIMARY KEY", "")).await;
@@ -72,6 +96,32 @@ async fn rows_without_a_key_come_as_they_lie() {
         let rows = reply["rows"].as_array().unwrap().iter();
         let found: Vec<i64> = rows.filter_map(|row| row["id"].as_i64()).collect();
         assert_eq!(found, (0..limit).map(|n| 7 + n * 50).collect::<Vec<i64>>());
+    }
+    // So do those of a view of it, and of a table by whose partitions the column is told.
+    database
+        .sql(
+            "CREATE VIEW staff AS SELECT * FROM person;
+             CREATE TABLE spread (id integer, secret integer) PARTITION BY LIST (secret);
+             CREATE TABLE spread_0 PARTITION OF spread FOR VALUES IN (0); CREATE TABLE spread_1 PARTITION OF spread FOR VALUES IN (1);
+             INSERT INTO spread SELECT n, n % 2 FROM generate_series(1, 20) n",
+        )
+        .await;
+    let mut role = Role::everywhere("clerk", Action::ALL);
+    role.grants[0].columns.exclude = vec!["pay".into(), "secret".into()];
+    let settings = Settings {
+        roles: vec![role, Role::everywhere("payer", Action::ALL)],
+        ..Settings::default()
+    };
+    let engine = database.engine_with(settings).await;
+    let staff =
+        json!({"table": "staff", "columns": ["id"], "where": {"place": "place 7"}, "limit": 100});
+    let spread = json!({"table": "spread", "limit": 10});
+    for (request, expected) in
+        [(staff, (0..100).map(|n| 7 + n * 50).collect::<Vec<i64>>()), (spread, (1..=10).collect())]
+    {
+        let reply = call(&engine, "clerk", "select", request).await.unwrap();
+        let rows = reply["rows"].as_array().unwrap().iter();
+        assert_eq!(Vec::from_iter(rows.filter_map(|row| row["id"].as_i64())), expected);
     }
     // Whoever sees the column waits for no order.
     let plan = json!({"operation": "select", "table": "person", "where": {"place": "place 7"}});

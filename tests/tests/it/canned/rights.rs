@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, Role, Setting};
 use mcp_pg_core::{Engine, Principal};
-use mcp_pg_tests::{Database, call, call_as, error};
+use mcp_pg_tests::{Database, call, call_as, error, until};
 use serde_json::{Value, json};
 
 use super::{directory, engine, faults, input, names, settings};
@@ -128,11 +128,42 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
 }
 
+#[tokio::test]
+async fn a_right_beyond_the_served_schemas_is_noticed() {
+    let database = Database::of(
+        "CREATE SCHEMA apart; CREATE TABLE apart.note (id integer); INSERT INTO apart.note VALUES (1);
+         DO $$ BEGIN CREATE ROLE canned_apart; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT USAGE ON SCHEMA apart TO canned_apart",
+    )
+    .await;
+    let mut settings =
+        settings(directory([("notes.sql", "-- @roles viewer\nSELECT id FROM apart.note")]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        database_role: Some("canned_apart".into()),
+        ..Role::default()
+    });
+    let engine = std::sync::Arc::new(database.engine_with(settings).await);
+    assert_eq!(names(&engine, "viewer"), [] as [&str; 0]);
+    let follower = engine.clone();
+    let following =
+        tokio::spawn(async move { follower.follow(std::time::Duration::from_millis(200)).await });
+    database.sql("GRANT SELECT ON apart.note TO canned_apart").await;
+    until("the role has the query", async || names(&engine, "viewer") == ["notes"]).await;
+    following.abort();
+}
+
 /// PostgreSQL runs such a function when it plans the query.
 #[tokio::test]
 async fn a_function_that_refuses_callers_without_a_claim_takes_no_tool_away() {
     let database = Database::of(
         "CREATE TABLE note (id integer PRIMARY KEY, tenant integer); INSERT INTO note VALUES (1, 7), (2, 8);
+         CREATE TABLE tenants (id integer);
+         DO $$ BEGIN CREATE ROLE canned_tenant; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT SELECT ON note TO canned_tenant;
+         CREATE FUNCTION only_tenant() RETURNS integer LANGUAGE plpgsql STABLE AS $$ BEGIN
+           IF coalesce(current_setting('app.tenant', true), '') = '' THEN RETURN (SELECT id FROM tenants); END IF;
+           RETURN current_setting('app.tenant'); END $$;
          CREATE FUNCTION tenant() RETURNS integer LANGUAGE plpgsql STABLE AS $$ BEGIN
            IF coalesce(current_setting('app.tenant', true), '') = '' THEN
              RAISE insufficient_privilege USING MESSAGE = 'who are you?';
@@ -140,20 +171,45 @@ async fn a_function_that_refuses_callers_without_a_claim_takes_no_tool_away() {
            RETURN current_setting('app.tenant'); END $$",
     )
     .await;
-    let mut settings = settings(directory([(
-        "notes.sql",
-        "-- @roles viewer\nSELECT id FROM note WHERE tenant = tenant()",
-    )]));
+    let mut settings = settings(directory([
+        ("notes.sql", "-- @roles viewer\nSELECT id FROM note WHERE tenant = tenant()"),
+        ("own.sql", "-- @roles viewer\nSELECT id FROM note WHERE tenant = only_tenant()"),
+    ]));
     settings.roles.push(Role {
         name: "viewer".into(),
+        database_role: Some("canned_tenant".into()),
         session: [("app.tenant".into(), Setting::Claim("tenant".into()))].into(),
         ..Role::default()
     });
     let engine = database.engine_with(settings).await;
     assert_eq!(engine.refused_queries(), [] as [&str; 0]);
     let caller = Principal::new("tester", "viewer").claim("tenant", "8");
-    let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"id": 2}]));
+    for query in ["notes", "own"] {
+        let reply = call_as(&engine, &caller, query, json!({})).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"id": 2}]), "{query}");
+    }
+}
+
+/// As VACUUM FULL does.
+#[tokio::test]
+async fn a_locked_partition_takes_no_tool_away_and_little_time() {
+    let database = Database::of(
+        "CREATE SCHEMA apart; CREATE TABLE apart.note (id integer) PARTITION BY RANGE (id);
+         CREATE TABLE apart.note_1 PARTITION OF apart.note DEFAULT; INSERT INTO apart.note VALUES (1);",
+    )
+    .await;
+    let mut locking = database.client().await;
+    let lock = locking.transaction().await.unwrap();
+    lock.execute("LOCK TABLE apart.note_1 IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    let text = "-- @roles analyst\nSELECT id FROM apart.note";
+    let files = [("a.sql", text), ("b.sql", text), ("c.sql", text), ("d.sql", text)];
+    let connected = database.engine_with(settings(directory(files)));
+    // Four locks would have taken longer.
+    let engine = tokio::time::timeout(std::time::Duration::from_secs(15), connected).await.unwrap();
+    assert_eq!(names(&engine, "analyst"), ["a", "b", "c", "d"]);
+    lock.rollback().await.unwrap();
+    let reply = call(&engine, "analyst", "a", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 1}]));
 }
 
 #[tokio::test]
