@@ -308,10 +308,12 @@ impl Query {
         }
     }
 
-    /// What explains the statement; nothing explains a function or CALL.
-    pub(crate) fn explained(&self) -> Option<String> {
+    /// What explains the statement, and the number of its parameters; nothing explains a function or CALL.
+    pub(crate) fn explained(&self) -> Option<(String, usize)> {
         match &self.text {
-            Text::Fixed { sql, verb, .. } if *verb != Verb::Call => Some(format!("EXPLAIN {sql}")),
+            Text::Fixed { sql, verb, .. } if *verb != Verb::Call => {
+                Some((format!("EXPLAIN {sql}"), self.parameters.len()))
+            }
             _ => None,
         }
     }

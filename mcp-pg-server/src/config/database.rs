@@ -239,6 +239,7 @@ mod tests {
                 "{url} {variables:?}"
             );
         }
+        std::fs::remove_file(root).unwrap();
         for url in [
             "postgres://h/d?sslmode=verify",
             "postgres://h/d?sslmode=verify-ca",
