@@ -146,9 +146,10 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
         of.totals().is_empty().then(|| of.columns())
     };
     let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));
-    (0..plan.columns.len()).filter(|index| null(*index)).find_map(|index| {
+    (0..plan.columns.len()).find_map(|index| {
         let of = reached(index)?;
         let hop = of.iter().flat_map(|of| &of.hops).find(|hop| hop.leaves_out_archived())?;
+        null(index).then_some(())?;
         let (relation, name) =
             (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
         Some(format!(
