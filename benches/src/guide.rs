@@ -60,7 +60,7 @@ impl Example {
             let number = token.starts_with(|c: char| c.is_ascii_digit());
             let compared = !number || ["=", "<", ">"].contains(&before);
             if compared && known.iter().any(|literal| literal == token) {
-                parameters.push(Text(Some(token.trim_matches('\'').to_owned())));
+                parameters.push(Text(Some(token.trim_matches('\'').to_owned().into())));
                 sql.push_str(&format!("${}", parameters.len()));
             } else {
                 sql.push_str(token);

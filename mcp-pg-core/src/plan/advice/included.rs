@@ -6,8 +6,9 @@ use crate::policy::TableView;
 /// How a request would include the archived rows that others refer to.
 pub(super) struct Included<'t> {
     table: &'t TableView,
-    /// What the request would have to say, if it can.
-    by: Option<String>,
+    /// Whether the request can say it, and the column that tells which rows are archived, if that would include the table's own
+    /// archived rows, too.
+    by: Option<Option<&'t str>>,
 }
 
 /// What becomes of a row whose related row is not there.
@@ -22,15 +23,9 @@ struct Tested {
 impl<'t> Included<'t> {
     /// In a request for these rows of the table.
     pub(super) fn of(table: &'t TableView, filter: &RowFilter<'_>) -> Self {
-        const INCLUDE: &str = "\"archived\": \"include\"";
-        // That would include the table's own archived rows, too.
         let archive = table.archive.as_ref().filter(|archive| filter.leaves_out(archive));
         let archive = archive.filter(|archive| table.usable(&archive.name).is_ok());
-        let by = match archive {
-            Some(archive) => format!("{INCLUDE} with {{{:?}: null}} in where", archive.name),
-            None => INCLUDE.to_owned(),
-        };
-        Self { table, by: Some(by) }
+        Self { table, by: Some(archive.map(|archive| archive.name.as_str())) }
     }
 
     /// In a request that has no such argument.
@@ -58,8 +53,14 @@ impl<'t> Included<'t> {
             false => ("are left out", "includes"),
         };
         // Below another relation, the condition on the archive would be that of the rows there.
-        let by = self.by.as_ref().filter(|_| own).map(|by| format!(": {by} {would} them, too"));
-        format!("{rows} whose {relation} is archived {fate}{}", by.unwrap_or_default())
+        let note = format!("{rows} whose {relation} is archived {fate}");
+        match self.by.filter(|_| own) {
+            Some(Some(archive)) => format!(
+                "{note}: \"archived\": \"include\" with {{{archive:?}: null}} in where {would} them, too"
+            ),
+            Some(None) => format!("{note}: \"archived\": \"include\" {would} them, too"),
+            None => note,
+        }
     }
 }
 
