@@ -51,7 +51,7 @@ impl Example {
     }
 
     /// Its only statement, with parameters for those values of the call's conditions that stand in it; and these.
-    pub fn prepared(&self) -> Option<(String, Vec<Text>)> {
+    pub fn prepared(&self) -> Option<(String, Vec<Text<'static>>)> {
         let mut known = Vec::new();
         conditions(&self.arguments, &mut known);
         let (mut sql, mut parameters, mut before) = (String::new(), Vec::new(), "");

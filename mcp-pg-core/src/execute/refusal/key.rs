@@ -33,8 +33,10 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
             None => hint,
         });
     };
-    // A view may have other names for the columns.
-    let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer));
+    // A view may have other names for the columns. What a trigger or a referential action writes may be values of rows that the
+    // caller does not see; only of such a write does the answer say where it was.
+    let seen = place.table.is_open() || answer.where_().is_none();
+    let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer) && seen);
     same_key(key, told.as_ref(), place)
 }
 

@@ -224,7 +224,8 @@ impl<'v> SelectPlan<'v> {
             order.clear();
         }
         // A group's values identify it; a single row of totals needs no key.
-        let keyset = !single && make_total(table, &mut order);
+        let hidden = table.found_by_hidden || Node::Filter(table, &filter).is_found_by_hidden();
+        let keyset = !single && make_total(table, hidden, &mut order);
         // A sort key that depends on the time has changed when the next page is read.
         let keyset = keyset && !order.iter().any(|sort| Node::Sort(sort).moves());
         Ok(Self {
