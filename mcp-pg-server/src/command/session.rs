@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Engine, Error, Principal};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Exit, Failure};
-use crate::cli::{Caller, Common};
+use crate::cli::{Caller, Common, object};
 use crate::config::{AuditFile, Config, Database, Environment, known_role};
 use crate::embedded::Cluster;
 use crate::sample::{self, Sample};
@@ -140,13 +140,20 @@ pub(super) fn principal(
     config: &Config,
     environment: &Environment,
 ) -> Result<Principal, Failure> {
-    let role = match caller.role {
+    let variable = |name: &str| environment.get(name).map(str::to_owned);
+    let role = match caller.role.or_else(|| variable("MCP_PG_ROLE")) {
         Some(role) => role,
         None => default_role(config, "--role")?,
     };
     known_role(&config.settings, &role)
         .map_err(|error| Failure::usage(format!("--role: {error}")))?;
-    let claims = caller.claims.unwrap_or_default();
+    let claims = match (caller.claims, environment.get("MCP_PG_CLAIMS")) {
+        (Some(claims), _) => claims,
+        (None, Some(text)) => {
+            object(text).map_err(|reason| Failure::usage(format!("MCP_PG_CLAIMS: {reason}")))?
+        }
+        (None, None) => Map::new(),
+    };
     let subject = claims
         .get("sub")
         .and_then(Value::as_str)

@@ -234,7 +234,11 @@ async fn role_and_claims_are_found_in_the_environment() {
     assert_eq!((given.status, &given.json()["error"]["code"]), (Some(1), &json!("unknown_table")));
     let given = call(r#"["secret"]"#, &[]).await;
     assert_eq!((given.status, given.out.as_str()), (Some(2), ""), "{given:?}");
-    assert!(given.err.contains("not a JSON object"), "{given:?}");
+    assert!(given.err.contains("MCP_PG_CLAIMS: not a JSON object"), "{given:?}");
+    // An empty variable counts as unset.
+    let mut unset = program(&["call", "list_tables", "--database-url", &database.url]);
+    let unset = Ended::of(unset.env("MCP_PG_ROLE", "").env("MCP_PG_CLAIMS", "")).await;
+    assert_eq!(unset.status, Some(0), "{unset:?}");
 }
 
 /// How the program ends if it is told this, and nobody reads what it prints.
