@@ -138,7 +138,7 @@ pub enum Command {
 pub enum Audit {
     /// Check the hash chain and name the first broken record
     Verify {
-        /// The log [default: the configuration's audit.file]
+        /// The log [default: the configuration's audit.file and audit.table]
         file: Option<PathBuf>,
         /// The hash of the last record that was moved away, if older parts of the file were
         #[arg(long, value_name = "HASH", value_parser = hash)]

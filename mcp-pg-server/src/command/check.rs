@@ -234,6 +234,12 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 /// What keeps the server from what is configured, as far as the engine does not know it.
 fn of_server(settings: &Settings, known: &Posture) -> Vec<String> {
     let mut findings = posture::unserved(known);
+    if let Some(table) = settings.audit.table.as_ref().filter(|_| known.lacks_audit) {
+        findings.push(format!(
+            "audit.table: {} may not insert into {table}, so no write is answered: run what setup-sql prints",
+            known.login
+        ));
+    }
     if known.standby && settings.audit.table.is_some() {
         findings.push(
             "audit.table: this database is a standby, which takes no records; name an audit.file"

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::policy::OnFailure;
 use mcp_pg_core::{Code, Engine, Error, Principal};
 use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
@@ -81,9 +82,13 @@ impl Session {
 
     /// Waits until the statements of abandoned calls have ended and all audit records are written.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
+        let Err(error) = self.engine.close().await else { return Ok(Exit::Done) };
         // The configuration was valid, so this is not a usage error.
-        let closed = self.engine.close().await;
-        closed.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
+        let failure = Failure { exit: Exit::Finding, ..Failure::from(error) };
+        if self.engine.settings().audit.on_failure == OnFailure::Refuse {
+            return Err(failure);
+        }
+        tracing::error!(reason = failure.message, "audit records were lost");
         Ok(Exit::Done)
     }
 }
