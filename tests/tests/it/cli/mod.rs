@@ -54,6 +54,10 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
             ["allowed_hosts", "https://a.example"],
         ),
         ("[server]\nallowed_origins = [\"a.example\"]", ["allowed_origins", "https://"]),
+        (
+            "[server]\nallowed_origins = [\"https://a.example/x\"]",
+            ["allowed_origins", "https://a.example/x"],
+        ),
         ("[database]\nurl = \"mysql://h/d\"", ["database URL", "postgres://"]),
         ("[database\n", ["TOML", "1"]),
         (
