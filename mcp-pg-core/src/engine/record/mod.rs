@@ -53,7 +53,7 @@ pub(in crate::engine) struct Record<'e> {
     /// The table of a call that timed out.
     late: Option<String>,
     notes: Option<Box<Notes>>,
-    /// The request with the user's confirmation, if it may need one.
+    /// The request with the user's confirmation, if it needs one.
     pub(in crate::engine) consent: Option<Consent>,
 }
 

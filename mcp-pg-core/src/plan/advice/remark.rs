@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use super::doubt::is_null;
 use super::included::Included;
 use crate::plan::{
@@ -10,7 +12,8 @@ use crate::plan::{
     SelectPlan, Slot, Source, Test,
 };
 use crate::policy::{Action, Sealed, TableView};
-use crate::schema::{Column, Operator};
+use crate::schema::{Column, DataType, Operator};
+use crate::value::Decoder;
 
 /// The most values of a list in a note.
 const VALUES_MOST: usize = 20;
@@ -74,8 +77,8 @@ fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
     if !data_type.is_text() || data_type.is_citext() || !data_type.collation.deterministic {
         return None;
     }
+    let choices = test.table.choices(column)?;
     let given = given(test.comparison);
-    let choices = test.table.choices(column).filter(|_| !given.is_empty())?;
     let known = |text: &&String| choices.iter().any(|one| same(one, text));
     let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
     unlisted_note(&column.name, &unknown, choices)
@@ -218,23 +221,8 @@ fn given(comparison: &Comparison) -> Vec<String> {
 
 /// The elements of a `text[]` in PostgreSQL's text form.
 pub(super) fn elements(list: &str) -> Vec<String> {
-    let (mut all, mut element) = (Vec::new(), String::new());
-    let (mut quoted, mut escaped) = (false, false);
-    let inner = list.strip_prefix('{').and_then(|list| list.strip_suffix('}')).unwrap_or_default();
-    for letter in inner.chars() {
-        match letter {
-            _ if escaped => {
-                element.push(letter);
-                escaped = false;
-            }
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            ',' if !quoted => all.push(std::mem::take(&mut element)),
-            _ => element.push(letter),
-        }
-    }
-    all.push(element);
-    all
+    let list = Decoder::read(DataType::texts(), list).unwrap_or_default();
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Whether two texts are equal, but for the blanks that fill up `char(n)`.
