@@ -16,6 +16,7 @@ mod operator;
 mod related;
 mod remark;
 mod returned;
+mod valueless;
 mod written;
 
 use serde_json::{Map, Value};

@@ -57,6 +57,11 @@ fn remarks(plan: Node<'_, '_>, included: &Included<'_>) -> Vec<String> {
         }
     });
     plan.without_nulls(false, &mut tested, &mut notes);
+    // A condition on the column shows that its rows without a value are no surprise.
+    plan.each_test(&mut |test| {
+        tested.insert(key(test.column, None));
+    });
+    plan.without_values(&mut tested, &mut notes);
     notes.truncate(NOTES_MOST);
     notes
 }
@@ -85,9 +90,9 @@ fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
 }
 
 /// A column with the path of a member, by which its tests are told from those of others.
-type Tested = (usize, String);
+pub(super) type Tested = (usize, String);
 
-fn key(column: &Slot<'_>, path: Option<&Operand>) -> Tested {
+pub(super) fn key(column: &Slot<'_>, path: Option<&Operand>) -> Tested {
     let whole = match column {
         Slot::Whole(whole) | Slot::Part { whole, .. } => std::ptr::from_ref(*whole).addr(),
     };
@@ -168,7 +173,7 @@ fn left_out_unequal(left: &Expression<'_>, tested: &mut HashSet<Tested>) -> Opti
 }
 
 /// Whether null passes the test or fails it, as any other value.
-fn knows_null(comparison: &Comparison) -> bool {
+pub(super) fn knows_null(comparison: &Comparison) -> bool {
     matches!(comparison, Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _))
 }
 
