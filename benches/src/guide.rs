@@ -51,7 +51,7 @@ impl Example {
     }
 
     /// Its only statement, with parameters for those values of the call's conditions that stand in it; and these.
-    pub fn prepared(&self) -> Option<(String, Vec<Text>)> {
+    pub fn prepared(&self) -> Option<(String, Vec<Text<'static>>)> {
         let mut known = Vec::new();
         conditions(&self.arguments, &mut known);
         let (mut sql, mut parameters, mut before) = (String::new(), Vec::new(), "");
@@ -60,7 +60,7 @@ impl Example {
             let number = token.starts_with(|c: char| c.is_ascii_digit());
             let compared = !number || ["=", "<", ">"].contains(&before);
             if compared && known.iter().any(|literal| literal == token) {
-                parameters.push(Text(Some(token.trim_matches('\'').to_owned())));
+                parameters.push(Text(Some(token.trim_matches('\'').to_owned().into())));
                 sql.push_str(&format!("${}", parameters.len()));
             } else {
                 sql.push_str(token);

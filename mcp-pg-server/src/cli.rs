@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Map, Value};
 
+use crate::json;
 use crate::sample::Sample;
 
 /// PostgreSQL over the Model Context Protocol: typed, role-checked reads and writes, no SQL.
@@ -49,11 +50,11 @@ pub struct Common {
 /// Who calls, for commands that act for one caller.
 #[derive(Debug, Args)]
 pub struct Caller {
-    /// The caller's role [default: the configuration's default_role]
-    #[arg(long, value_name = "NAME", env = "MCP_PG_ROLE")]
+    /// The caller's role [env: MCP_PG_ROLE] [default: the configuration's default_role]
+    #[arg(long, value_name = "NAME")]
     pub role: Option<String>,
-    /// The caller's claims, for row filters, presets and session settings
-    #[arg(long, value_name = "JSON", value_parser = object, env = "MCP_PG_CLAIMS", hide_env_values = true)]
+    /// The caller's claims, for row filters, presets and session settings [env: MCP_PG_CLAIMS]
+    #[arg(long, value_name = "JSON", value_parser = object)]
     pub claims: Option<Map<String, Value>>,
 }
 
@@ -137,7 +138,7 @@ pub enum Command {
 pub enum Audit {
     /// Check the hash chain and name the first broken record
     Verify {
-        /// The log [default: the configuration's audit.file]
+        /// The log [default: the configuration's audit.file and audit.table]
         file: Option<PathBuf>,
         /// The hash of the last record that was moved away, if older parts of the file were
         #[arg(long, value_name = "HASH", value_parser = hash)]
@@ -154,8 +155,11 @@ pub enum DiagramFormat {
     Svg,
 }
 
-fn object(text: &str) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
+/// A JSON object in which each name stands once.
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    json::check(text.as_bytes(), usize::MAX)
+        .and_then(|()| serde_json::from_str(text))
+        .map_err(|error| format!("not a JSON object: {error}"))
 }
 
 fn hash(text: &str) -> Result<String, &'static str> {
@@ -207,5 +211,11 @@ mod tests {
         assert!(error.to_string().contains("--database-url"), "{error}");
         let error = parse("call select [1]").unwrap_err().to_string();
         assert!(error.contains("not a JSON object"), "{error}");
+        for line in
+            [r#"call select {"where":{"id":1,"id":{"gt":0}}}"#, r#"stdio --claims {"a":1,"a":2}"#]
+        {
+            let error = parse(line).unwrap_err().to_string();
+            assert!(error.contains("appears twice"), "{error}");
+        }
     }
 }

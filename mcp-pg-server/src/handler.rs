@@ -76,18 +76,17 @@ impl Handler {
         Some(Arrival::now(&self.0.engine, caller))
     }
 
-    fn caller(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, Error> {
+    fn caller<'c>(&'c self, cx: &'c RequestContext<RoleServer>) -> Result<&'c Principal, Error> {
         cx.extensions
             .get::<http::request::Parts>()
             .and_then(|parts| parts.extensions.get::<Principal>())
             .or(self.0.caller.as_ref())
-            .cloned()
             .ok_or_else(|| Error::new(Code::Unauthenticated, "the request names no caller"))
     }
 
     /// The caller, if its limits admit another request.
     fn admitted(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
-        let admit = |caller: Principal| self.0.limiter.admit(&caller).map(|_permit| caller);
+        let admit = |caller: &Principal| self.0.limiter.admit(caller).map(|_permit| caller.clone());
         self.caller(cx).and_then(admit).map_err(|error| reply::protocol_error(&error))
     }
 
@@ -97,9 +96,8 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
     ) -> Result<(Arc<View>, Vec<Arc<Query>>), ErrorData> {
         let engine = &self.0.engine;
-        let lists = self
-            .caller(cx)
-            .and_then(|caller| Ok((engine.view(&caller)?, engine.queries(&caller)?)));
+        let lists =
+            self.caller(cx).and_then(|caller| Ok((engine.view(caller)?, engine.queries(caller)?)));
         lists.map_err(|error| reply::protocol_error(&error))
     }
 
@@ -247,7 +245,7 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
+            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(caller));
             let view = view.map_err(|error| reply::protocol_error(&error))?;
             let page = resources::list(&view, request.and_then(|request| request.cursor))?;
             Ok(page.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private))

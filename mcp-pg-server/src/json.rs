@@ -1,5 +1,6 @@
 //! Checks that JSON is unambiguous and a message, and finds the `id` of a malformed one.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
@@ -23,6 +24,10 @@ const OPENED: usize = 4;
 /// Parses any JSON without keeping it, and refuses duplicate names in an object, and more values than are left.
 #[derive(Clone, Copy)]
 struct Distinct<'l>(&'l Cell<usize>);
+
+/// A name of a member, borrowed unless it has escapes.
+#[derive(serde::Deserialize, PartialEq, Eq, Hash)]
+struct Name<'d>(#[serde(borrow)] Cow<'d, str>);
 
 impl Distinct<'_> {
     fn take<E: Error>(self, values: usize) -> Result<(), E> {
@@ -56,9 +61,9 @@ impl<'de> Visitor<'de> for Distinct<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         self.take(OPENED)?;
         let mut names = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(name) = members.next_key::<Name<'de>>()? {
             members.next_value_seed(self)?;
-            if let Some(name) = names.replace(name) {
+            if let Some(Name(name)) = names.replace(name) {
                 let name: String = name.chars().take(NAME_MOST).collect();
                 return Err(A::Error::custom(format!("{name:?} appears twice in an object")));
             }

@@ -136,7 +136,8 @@ impl List {
     }
 }
 
-/// The tools for which `actions` are sufficient. `tables` are listed as far as there is `room`.
+/// The tools for which `actions` are sufficient. `tables` are listed as far as there is `room`: without their schema, and then with
+/// it, too.
 fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Measured> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
     let mut told = HashSet::new();
@@ -154,28 +155,43 @@ fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Measured> {
         return tools;
     }
     let mut size = sum(&tools);
-    for ((entry, _), tool) in allowed().zip(&mut tools) {
-        let Some(spelled) = spell_out(&tool.tool, entry, tables) else { continue };
-        let spelled = Measured::from(spelled);
-        let larger = size + spelled.bytes - tool.bytes;
-        if larger <= room {
-            size = larger;
-            *tool = spelled;
+    for names in [short, both] {
+        for ((entry, _), tool) in allowed().zip(&mut tools) {
+            let Some(spelled) = spell_out(&tool.tool, &names(entry, tables)) else { continue };
+            let spelled = Measured::from(spelled);
+            let larger = size + spelled.bytes - tool.bytes;
+            if larger <= room {
+                size = larger;
+                *tool = spelled;
+            }
         }
     }
     tools
 }
 
-/// The tool with an `enum` of the tables that it can be used on, if it has an argument `table`.
-fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
+/// The names without schema of the tables that a tool can be used on.
+fn short(entry: &Entry, tables: &[Named]) -> Vec<Value> {
+    usable(entry, tables).map(|[short, _]| short.as_str().into()).collect()
+}
+
+/// These, and the names with their schema, as in replies.
+fn both(entry: &Entry, tables: &[Named]) -> Vec<Value> {
+    let mut names = short(entry, tables);
+    let whole = usable(entry, tables).filter(|[short, whole]| short != whole);
+    names.extend(whole.map(|[_, whole]| Value::from(whole.as_str())));
+    names
+}
+
+fn usable<'t>(entry: &'t Entry, tables: &'t [Named]) -> impl Iterator<Item = &'t [String; 2]> {
     let usable = tables.iter().filter(|(_, actions)| match entry.needs {
         Needs::One(action) => actions.contains(action),
         Needs::Any | Needs::Write => true,
     });
-    // Short names first. Names with their schema, as in replies, must be valid, too.
-    let short = usable.clone().map(|([short, _], _)| short);
-    let whole = usable.filter(|([short, whole], _)| short != whole).map(|([_, whole], _)| whole);
-    let names: Vec<Value> = short.chain(whole).map(|name| name.as_str().into()).collect();
+    usable.map(|(names, _)| names)
+}
+
+/// The tool with an `enum` of these tables, if it has an argument `table`.
+fn spell_out(tool: &Tool, names: &[Value]) -> Option<Tool> {
     let mut input = JsonObject::clone(&tool.input_schema);
     input
         .get_mut("properties")?
@@ -315,7 +331,11 @@ mod tests {
         };
         let both = json!(["film", "film_list", "public.film", "public.film_list"]);
         assert_eq!(names("select"), both);
-        assert_eq!(names("update"), json!(["film", "public.film"]));
+        // The earlier tools have taken the room for names with a schema.
+        assert_eq!(names("update"), json!(["film"]));
+        let listed =
+            tools.iter().filter(|tool| tool.input_schema["properties"].get("table").is_some());
+        assert!(listed.clone().all(|tool| names(&tool.name).is_array()), "{}", listed.count());
     }
 
     #[test]

@@ -74,7 +74,8 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 ///
-/// All methods return `audit_unavailable` if a record cannot be written. A panic counts as that.
+/// All methods return `audit_unavailable` if a record cannot be written. A panic counts as that, and so does any other
+/// error: the caller is told only that the record cannot be kept, and the error itself is for the log.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes the record, and returns once it would survive a crash of the machine.
@@ -101,12 +102,14 @@ pub trait AuditSink: Send + Sync {
     /// Waits until all queued records are written.
     async fn flush(&self) -> Result<()>;
 
-    /// How many records have been lost so far, if the sink counts them.
+    /// How many records have been lost so far, if the sink counts them. [`Health`](crate::Health) and the server's metrics
+    /// have their number from here.
     fn lost(&self) -> u64 {
         0
     }
 
-    /// Whether the last records could not be written, as far as the sink knows.
+    /// Whether the last records could not be written, as far as the sink knows. [`Health`](crate::Health) and the server's
+    /// metrics know it from here.
     fn is_failing(&self) -> bool {
         false
     }
@@ -114,5 +117,13 @@ pub trait AuditSink: Send + Sync {
 
 /// The error of a sink that cannot write: the reason is only for the log.
 pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(cause)
+    Error::new(Code::AuditUnavailable, UNKEPT).caused_by(cause)
 }
+
+/// The error of any sink as callers may see it: what an application's sink says may name hosts and users.
+pub(crate) fn withheld(error: Error) -> Error {
+    let is_own = error.code() == Code::AuditUnavailable && error.message() == UNKEPT;
+    if is_own { error } else { unavailable(error) }
+}
+
+const UNKEPT: &str = "the audit record cannot be kept";

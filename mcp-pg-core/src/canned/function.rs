@@ -173,14 +173,13 @@ impl Call {
         &self.routine.executable_by
     }
 
-    /// The call with the inputs that are `given` (by position), and the positions of these in order.
-    pub(super) fn statement(&self, given: impl Fn(usize) -> bool) -> (String, Vec<usize>) {
+    /// The call with the inputs that are `given` (by position).
+    pub(super) fn statement(&self, given: impl Fn(usize) -> bool) -> String {
         let routine = &self.routine;
         let mut list = Vec::new();
-        let mut positions = Vec::new();
-        let mut input = 0;
+        let (mut input, mut number) = (0, 0);
         // An argument without a name is passed by position.
-        let by_name = routine.arguments.iter().all(|argument| argument.named);
+        let by_name = !self.by_position();
         let inputs = self.inputs().count();
         // PostgreSQL does not find a VARIADIC function if some arguments are left out, so they are passed as their
         // defaults.
@@ -203,13 +202,12 @@ impl Call {
                 list.extend(expression.map(|default| format!("{variadic}{label}({default})")));
                 continue;
             }
-            positions.push(input - 1);
-            let number = positions.len();
+            number += 1;
             list.push(format!("{variadic}{label}(${number}::{})", argument.type_name));
         }
         let verb = if routine.procedure { "CALL" } else { "SELECT * FROM" };
         let (schema, name) = (quoted(&routine.schema), quoted(&routine.name));
-        (format!("{verb} {schema}.{name}({})", list.join(", ")), positions)
+        format!("{verb} {schema}.{name}({})", list.join(", "))
     }
 
     /// Whether any input is passed by position, so that those before it must be given, too.

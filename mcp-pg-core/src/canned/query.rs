@@ -283,7 +283,7 @@ impl Query {
                     let message = format!("{} is required before those after it", parameter.name);
                     return Err(Error::new(Code::MissingValue, message).at(step(&parameter.name)));
                 }
-                let (sql, _) = call.statement(|input| matches!(values.get(input), Some(Some(_))));
+                let sql = call.statement(|input| matches!(values.get(input), Some(Some(_))));
                 framed(self.frame.as_ref(), sql).into()
             }
         };
@@ -304,14 +304,16 @@ impl Query {
     pub fn sent(&self) -> String {
         match &self.text {
             Text::Fixed { sql, .. } => sql.to_string(),
-            Text::Call(call) => framed(self.frame.as_ref(), call.statement(|_| true).0),
+            Text::Call(call) => framed(self.frame.as_ref(), call.statement(|_| true)),
         }
     }
 
-    /// What explains the statement; nothing explains a function or CALL.
-    pub(crate) fn explained(&self) -> Option<String> {
+    /// What explains the statement, and the number of its parameters; nothing explains a function or CALL.
+    pub(crate) fn explained(&self) -> Option<(String, usize)> {
         match &self.text {
-            Text::Fixed { sql, verb, .. } if *verb != Verb::Call => Some(format!("EXPLAIN {sql}")),
+            Text::Fixed { sql, verb, .. } if *verb != Verb::Call => {
+                Some((format!("EXPLAIN {sql}"), self.parameters.len()))
+            }
             _ => None,
         }
     }

@@ -141,24 +141,38 @@ impl Rules {
     /// Checks a value. The error's place is relative to it.
     pub(super) fn check(&self, value: &Value) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(""));
-        if let Some(values) = &self.values
-            && !values.iter().any(|known| self.same(known, value))
-        {
-            let names = values.iter().map(shown);
-            return Err(Error::new(Code::InvalidValue, format!("{} is not allowed", shown(value)))
-                .at("")
-                .nearest(&shown(value), values.iter().filter_map(Value::as_str))
-                .allowed(names));
+        // Of JSON, "1" is not 1.
+        let shown = |value: &Value| match self.json {
+            true => cut(&value.to_string()),
+            false => shown(value),
+        };
+        match &self.values {
+            Some(values) if !values.iter().any(|known| self.same(known, value)) => {
+                let names = Vec::from_iter(values.iter().map(shown));
+                let texts = values.iter().zip(&names).filter(|(known, _)| known.is_string());
+                let message = format!("{} is not allowed", shown(value));
+                return Err(Error::new(Code::InvalidValue, message)
+                    .at("")
+                    .nearest(&shown(value), texts.map(|(_, name)| name.as_str()))
+                    .allowed(names));
+            }
+            None if value.is_null() && self.restrict() => {
+                return wrong("null is not allowed".to_owned());
+            }
+            _ => {}
         }
-        if let Some(least) = &self.minimum
-            && self.compare(value, least).is_none_or(Ordering::is_lt)
+        for (bound, beyond, how) in
+            [(&self.minimum, Ordering::Less, "less"), (&self.maximum, Ordering::Greater, "more")]
         {
-            return wrong(format!("{} is less than {}", shown(value), shown(least)));
-        }
-        if let Some(most) = &self.maximum
-            && self.compare(value, most).is_none_or(Ordering::is_gt)
-        {
-            return wrong(format!("{} is more than {}", shown(value), shown(most)));
+            let Some(bound) = bound else { continue };
+            match self.compare(value, bound) {
+                None => return wrong(format!("{} is not a number", shown(value))),
+                Some(found) if found == beyond => {
+                    let bound = bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
+                    return wrong(format!("{} is {how} than {bound}", shown(value)));
+                }
+                Some(_) => {}
+            }
         }
         // The text sent to PostgreSQL: numbers and booleans are accepted as texts, too.
         let text = match value {
@@ -237,9 +251,13 @@ fn compare(a: &Value, b: &Value) -> Option<Ordering> {
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => text.chars().take(100).collect(),
-        other => other.to_string().chars().take(100).collect(),
+        Value::String(text) => cut(text),
+        other => cut(&other.to_string()),
     }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// Parses the JSON object after a parameter.
@@ -286,6 +304,9 @@ mod tests {
             (json!({"maxLength": 5}), json!(123_456_789), Some("9 characters are too many")),
             (json!({"minLength": 2, "pattern": "^[0-9]{5}$"}), json!(12345), None),
             (json!({"pattern": "^[a-z]*$"}), json!(42), Some("does not match")),
+            (json!({"pattern": "^[a-z]*$"}), json!(null), Some("null is not allowed")),
+            (json!({"enum": ["a", null]}), json!(null), None),
+            (json!({"minimum": 1}), json!("one"), Some("one is not a number")),
         ] {
             let checked = Rules::read(&rules.to_string()).unwrap().check(&value);
             match wrong {
@@ -303,6 +324,8 @@ mod tests {
             assert!(json.check(&json!(text)).is_err(), "{text}");
         }
         json.check(&json!(1.0)).unwrap();
+        let message = json.check(&json!("1")).unwrap_err().message().to_owned();
+        assert_eq!(message, "\"1\" is not allowed");
         assert!(Rules::read(r#"{"pattern": "("}"#).is_err());
         assert!(Rules::read(r#"{"minimum": "one"}"#).is_err());
         let inexact = Rules::read(r#"{"maximum": 92233720368547758079}"#).unwrap_err();

@@ -80,7 +80,7 @@ impl Source {
     pub fn statement(&self) -> String {
         match &self.body {
             Body::Statement(sql) => sql.text.clone(),
-            Body::Function(call) => call.statement(|_| true).0,
+            Body::Function(call) => call.statement(|_| true),
         }
     }
 

@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::Engine;
 use super::canned_query::QueryCall;
-use super::confirm::Consent;
 use super::identity::of_absent_claims;
 use super::record::{Origin, Record};
 use crate::error::{Agreement, Code, Error, Result};
@@ -116,7 +115,10 @@ impl Engine {
         let catalogue = self.catalogue.load();
         let view = catalogue.view(caller)?;
         let query = catalogue.canned.query(tool, &view.role);
-        Ok(query.map_or_else(|| view.may_ask(), |query| query.confirms(&view.role)))
+        Ok(match query {
+            Some(query) => query.confirms(&view.role),
+            None => !Request::READS.contains(&tool) && view.may_ask(),
+        })
     }
 
     /// Records a call that was refused before the engine got it; returns once the record is queued.
@@ -168,8 +170,7 @@ impl Engine {
             record.begin(&view, &catalogue.settings);
             record.table(&view, request);
             let scope = Scope::new(&view, &catalogue.settings, caller);
-            record.consent = Consent::new(&scope, request, agreed, self.database.known());
-            match self.run(&scope, request, record).await {
+            match self.run(&scope, request, agreed, record).await {
                 // The schema was changed after the plan was made: try again with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {
                     let fresh = Box::pin(self.refresh(&catalogue)).await?;
@@ -198,6 +199,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Request,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         usable(scope.view, request)?;
@@ -217,9 +219,11 @@ impl Engine {
                 Box::pin(self.explain(scope, request, record)).await.map(Reply::Plan)
             }
             Request::Transaction(request) => {
-                Box::pin(self.transaction(scope, request, record)).await.map(Reply::Transaction)
+                Box::pin(self.transaction(scope, request, agreed, record))
+                    .await
+                    .map(Reply::Transaction)
             }
-            request => Box::pin(self.write(scope, request, record)).await.map(Reply::Rows),
+            request => Box::pin(self.write(scope, request, agreed, record)).await.map(Reply::Rows),
         }
     }
 }

@@ -17,9 +17,11 @@ pub struct Health {
     pub query_faults: usize,
     /// How many of these are in queries whose last valid version is still served.
     pub outdated_queries: usize,
-    /// Whether an audit sink could not write the last records.
+    /// Whether an audit sink could not write the last records, as [`AuditSink::is_failing`](crate::audit::AuditSink::is_failing)
+    /// says.
     pub audit_failing: bool,
-    /// The number of audit records lost so far, because a sink could not write them and its queue was full.
+    /// The number of audit records lost so far, because a sink could not write them and its queue was full, as
+    /// [`AuditSink::lost`](crate::audit::AuditSink::lost) says.
     pub lost_records: u64,
 }
 

@@ -106,6 +106,7 @@ impl Engine {
             Some(password) => CursorKey::of_password(password, login("mcp-pg cursor", &database)),
             None => CursorKey::new(&login("mcp-pg cursor", &database)),
         };
+        settings.check_limits()?;
         settings.qualify_grants();
         settings.mask_key = settings.mask_key.or_else(|| match password {
             Some(password) => Some(MaskKey::of_password(password, login("mcp-pg mask", &database))),

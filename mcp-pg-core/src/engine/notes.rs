@@ -75,8 +75,7 @@ fn why_nothing(plan: &SelectPlan<'_>, rows: &[Vec<Value>], further: bool) -> Vec
         Some(_) => !plan.filter.caller.restricts(),
         None => true,
     };
-    let archived = || beside_the_archive(table, filter).or_else(|| beside_archived_rows(filter));
-    let archived = matched_none.then(archived).flatten();
+    let archived = matched_none.then(|| beside_the_archive(table, filter)).flatten();
     let notes: Vec<String> =
         archived.into_iter().chain(letters_of_any_case(table, filter)).collect();
     if notes.is_empty() { plan.empty_groups().into_iter().collect() } else { notes }
@@ -103,15 +102,6 @@ fn beside_the_archive(table: &TableView, filter: &RowFilter<'_>) -> Option<Strin
         "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
             .to_owned()
     })
-}
-
-/// The note on archived related rows, where the caller's condition matched no row.
-fn beside_archived_rows(filter: &RowFilter<'_>) -> Option<String> {
-    let hop = filter.wants_some()?;
-    let name = hop.subject.relation_name(hop.relation);
-    Some(format!(
-        "no row matches where; archived rows of {name} were left out: \"archived\": \"include\" includes them"
-    ))
 }
 
 /// The note on a related row that is missing, perhaps because it is archived.
@@ -146,9 +136,10 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
         of.totals().is_empty().then(|| of.columns())
     };
     let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));
-    (0..plan.columns.len()).filter(|index| null(*index)).find_map(|index| {
+    (0..plan.columns.len()).find_map(|index| {
         let of = reached(index)?;
         let hop = of.iter().flat_map(|of| &of.hops).find(|hop| hop.leaves_out_archived())?;
+        null(index).then_some(())?;
         let (relation, name) =
             (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
         Some(format!(

@@ -130,11 +130,7 @@ impl Database {
         let mut lease = self.lease().await?;
         let rows = lease.client()?.query_typed(sql, &[]).await;
         lease.done();
-        let rows = rows.map_err(|error| {
-            let refused = |_: &DbError| Error::new(Code::DatabaseError, "PostgreSQL refused it");
-            Failure::Database(error).told(refused)
-        })?;
-        rows.iter().map(|row| row.try_get(0).map_err(unavailable)).collect()
+        rows.map_err(refused)?.iter().map(|row| row.try_get(0).map_err(unavailable)).collect()
     }
 
     /// Reads the numbered texts of one of the server's own queries, page by page in one snapshot, until `each` fails.
@@ -155,7 +151,7 @@ impl Database {
         let mut last = i64::MIN;
         loop {
             let rows = transaction.query_typed(sql, &[(&last, Type::INT8)]).await;
-            let rows = rows.map_err(unavailable)?;
+            let rows = rows.map_err(refused)?;
             if rows.is_empty() {
                 break;
             }
@@ -170,4 +166,10 @@ impl Database {
         lease.done();
         Ok(Ok(()))
     }
+}
+
+/// The error of one of the server's own queries.
+fn refused(error: tokio_postgres::Error) -> Error {
+    let refused = |_: &DbError| Error::new(Code::DatabaseError, "PostgreSQL refused it");
+    Failure::Database(error).told(refused)
 }

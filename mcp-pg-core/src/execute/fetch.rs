@@ -1,5 +1,7 @@
 //! A statement's parameters and rows.
 
+use std::borrow::Cow;
+
 use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
@@ -73,15 +75,15 @@ const TAKEN_MOST: usize = 1 << 20;
 ///
 /// `invalid_value` if a reference leads to no row, or to a value that does not fit; `limit_exceeded` if the values have too many
 /// bytes.
-pub(crate) fn texts(
-    operands: &[Operand],
+pub(crate) fn texts<'o>(
+    operands: &'o [Operand],
     results: &[Vec<serde_json::Map<String, Value>>],
-) -> Result<Vec<Text>> {
+) -> Result<Vec<Text<'o>>> {
     let mut room = TAKEN_MOST;
     let each = operands.iter().map(|operand| {
         let text = text(operand, results)?;
         if takes(&operand.source) {
-            let left = room.checked_sub(text.as_ref().map_or(0, String::len));
+            let left = room.checked_sub(text.as_ref().map_or(0, |text| text.len()));
             room = left.ok_or_else(|| {
                 let message = format!("the values of $ref have more than {TAKEN_MOST} bytes");
                 Error::new(Code::LimitExceeded, message)
@@ -103,12 +105,12 @@ fn takes(source: &Source) -> bool {
     }
 }
 
-fn text<'r>(
-    operand: &Operand,
+fn text<'o, 'r>(
+    operand: &'o Operand,
     results: &'r [Vec<serde_json::Map<String, Value>>],
-) -> Result<Option<String>> {
+) -> Result<Option<Cow<'o, str>>> {
     match &operand.source {
-        Source::Text(text) => Ok(text.clone()),
+        Source::Text(text) => Ok(text.as_deref().map(Cow::Borrowed)),
         Source::Reference { reference, data_type, type_name } => {
             let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
             let of = |row: &'r serde_json::Map<String, Value>| row.get(&reference.column);
@@ -131,13 +133,14 @@ fn text<'r>(
                     false => error,
                 });
             };
-            value::encode(data_type, type_name, value)
+            let text = value::encode(data_type, type_name, value);
+            text.map(|text| text.map(Cow::Owned))
                 .map_err(|error| error.at(operand.place().unwrap_or_default()))
         }
         Source::List(values) => {
-            let values: Vec<Option<String>> =
+            let values: Vec<Option<Cow<'_, str>>> =
                 values.iter().map(|value| text(value, results)).collect::<Result<_>>()?;
-            Ok(Some(value::text_array(values.iter().map(Option::as_deref))))
+            Ok(Some(value::text_array(values.iter().map(Option::as_deref)).into()))
         }
     }
 }
@@ -212,7 +215,7 @@ pub(super) async fn fetch(
     client: &Object,
     prepared: tokio_postgres::Statement,
     statement: &Statement<'_>,
-    parameters: &[Text],
+    parameters: &[Text<'_>],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
     let rows = client.query_raw(&prepared, parameters).await.map_err(Failure::Database)?;

@@ -116,7 +116,7 @@ impl Database {
             let data_type = Type::new(String::new(), oid, Kind::Simple, String::new());
             let statement = client.prepare_typed("SELECT $1 IS NULL", &[data_type]).await;
             let statement = statement.map_err(unavailable)?;
-            tried.push(match client.query(&statement, &[&Text(Some(text))]).await {
+            tried.push(match client.query(&statement, &[&Text(Some(text.into()))]).await {
                 Ok(_) => None,
                 Err(error) => match (Refused::of(&error), error.code()) {
                     (Some(refused), Some(code)) if is_of_value(code) => Some(refused.message),

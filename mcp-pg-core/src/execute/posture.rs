@@ -66,6 +66,8 @@ pub struct Posture {
     pub shared_names: Vec<String>,
     /// Whether it may change or delete records of the audit table, or become a role that may. False for superusers.
     pub may_change_audit: bool,
+    /// Whether it may not add records to the audit table.
+    pub lacks_audit: bool,
     /// The first schema that is searched before `pg_catalog`, if any. Objects in it take precedence over PostgreSQL's
     /// own.
     pub searched_first: Option<String>,
@@ -166,6 +168,7 @@ fn read(row: &Row, known: &Known) -> Result<Posture, PgError> {
         open_heirs: heirs.collect(),
         shared_names: names("shared_names")?,
         may_change_audit: row.try_get("may_change_audit")?,
+        lacks_audit: row.try_get("lacks_audit")?,
         searched_first: row.try_get("searched_first")?,
         server_version: row.try_get("server_version")?,
         standby: row.try_get("standby")?,

@@ -108,6 +108,11 @@ SELECT r.rolname::text                                    AS login,
          WHERE pg_catalog.has_table_privilege(m.oid, c.oid, 'UPDATE, DELETE, TRUNCATE, TRIGGER')
             OR pg_catalog.has_any_column_privilege(m.oid, c.oid, 'UPDATE')
             OR m.oid IN (c.relowner, n.nspowner))         AS may_change_audit,
+       EXISTS (
+         SELECT FROM pg_catalog.pg_class c
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $6 AND c.relname = $7
+         WHERE NOT pg_catalog.has_any_column_privilege(own.oid, c.oid, 'INSERT'))
+                                                          AS lacks_audit,
        (SELECT s.name::text
         FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY s(name, place)
         WHERE s.name <> 'pg_catalog' AND s.name NOT LIKE 'pg\_temp\_%'

@@ -90,7 +90,7 @@ impl Transaction {
     pub(crate) async fn run(
         &mut self,
         statement: &Statement<'_>,
-        parameters: &[Text],
+        parameters: &[Text<'_>],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
         let left = self.left();
@@ -134,7 +134,7 @@ impl Transaction {
     pub(crate) async fn run_alone(
         self,
         statement: &Statement<'_>,
-        parameters: &[Text],
+        parameters: &[Text<'_>],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
         let left = self.left();
@@ -184,7 +184,7 @@ impl Transaction {
     pub(super) async fn run_all(
         mut self,
         statements: &[&Statement<'_>],
-        parameters: &[Vec<Text>],
+        parameters: &[Vec<Text<'_>>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
         let mut all = Vec::with_capacity(statements.len());

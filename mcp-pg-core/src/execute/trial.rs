@@ -1,9 +1,10 @@
 //! Checks whether PostgreSQL accepts a setting or a statement, in a transaction that is rolled back.
 
-use futures_util::TryStreamExt as _;
+use futures_util::future::try_join_all;
+use tokio::join;
 use tokio_postgres::error::{Error as PgError, SqlState};
-use tokio_postgres::types::Type;
-use tokio_postgres::{Client, RowStream, Transaction};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Transaction};
 
 use super::connection::unavailable;
 use super::database::Database;
@@ -55,50 +56,81 @@ impl Database {
         }
     }
 
-    /// Whether a database role, or the login, has the rights that a statement needs, which is an EXPLAIN: it checks rights. Its
-    /// parameters are null.
+    /// Whether a database role, or the login, has the rights that each of these EXPLAINs needs: EXPLAIN checks rights. Each comes with
+    /// the number of its parameters, which are null. Those behind a lock are not tried.
     ///
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub(crate) async fn right(&self, role: Option<&str>, explain: &str) -> Result<Right> {
+    pub(crate) async fn rights(
+        &self,
+        role: Option<&str>,
+        explains: &[(String, usize)],
+    ) -> Result<Vec<Right>> {
         let mut lease = self.lease_apart().await?;
         // The planner runs functions.
         lease.change();
         let transaction = begin(lease.client()?).await?;
-        let tried: Result<(), PgError> = async {
+        let tried: Result<Vec<Right>, PgError> = async {
             // Planning locks partitions and indexes, too.
             transaction.query_typed(PATIENCE, &[]).await?;
             if let Some(role) = role {
                 transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await?;
             }
-            let statement = transaction.prepare(explain).await?;
-            let nulls = statement.params().iter().map(|_| Text(None));
-            let plan: RowStream = transaction.query_raw(&statement, nulls).await?;
-            plan.try_for_each(|_| async { Ok(()) }).await
+            let mut rights = Vec::with_capacity(explains.len());
+            for together in explains.chunks(SENT_TOGETHER) {
+                let trials = together.iter().map(|(sql, nulls)| right(&transaction, sql, *nulls));
+                rights.extend(try_join_all(trials).await?);
+                if rights.contains(&Right::Unknown) {
+                    break;
+                }
+            }
+            rights.resize(explains.len(), Right::Unknown);
+            Ok(rights)
         }
         .await;
-        let refused = end(transaction, tried).await?;
+        transaction.rollback().await.map_err(unavailable)?;
         lease.done();
-        let Some(answer) = refused.as_ref().and_then(PgError::as_db_error) else {
-            return Ok(Right::Held);
-        };
-        let locked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
-        // What is refused within a function may depend on settings and parameters, which are missing here.
-        let checked = answer.routine().is_some_and(|routine| routine.starts_with("aclcheck_error"))
-            && answer.where_().is_none();
-        Ok(if locked.contains(answer.code()) {
-            Right::Unknown
-        } else if checked && answer.code() == &SqlState::INSUFFICIENT_PRIVILEGE {
-            Right::Lacking(answer.message().to_owned())
-        } else {
-            Right::Held
-        })
+        match tried {
+            Ok(rights) => Ok(rights),
+            // The role, which the callers ask about themselves.
+            Err(error) if error.as_db_error().is_some() => Ok(vec![Right::Held; explains.len()]),
+            Err(error) => Err(unavailable(error)),
+        }
     }
 }
 
+/// Tries an EXPLAIN, and undoes it. All three statements are sent when this is polled first.
+async fn right(transaction: &Transaction<'_>, sql: &str, nulls: usize) -> Result<Right, PgError> {
+    // PostgreSQL infers the types of these.
+    let nulls = vec![Text(None); nulls];
+    let nulls: Vec<(&(dyn ToSql + Sync), Type)> =
+        nulls.iter().map(|null| (null as _, Type::UNKNOWN)).collect();
+    let (begun, tried, undone) = join!(
+        biased;
+        transaction.query_typed("SAVEPOINT trial", &[]),
+        transaction.query_typed(sql, &nulls),
+        transaction.query_typed("ROLLBACK TO trial", &[]),
+    );
+    begun?;
+    undone?;
+    let Err(error) = tried else { return Ok(Right::Held) };
+    let Some(answer) = error.as_db_error() else { return Err(error) };
+    let locked = [SqlState::LOCK_NOT_AVAILABLE, SqlState::QUERY_CANCELED];
+    // What is refused within a function may depend on settings and parameters, which are missing here.
+    let checked = answer.routine().is_some_and(|routine| routine.starts_with("aclcheck_error"))
+        && answer.where_().is_none();
+    Ok(if locked.contains(answer.code()) {
+        Right::Unknown
+    } else if checked && answer.code() == &SqlState::INSUFFICIENT_PRIVILEGE {
+        Right::Lacking(answer.message().to_owned())
+    } else {
+        Right::Held
+    })
+}
+
 /// Whether a role has the rights that a statement needs.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Right {
     /// It has, or something else is wrong.
     Held,
@@ -107,6 +139,9 @@ pub(crate) enum Right {
     /// A lock keeps PostgreSQL from saying so.
     Unknown,
 }
+
+/// How many trials are sent together. All of them may wait for the same lock, one after the other.
+const SENT_TOGETHER: usize = 4;
 
 /// How long a trial waits for locks.
 const PATIENCE: &str = "SELECT pg_catalog.set_config('lock_timeout', '100ms', true)";

@@ -35,9 +35,18 @@ impl Hop<'_> {
 
     /// Whether it leads to rows of a view, or by way of one.
     pub(super) fn leads_to_view(&self) -> bool {
+        self.tables().any(|table| table.table.kind == TableKind::View)
+    }
+
+    /// Whether it leads to rows that an index on what the role does not see may find, or by way of such.
+    pub(super) fn is_found_by_hidden(&self) -> bool {
+        self.tables().any(|table| table.found_by_hidden)
+    }
+
+    /// The tables that it leads to.
+    fn tables(&self) -> impl Iterator<Item = &TableView> {
         let junction = self.junction.iter().map(|(junction, _)| *junction);
-        let mut tables = junction.chain([self.table]);
-        tables.any(|table| table.table.kind == TableKind::View)
+        junction.chain([self.table])
     }
 
     /// Whether it leads to the table's own rows only, not to those of inheriting tables: its last step is a foreign

@@ -15,11 +15,6 @@ struct Marked {
 type Wanted = fn(Marks) -> bool;
 
 impl Plan<'_> {
-    /// Names of the values in the reply that come from columns with the `wanted` marks.
-    pub fn marked(&self, wanted: Wanted) -> Vec<String> {
-        self.all_marked(wanted).into_iter().map(|marked| marked.name).collect()
-    }
-
     /// Names of the values in the reply that come from sensitive columns, with those columns in parentheses if their
     /// names differ.
     pub fn sensitive(&self) -> Vec<String> {
@@ -29,10 +24,8 @@ impl Plan<'_> {
     /// Names of the values in the reply that outsiders wrote: from untrusted columns, or from those of the plan's
     /// table for which `besides` is true.
     pub fn untrusted(&self, besides: &dyn Fn(&str) -> bool) -> Vec<String> {
-        if let Plan::Select(plan) = self {
-            return plan.untrusted(besides);
-        }
-        let mut names = self.marked(|marks| marks.untrusted);
+        let untrusted = self.all_marked(|marks| marks.untrusted);
+        let mut names = untrusted.into_iter().map(|marked| marked.name).collect();
         let columns = &self.table().table.columns;
         let more = self.returning().iter().filter(|one| besides(&columns[one.position].name));
         add(&mut names, more.map(|returned| returned.name.as_str()));
@@ -80,7 +73,7 @@ impl Plan<'_> {
 }
 
 impl SelectPlan<'_> {
-    /// [`Plan::marked`] for a select or aggregate.
+    /// Names of the values in the reply that come from columns with the `wanted` marks.
     pub fn marked(&self, wanted: Wanted) -> Vec<String> {
         self.all_marked(wanted).into_iter().map(|marked| marked.name).collect()
     }
@@ -146,7 +139,7 @@ fn add<'n>(names: &mut Vec<String>, more: impl Iterator<Item = &'n str>) {
     }
 }
 
-/// [`Plan::marked`] for related rows only.
+/// [`SelectPlan::marked`] for related rows only.
 pub fn marked(includes: &[Include<'_>], wanted: Wanted) -> Vec<String> {
     let mut all = Vec::new();
     related(includes, "", wanted, &mut all);

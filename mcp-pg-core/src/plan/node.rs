@@ -68,6 +68,11 @@ impl<'p, 'v> Node<'p, 'v> {
         self.any(&|node| matches!(node, Node::Hop(hop) if hop.leads_to_view()))
     }
 
+    /// Whether PostgreSQL may find rows of a related table by an index on what the role does not see.
+    pub(super) fn is_found_by_hidden(self) -> bool {
+        self.any(&|node| matches!(node, Node::Hop(hop) if hop.is_found_by_hidden()))
+    }
+
     /// Calls `look` for each test of a column in the caller's conditions.
     pub(super) fn each_test(self, look: &mut dyn FnMut(Test<'p, 'v>)) {
         match self {

@@ -77,14 +77,15 @@ pub(super) fn reduce(
     Some((reduced, extra))
 }
 
-/// Whether PostgreSQL may find rows in the order of a column that is hidden or closed: by an index, also one beneath a view, or
-/// by partition.
+/// Whether PostgreSQL may find rows in the order of a column that is hidden or closed: by an index, also one beneath a view or
+/// a foreign table, or by partition.
 fn found_by_hidden(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> bool {
     let is_shown = |position: &usize| {
         let visible = kept.get(*position).copied().flatten().and_then(|new| visible.get(new));
         visible.is_some_and(|visible| is_open(visible) && visible.exposure.mask.is_none())
     };
-    let beneath = table.is_spread() || table.kind == TableKind::View;
+    let beneath =
+        table.is_spread() || matches!(table.kind, TableKind::View | TableKind::ForeignTable);
     table.indexes.iter().any(|index| !index.mentions.iter().all(is_shown))
         || beneath && !(0..table.columns.len()).all(|position| is_shown(&position))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{ColumnMarks, Encryption, MaskKey, Role};
+use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{Column, DeclaredRelation, Table};
 
@@ -80,6 +81,21 @@ impl Settings {
         let mut schemas = self.schemas.clone();
         schemas.extend(self.queries.functions.iter().cloned());
         schemas
+    }
+
+    /// Refuses limits of 0 that would let every reply look as if there were no rows, or every call as if all connections
+    /// were busy.
+    pub(crate) fn check_limits(&self) -> Result<()> {
+        let limits = &self.limits;
+        let none = |role: &&Role| role.limits.max_rows == Some(0);
+        let key = match self.roles.iter().find(none) {
+            Some(role) => format!("roles.{}.limits.max_rows", role.name),
+            None if limits.max_rows == 0 => "limits.max_rows".to_owned(),
+            None if limits.default_rows == 0 => "limits.default_rows".to_owned(),
+            None if limits.max_connections == 0 => "database.max_connections".to_owned(),
+            None => return Ok(()),
+        };
+        Err(Error::new(Code::InvalidValue, format!("{key}: must be at least 1")))
     }
 
     /// Adds the first schema to table names and patterns in grants that have none, except `*`. [`Engine::connect`](crate::Engine::connect) does this
@@ -224,21 +240,22 @@ impl Default for Concurrency {
     }
 }
 
-/// How long to wait. PostgreSQL's timeouts are rounded up to milliseconds and are at most 24 days; zero is no limit.
+/// How long to wait. PostgreSQL's timeouts are rounded up to milliseconds and are at most 24 days; for these, zero is no
+/// limit. For the others, zero is no time at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// PostgreSQL's `statement_timeout`.
+    /// PostgreSQL's `statement_timeout`; 10 seconds by default.
     pub statement: Duration,
     /// For all statements of a transaction together. If the statement timeout of a role or of a canned query is longer, that
-    /// one.
+    /// one. 30 seconds by default; never zero.
     pub transaction: Duration,
-    /// PostgreSQL's `lock_timeout`.
+    /// PostgreSQL's `lock_timeout`; 5 seconds by default.
     pub lock: Duration,
-    /// PostgreSQL's `idle_in_transaction_session_timeout`.
+    /// PostgreSQL's `idle_in_transaction_session_timeout`; 30 seconds by default.
     pub idle_in_transaction: Duration,
-    /// For a new connection.
+    /// For a new connection; 5 seconds by default, never zero.
     pub connect: Duration,
-    /// For a connection of the pool to become free.
+    /// For a connection of the pool to become free; 5 seconds by default. Zero refuses a call if none is free at once.
     pub pool: Duration,
 }
 
@@ -258,7 +275,8 @@ impl Default for Timeouts {
 /// Where canned queries come from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Queries {
-    /// The directory of the `*.sql` files; none if absent.
+    /// The directory of the `*.sql` files; none if absent. [`Engine::follow`](crate::Engine::follow) does not look at files:
+    /// call [`Engine::reload`](crate::Engine::reload) when one has changed.
     pub directory: Option<PathBuf>,
     /// Schemas whose functions are tools if their comment contains `@tool`.
     pub functions: Vec<String>,
@@ -308,4 +326,27 @@ pub enum AuditValues {
     Full,
     /// None.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_no_rows_are_refused() {
+        let refused = |change: fn(&mut Settings)| {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            settings.check_limits().err().map(|error| error.message().to_owned())
+        };
+        assert_eq!(refused(|_| ()), None);
+        for (change, key) in [
+            ((|s| s.limits.max_rows = 0) as fn(&mut Settings), "limits.max_rows"),
+            (|s| s.limits.default_rows = 0, "limits.default_rows"),
+            (|s| s.limits.max_connections = 0, "database.max_connections"),
+            (|s| s.roles[0].limits.max_rows = Some(0), "roles.analyst.limits.max_rows"),
+        ] {
+            assert_eq!(refused(change), Some(format!("{key}: must be at least 1")));
+        }
+    }
 }

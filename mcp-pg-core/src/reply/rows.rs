@@ -42,9 +42,13 @@ pub struct Row<'r>(Fields<'r>);
 
 #[derive(Debug, Clone, Copy)]
 enum Fields<'r> {
-    Named(&'r [String], &'r [Value]),
+    /// The names, the values, and the marks of this row.
+    Named(&'r [String], &'r [Value], &'r [(usize, String)]),
     Value(&'r Value),
 }
+
+/// The value of a mark.
+static TRUE: Value = Value::Bool(true);
 
 impl Rows {
     /// Rows whose first values have these names. `marks` are members of single rows with the value true, in the order of
@@ -78,7 +82,11 @@ impl Rows {
     /// The row at an index.
     pub fn row(&self, index: usize) -> Option<Row<'_>> {
         Some(Row(match &self.0 {
-            Form::Named { names, rows, .. } => Fields::Named(names, rows.get(index)?),
+            Form::Named { names, rows, marks } => {
+                let begin = marks.partition_point(|(row, _)| *row < index);
+                let end = marks.partition_point(|(row, _)| *row <= index);
+                Fields::Named(names, rows.get(index)?, marks.get(begin..end)?)
+            }
             Form::Values(rows) => Fields::Value(rows.get(index)?),
         }))
     }
@@ -101,11 +109,14 @@ impl Rows {
 }
 
 impl<'r> Row<'r> {
-    /// The value of a row's member.
+    /// The value of a row's member, also of one that only some rows have, such as `orders_truncated`. With
+    /// `format: "columns"`, rows have no members.
     pub fn get(&self, name: &str) -> Option<&'r Value> {
         match self.0 {
-            Fields::Named(names, values) => {
-                names.iter().zip(values).find(|(known, _)| *known == name).map(|(_, value)| value)
+            Fields::Named(names, values, marks) => {
+                let mut named = names.iter().zip(values);
+                let value = named.find(|(known, _)| *known == name).map(|(_, value)| value);
+                value.or_else(|| marks.iter().any(|(_, mark)| mark == name).then_some(&TRUE))
             }
             Fields::Value(value) => value.get(name),
         }
@@ -189,6 +200,8 @@ mod tests {
             {"id": 4, "items": [5], "items_truncated": true}]);
         assert_eq!(serde_json::to_value(&rows).unwrap(), expected);
         assert_eq!(rows.row(1).and_then(|row| row.get("id")), Some(&json!(3)));
+        let marks: Vec<_> = rows.iter().map(|row| row.get("items_truncated").cloned()).collect();
+        assert_eq!(marks, [Some(json!(true)), None, Some(json!(true))]);
         assert_eq!(Value::from(rows.into_values()), expected);
     }
 }

@@ -18,8 +18,9 @@ const DEPTH_MOST: usize = 128;
 ///
 /// `limit_exceeded`, at the argument.
 pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
+    let mut open = Vec::new();
     for (name, argument) in arguments {
-        let mut open = vec![(argument, 1)];
+        open.push((argument, 1));
         while let Some((value, depth)) = open.pop() {
             if depth > DEPTH_MOST {
                 return Err(too_deep().at(step(name)));

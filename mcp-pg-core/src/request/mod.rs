@@ -144,6 +144,10 @@ pub(crate) fn unknown_tool(tool: &str, own: &[&str]) -> Error {
 }
 
 impl Request {
+    /// The tools that only read.
+    pub(crate) const READS: [&'static str; 5] =
+        ["list_tables", "describe_table", "select", "aggregate", "explain"];
+
     /// The table that the request names.
     pub fn table(&self) -> Option<&str> {
         match self {

@@ -72,7 +72,7 @@ pub(super) fn unnested(
     if let [value] = values.as_slice() {
         return conditions.parameters.add(value).cast_as(data_type.base().name.clone());
     }
-    let list = conditions.parameters.add(&Operand::list(values, at));
+    let list = conditions.parameters.add_own(Operand::list(values, at));
     if data_type.base().oid == oid::REGCLASS {
         // The input function of `regclass` accepts more than its cast from text: "-" for none.
         return Func::cust("pg_catalog.unnest").arg(list.cast_as("regclass[]")).into();

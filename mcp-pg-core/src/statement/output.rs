@@ -73,7 +73,7 @@ impl<'v> Output<'v> {
             Reader::Value { decoder, sealed, mask: None } => {
                 decoder.expect(oid)?;
                 let value = decoder.decode(Some(raw))?;
-                Ok((sealed.map_or_else(|| value.clone(), |sealed| sealed.open(&value)), false))
+                Ok((if let Some(sealed) = sealed { sealed.open(&value) } else { value }, false))
             }
             // Without the local time, in UTC.
             Reader::Local => Ok((local(Some(raw), None)?, false)),

@@ -19,10 +19,19 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Adds a parameter for an operand.
+    /// Adds a parameter for an operand of the plan.
     pub(super) fn add(&mut self, operand: &Operand) -> Expr {
-        self.operands.push(operand.clone());
-        self.origins.push(operand);
+        self.push(operand.clone(), operand)
+    }
+
+    /// Adds a parameter for an operand that the plan does not have.
+    pub(super) fn add_own(&mut self, operand: Operand) -> Expr {
+        self.push(operand, std::ptr::null())
+    }
+
+    fn push(&mut self, operand: Operand, origin: *const Operand) -> Expr {
+        self.operands.push(operand);
+        self.origins.push(origin);
         place(self.operands.len() - 1)
     }
 
@@ -43,10 +52,9 @@ impl Parameters {
 
     /// Adds another parameter for the operand at a position.
     pub(super) fn twin(&mut self, position: usize) -> Expr {
-        let operand = self.operands.get(position).cloned();
-        self.operands.push(operand.unwrap_or_else(|| Operand::own(None)));
-        self.origins.push(self.origins.get(position).copied().unwrap_or(std::ptr::null()));
-        place(self.operands.len() - 1)
+        let operand = self.operands.get(position).cloned().unwrap_or_else(|| Operand::own(None));
+        let origin = self.origins.get(position).copied().unwrap_or(std::ptr::null());
+        self.push(operand, origin)
     }
 
     /// For each parameter of a text, its position among `operands`; `None` if any is not among them.
@@ -64,20 +72,15 @@ impl Parameters {
     pub(super) fn finish<'v>(self, text: Text, outputs: Vec<Output<'v>>) -> Statement<'v> {
         let Text { sql, positions } = text;
         // Usually each operand is used once, in the order in which they were added.
-        let sql = sql.into();
-        if positions.iter().copied().eq(0..self.operands.len()) {
-            return Statement {
-                sql,
-                parameters: self.operands,
-                outputs,
-                recurring: true,
-                named: false,
-            };
-        }
-        let operand = |position| self.operands.get(position).cloned();
-        let operand = |position| operand(position).unwrap_or_else(|| Operand::own(None));
-        let parameters = positions.into_iter().map(operand).collect();
-        Statement { sql, parameters, outputs, recurring: true, named: false }
+        let parameters = match positions.iter().copied().eq(0..self.operands.len()) {
+            true => self.operands,
+            false => {
+                let operand = |position| self.operands.get(position).cloned();
+                let operand = |position| operand(position).unwrap_or_else(|| Operand::own(None));
+                positions.into_iter().map(operand).collect()
+            }
+        };
+        Statement { sql: sql.into(), parameters, outputs, recurring: true, named: false }
     }
 }
 

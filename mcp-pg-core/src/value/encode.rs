@@ -10,6 +10,7 @@ mod tests;
 
 use serde_json::Value;
 
+pub(crate) use self::compound::RANGE;
 pub use self::compound::text_array;
 pub(super) use self::example::quoted;
 pub(crate) use self::moment::is_posix_zone;

@@ -50,7 +50,7 @@ mod span;
 pub use datetime::{day_after, local};
 pub use decimal::Decimal;
 pub use decode::Decoder;
-pub(crate) use encode::{bytes, encode_operand, in_quotes, is_point, is_posix_zone};
+pub(crate) use encode::{RANGE, bytes, encode_operand, in_quotes, is_point, is_posix_zone};
 pub use encode::{encode, is_left_to_postgresql, text_array};
 pub use json_schema::{accepted, or_null, produced};
 pub(crate) use like::escape_like;

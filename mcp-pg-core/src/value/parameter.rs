@@ -1,5 +1,6 @@
 //! Parameters in PostgreSQL's text format.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use bytes::BytesMut;
@@ -10,9 +11,9 @@ use postgres_types::{Format, IsNull, ToSql, Type, to_sql_checked};
 /// PostgreSQL infers the parameter's type from its place in the statement and parses the text as that type, so this
 /// serves every type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text(pub Option<String>);
+pub struct Text<'t>(pub Option<Cow<'t, str>>);
 
-impl ToSql for Text {
+impl ToSql for Text<'_> {
     fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         Ok(match &self.0 {
             Some(text) => {

@@ -79,6 +79,11 @@ impl Credentials {
         }
     }
 
+    /// Why the issuer's keys cannot be read from their URL, if they are at one and cannot.
+    pub(crate) async fn unread(&self) -> Option<String> {
+        self.issuer.as_ref()?.jwt.unread().await
+    }
+
     /// A number that changes with the issuer's keys, which are read again if they are old; `None` before the first read, or without
     /// an issuer.
     pub(crate) async fn generation(&self) -> Option<u64> {

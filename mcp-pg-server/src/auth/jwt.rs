@@ -157,6 +157,11 @@ impl Jwt {
         let _ = self.keys.keys().await;
     }
 
+    /// Why the issuer's keys cannot be read from their URL, if they are at one and cannot.
+    pub(super) async fn unread(&self) -> Option<String> {
+        self.keys.unread().await
+    }
+
     /// Whether the issuer's keys, if they have been read, include private or symmetric ones, which can sign tokens.
     pub(super) fn has_private_keys(&self) -> bool {
         self.keys.has_private()

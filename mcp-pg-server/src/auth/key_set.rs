@@ -204,9 +204,19 @@ impl KeySet {
         self.current.load_full()
     }
 
+    /// Why the keys cannot be read from their URL, if they are at one and cannot.
+    pub(super) async fn unread(&self) -> Option<String> {
+        let KeySource::JwksUrl(url) = &self.source else { return None };
+        let reason = self.read_and_keep().await.err()?;
+        Some(format!("auth.jwt.jwks_url: {url}: {reason}"))
+    }
+
+    async fn read_and_keep(&self) -> Result<(), String> {
+        self.keep(self.read().await?)
+    }
+
     async fn read_again(&self, known: &Keys) {
-        let read = async { self.keep(self.read().await?) };
-        if let Err(reason) = read.await {
+        if let Err(reason) = self.read_and_keep().await {
             tracing::warn!(source = ?self.source, reason, "the issuer's keys were not read");
             if known.due.is_some() {
                 let due = Some(Instant::now() + PAUSE);

@@ -12,6 +12,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::name::in_a_line;
 use mcp_pg_core::policy::{Mask, Role, Settings};
 use mcp_pg_core::{Engine, Posture};
@@ -32,13 +33,17 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let mut notes = of_files_and_limits(&config);
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
-    // Not opened: that would make the file, as another user perhaps than the one who is to write it.
+    // Not opened by the session: that would make the file, as another user perhaps than the one who is to write it.
     let audit_file = config.audit_file.take();
     let mut findings = Vec::from_iter(audit_file.and_then(|file| unusable(&file.path)));
     findings.extend(listen::certificate(&config).err().map(|error| error.to_string()));
     let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
+    let unread = match &credentials {
+        Some(Ok(credentials)) => credentials.unread().await,
+        _ => None,
+    };
     if matches!(&credentials, Some(Ok(credentials)) if credentials.has_private_keys()) {
         notes.push(
             "auth.jwt: the key set holds private or symmetric keys, which make tokens: only public ones belong here"
@@ -58,6 +63,7 @@ pub(super) async fn check(
     }
     findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
+    findings.extend(unread);
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(session.engine.refused_settings().await?.into_iter().map(|refused| {
         format!("roles.{}.session.{}: {}", refused.role, refused.setting, refused.message)
@@ -181,11 +187,14 @@ async fn as_far_as_sound(
     Ok(session)
 }
 
-/// Why nothing can be written to the audit file, or none be made.
+/// Why nothing can be written to the audit file, or its chain cannot be continued, or why no file can be made.
 fn unusable(path: &Path) -> Option<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let error = match OpenOptions::new().append(true).open(path) {
-        Ok(_) => return None,
+        Ok(_) => {
+            let refused = FileSink::open(path).err()?;
+            return Some(format!("audit.file: {}", refused.message()));
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             std::fs::read_dir(folder.unwrap_or(Path::new("."))).err()?
         }
@@ -225,6 +234,12 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 /// What keeps the server from what is configured, as far as the engine does not know it.
 fn of_server(settings: &Settings, known: &Posture) -> Vec<String> {
     let mut findings = posture::unserved(known);
+    if let Some(table) = settings.audit.table.as_ref().filter(|_| known.lacks_audit) {
+        findings.push(format!(
+            "audit.table: {} may not insert into {table}, so no write is answered: run what setup-sql prints",
+            known.login
+        ));
+    }
     if known.standby && settings.audit.table.is_some() {
         findings.push(
             "audit.table: this database is a standby, which takes no records; name an audit.file"

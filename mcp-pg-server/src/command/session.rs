@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::policy::OnFailure;
 use mcp_pg_core::{Code, Engine, Error, Principal};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Exit, Failure};
-use crate::cli::{Caller, Common};
+use crate::cli::{Caller, Common, object};
 use crate::config::{AuditFile, Config, Database, Environment, known_role};
 use crate::embedded::Cluster;
 use crate::sample::{self, Sample};
@@ -81,9 +82,13 @@ impl Session {
 
     /// Waits until the statements of abandoned calls have ended and all audit records are written.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
+        let Err(error) = self.engine.close().await else { return Ok(Exit::Done) };
         // The configuration was valid, so this is not a usage error.
-        let closed = self.engine.close().await;
-        closed.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
+        let failure = Failure { exit: Exit::Finding, ..Failure::from(error) };
+        if self.engine.settings().audit.on_failure == OnFailure::Refuse {
+            return Err(failure);
+        }
+        tracing::error!(reason = failure.message, "audit records were lost");
         Ok(Exit::Done)
     }
 }
@@ -140,13 +145,20 @@ pub(super) fn principal(
     config: &Config,
     environment: &Environment,
 ) -> Result<Principal, Failure> {
-    let role = match caller.role {
+    let variable = |name: &str| environment.get(name).map(str::to_owned);
+    let role = match caller.role.or_else(|| variable("MCP_PG_ROLE")) {
         Some(role) => role,
         None => default_role(config, "--role")?,
     };
     known_role(&config.settings, &role)
         .map_err(|error| Failure::usage(format!("--role: {error}")))?;
-    let claims = caller.claims.unwrap_or_default();
+    let claims = match (caller.claims, environment.get("MCP_PG_CLAIMS")) {
+        (Some(claims), _) => claims,
+        (None, Some(text)) => {
+            object(text).map_err(|reason| Failure::usage(format!("MCP_PG_CLAIMS: {reason}")))?
+        }
+        (None, None) => Map::new(),
+    };
     let subject = claims
         .get("sub")
         .and_then(Value::as_str)

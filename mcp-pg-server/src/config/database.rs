@@ -80,7 +80,11 @@ impl Database {
 
 /// Parses a connection URL or a `key=value` string.
 fn parse(url: &str) -> Result<tokio_postgres::Config, ConfigError> {
-    url.parse().map_err(|error: tokio_postgres::Error| {
+    let parsed = match portless(url) {
+        Some(portless) => portless.parse(),
+        None => url.parse(),
+    };
+    parsed.map_err(|error: tokio_postgres::Error| {
         // The message is in the source; the error itself only names the kind.
         let source = std::error::Error::source(&error);
         let reason = source.map_or_else(|| error.to_string(), ToString::to_string);
@@ -109,6 +113,24 @@ fn parse(url: &str) -> Result<tokio_postgres::Config, ConfigError> {
         };
         ConfigError::new(format!("the database URL is not valid: {reason}{form}"))
     })
+}
+
+/// The URL with its host as a parameter, if it has one host without a port. Where the host usually is, the driver takes
+/// 5432 for the port, so that neither a `port` parameter nor `PGPORT` would count, as they do in libpq.
+fn portless(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let begin = rest.find('@').map_or(0, |at| at + 1);
+    let (credentials, rest) = rest.split_at_checked(begin)?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (host, rest) = rest.split_at_checked(end)?;
+    let host = host.strip_suffix(':').unwrap_or(host);
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if host.is_empty() || host.contains(',') || (address.is_none() && host.contains(':')) {
+        return None;
+    }
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    let host = address.unwrap_or(host);
+    Some(format!("{scheme}://{credentials}{path}?host={host}&{parameters}"))
 }
 
 /// Adds the ports of `PGPORT`: one, or one for each host.
@@ -239,6 +261,7 @@ mod tests {
                 "{url} {variables:?}"
             );
         }
+        std::fs::remove_file(root).unwrap();
         for url in [
             "postgres://h/d?sslmode=verify",
             "postgres://h/d?sslmode=verify-ca",
@@ -271,6 +294,27 @@ mod tests {
         assert_eq!(config.get_ports(), [5433]);
         let config = resolve(None, &[("DATABASE_URL", "postgres://h/one"), ("PGUSER", "bob")]);
         assert_eq!((config.get_dbname(), config.get_user()), (Some("one"), Some("bob")));
+    }
+
+    #[test]
+    fn a_port_that_the_url_leaves_out_is_that_of_the_variables() {
+        for (url, host, port) in [
+            ("postgres://a:b@h/d", "h", 5433),
+            ("postgresql://h", "h", 5433),
+            ("postgres://h:/d?connect_timeout=3", "h", 5433),
+            ("postgres://a@[::1]/d", "::1", 5433),
+            ("postgres://h?port=5434", "h", 5434),
+            ("postgres://a@h:5435/d?connect_timeout=3", "h", 5435),
+            ("postgres://[::1]:5435/d", "::1", 5435),
+            ("host=h dbname=d", "h", 5433),
+        ] {
+            let config = resolve(Some(url), &[("PGPORT", "5433")]);
+            assert_eq!(config.get_hosts(), [Host::Tcp(host.into())], "{url}");
+            assert_eq!(config.get_ports(), [port], "{url}");
+        }
+        // As in libpq, which takes the commas for ports that are left out.
+        let config = resolve(Some("postgres://g,h/d"), &[("PGPORT", "5433")]);
+        assert_eq!(config.get_ports(), [5432, 5432]);
     }
 
     #[test]

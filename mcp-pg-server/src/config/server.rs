@@ -79,7 +79,11 @@ fn hosts(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
 
 /// Origins of web pages that may call.
 fn origins(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
-    match given.iter().find(|origin| !origin.contains("://")) {
+    let is_origin = |origin: &str| {
+        let host = origin.trim_end_matches('/').split_once("://").map(|(_, host)| host);
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']))
+    };
+    match given.iter().find(|origin| !is_origin(origin)) {
         Some(origin) => Err(ConfigError::new(format!(
             "server.allowed_origins: {origin:?} is not an origin, such as \"https://app.example.com\""
         ))),

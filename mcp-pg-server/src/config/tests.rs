@@ -156,7 +156,9 @@ fn faults_of_variables_are_told_as_theirs() {
         let file = std::env::temp_dir().join(name);
         std::fs::write(&file, "[limits]\nmax_rows = 10\ndefault_rows = 5").unwrap();
         let environment = Environment::from_pairs([(variable, value)]);
-        Config::load(Some(&file), &environment).map(|_| ()).map_err(|error| error.to_string())
+        let loaded = Config::load(Some(&file), &environment);
+        std::fs::remove_file(&file).unwrap();
+        loaded.map(|_| ()).map_err(|error| error.to_string())
     };
     for (variable, value, told) in [
         ("MCP_PG__LIMITS__MAX_ROW", "3", "limits.max_row: unknown key; did you mean max_rows?"),

@@ -56,7 +56,7 @@ impl Handler {
 
     async fn look_as<T>(
         &self,
-        caller: Result<Principal, Error>,
+        caller: Result<&Principal, Error>,
         origin: &Origin,
         method: &'static str,
         arguments: Map<String, Value>,
@@ -64,16 +64,16 @@ impl Handler {
     ) -> Result<T, Error> {
         let Parts { engine, limiter, metrics, .. } = &*self.0;
         let mut running = metrics.begin(method);
-        let nobody = || Principal::unknown("none");
-        let actor = caller.as_ref().map_or_else(|_| nobody(), Principal::clone);
-        let found = match caller.and_then(|caller| Ok((limiter.admit(&caller)?, caller))) {
+        let nobody = Principal::unknown("none");
+        let actor = *caller.as_ref().unwrap_or(&&nobody);
+        let found = match caller.and_then(|caller| Ok((limiter.admit(caller)?, caller))) {
             Ok((_permit, caller)) => {
-                let answer = || look(&*engine.view(&caller)?, &engine.queries(&caller)?);
-                engine.recorded(&actor, origin, method, arguments, answer).await
+                let answer = || look(&*engine.view(caller)?, &engine.queries(caller)?);
+                engine.recorded(actor, origin, method, arguments, answer).await
             }
             // The caller is unknown.
             Err(error) => {
-                engine.refuse(&actor, origin, method, arguments, &error).await;
+                engine.refuse(actor, origin, method, arguments, &error).await;
                 Err(error)
             }
         };
@@ -131,7 +131,7 @@ impl Handler {
         let client = Client { name, version, address: None };
         let origin = Origin { transport: self.0.transport.into(), client };
         // Over HTTP, the gate records them.
-        let Some(caller) = self.0.caller.clone().filter(|_| self.0.subscriptions.has_session())
+        let Some(caller) = self.0.caller.as_ref().filter(|_| self.0.subscriptions.has_session())
         else {
             return;
         };

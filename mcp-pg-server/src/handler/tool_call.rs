@@ -31,7 +31,7 @@ impl Handler {
         let origin = &self.origin(cx);
         let tool = &*request.name;
         let arguments = request.arguments.unwrap_or_default();
-        let caller = &match self.caller(cx) {
+        let caller = match self.caller(cx) {
             Ok(caller) => caller,
             Err(error) => {
                 let nobody = Principal::unknown("none");

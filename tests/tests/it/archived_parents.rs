@@ -1,4 +1,4 @@
-//! Rows whose to-one related row is archived: what is written from it, and conditions on it.
+//! Rows whose related rows are archived: what is written from them, and conditions on them.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
@@ -130,4 +130,51 @@ async fn what_is_left_out_with_an_archived_row_is_told() {
     assert!(own[0].as_str().unwrap().contains("with {\"archived_at\": null} in where"), "{own}");
     let archive = notes("archive", "owner", json!({"where": cafe})).await;
     assert_eq!(archive, json!([left]));
+}
+
+/// Archived rows of a to-many relation do not count, whatever is asked of them.
+#[tokio::test]
+async fn archived_children_are_told_of() {
+    let engine = Database::of(
+        "CREATE TABLE breed (id integer PRIMARY KEY, name text);
+         CREATE TABLE client (id integer PRIMARY KEY, name text, archived_at timestamptz);
+         CREATE TABLE pet (id integer PRIMARY KEY, client_id integer REFERENCES client, breed_id integer REFERENCES breed,
+                           died date, archived_at timestamptz);
+         INSERT INTO breed VALUES (1, 'Pug'); INSERT INTO client VALUES (1, 'A'), (2, 'B');
+         INSERT INTO pet VALUES (1, 1, 1, NULL, NULL), (2, 2, 1, '2026-01-01', now());",
+    )
+    .await
+    .engine()
+    .await;
+    let notes = async |tool: &str, more: Value| {
+        let told = call(&engine, "operator", tool, more).await.unwrap();
+        told.get("notes").cloned().unwrap_or(json!([]))
+    };
+    let left = "archived rows of pet are left out: \"archived\": \"include\"";
+    let own = json!([format!("{left} with {{\"archived_at\": null}} in where includes them, too")]);
+    for asked in [
+        json!({"none": {}}),
+        json!({"some": {"died": null}, "none": {"id": 7}}),
+        json!({"every": {"died": null}}),
+        json!({"count": {"eq": 0}}),
+    ] {
+        let select = json!({"table": "client", "where": {"pet": asked}, "limit": 1});
+        assert_eq!(notes("select", select.clone()).await, own, "{asked}");
+        let mut all = select;
+        all["archived"] = json!("include");
+        assert_eq!(notes("select", all).await, json!([]), "{asked}");
+    }
+    let sum = json!({"table": "breed", "measures": {"n": {"sum": {"count": "pet"}}}});
+    assert_eq!(notes("aggregate", sum).await, json!([format!("{left} includes them, too")]));
+    let shown = json!({"table": "breed", "columns": ["id", {"count": "pet", "as": "pets"}]});
+    assert_eq!(notes("select", shown).await, json!([format!("{left} includes them, too")]));
+    let below = json!({"table": "pet", "where": {"breed": {"pet": {"some": {"id": 1}}}}});
+    assert_eq!(notes("select", below).await, json!(["archived rows of pet are left out"]));
+    for plain in [
+        json!({"table": "client", "include": {"pet": true}}),
+        json!({"table": "breed", "order_by": [{"count": "pet"}]}),
+        json!({"table": "pet", "where": {"breed": {"name": "Pug"}}}),
+    ] {
+        assert_eq!(notes("select", plain.clone()).await, json!([]), "{plain}");
+    }
 }

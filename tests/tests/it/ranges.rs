@@ -164,6 +164,53 @@ async fn invalid_bounds_are_refused_with_their_place() {
     }
 }
 
+/// Operators on an end go beside its path; an object of ends is a whole range, with which few rows are equal.
+#[tokio::test]
+async fn a_range_is_compared_as_a_whole() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let select = |condition: &Value| json!({"table": "booking", "where": condition});
+    for (condition, hint) in [
+        (
+            json!({"during": {"lower": {"gte": "2025-01-01", "lt": "2025-02-01"}}}),
+            r#"{"during": {"path":["lower"],"gte":"2025-01-01","lt":"2025-02-01"}}"#,
+        ),
+        (json!({"seats": {"upper": {"gt": 3}}}), r#"{"seats": {"path":["upper"],"gt":3}}"#),
+        (json!({"during": {"between": ["2025-01-01", "2025-02-01"]}}), r#"{"overlaps": {"lower""#),
+        // Followed, it must not include the next range.
+        (
+            json!({"during": {"overlaps": "2025-01-01 10:00 - 11:00"}}),
+            r#"for example {"lower": "2024-01-31T13:45:00Z", "upper": "2024-01-31T15:00:00Z"}"#,
+        ),
+        (json!({"seats": {"overlaps": "3 - 5"}}), r#"for example {"lower": 42, "upper": 50}"#),
+    ] {
+        let told = error(&engine, "analyst", "select", select(&condition)).await;
+        assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
+    }
+    for (name, meant) in [("&&", Some("overlaps")), ("overlap", Some("overlaps")), ("start", None)]
+    {
+        let condition = json!({"during": {name: {"lower": "2025-01-01", "upper": "2025-01-02"}}});
+        let told = error(&engine, "analyst", "select", select(&condition)).await;
+        assert_eq!(told["code"], "unknown_operator", "{told}");
+        assert_eq!(told["did_you_mean"].as_str(), meant, "{told}");
+        let allowed = told["allowed"].as_array().unwrap();
+        assert!(allowed.contains(&json!("overlaps")) && allowed.contains(&json!("path")), "{told}");
+    }
+    for (condition, noted) in [
+        (
+            json!({"during": {"lower": "2025-01-01", "upper": "2025-02-01"}}),
+            r#", {"path": ["lower"]"#,
+        ),
+        (json!({"seats": {"upper": 700}}), r#"{"overlaps": …}"#),
+        (json!({"spans": [{"lower": 1, "upper": 7}]}), r#"{"overlaps": …}"#),
+        (json!({"during": {"overlaps": {"lower": "1999-01-01", "upper": "1999-02-01"}}}), ""),
+        (json!({"seats": {"lower": 3, "upper": 8}}), ""),
+    ] {
+        let told = call(&engine, "analyst", "select", select(&condition)).await.unwrap();
+        let note = told["notes"][0].as_str().unwrap_or_default();
+        assert!(note.contains(noted) && note.is_empty() == noted.is_empty(), "{condition}: {told}");
+    }
+}
+
 /// Stays of two days, from nine days ago until nine days from now.
 const STAYS: &str = "
     CREATE TABLE stay (id integer PRIMARY KEY, during tstzrange, days daterange, local tsrange, note text);

@@ -21,6 +21,43 @@ async fn notes(tool: &str, arguments: Value) -> Vec<String> {
     notes.iter().map(|note| note.as_str().unwrap().to_owned()).collect()
 }
 
+/// What is computed from a column without a value has none.
+#[tokio::test]
+async fn rows_without_a_value_count_for_nothing() {
+    let net = json!({"multiply": ["customer_id", {"subtract": [10, "amount"]}]});
+    let measured = |more: Value| {
+        let mut request = json!({"table": "payment", "measures": {"net": {"sum": net}}});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let measure = |name: &str| {
+        format!(
+            "rows where {name} is null are left out of net: a measure with \"where\": {{\"{name}\": null}} is about them"
+        )
+    };
+    let condition = json!({"compute": {"add": ["id", "amount"], "gt": 0}});
+    let select = |condition: &Value| json!({"table": "payment", "where": condition});
+    let total =
+        json!({"table": "customer", "columns": ["name", {"sum": "payment.amount", "as": "one"}]});
+    for (tool, request, expected) in [
+        ("aggregate", measured(json!({})), vec![measure("customer_id"), measure("amount")]),
+        // Whoever tests the column knows it.
+        ("aggregate", measured(json!({"where": {"amount": {"gt": 0}}})), vec![measure("customer_id")]),
+        ("aggregate", json!({"table": "payment", "measures": {"n": {"sum": {"multiply": ["amount", 2]}}}}), Vec::new()),
+        ("aggregate", json!({"table": "payment", "measures": {"n": {"sum": "amount"}}}), Vec::new()),
+        (
+            "select",
+            select(&condition),
+            vec!["rows where amount is null are left out: {\"or\": [{…}, {\"amount\": null}]} takes them, too".to_owned()],
+        ),
+        ("select", select(&json!({"or": [condition, {"amount": null}]})), Vec::new()),
+        ("select", json!({"table": "payment", "columns": ["id", {"add": ["id", "amount"], "as": "x"}]}), Vec::new()),
+        ("select", total, Vec::new()),
+    ] {
+        assert_eq!(notes(tool, request.clone()).await, expected, "{tool} {request}");
+    }
+}
+
 #[tokio::test]
 async fn rows_without_a_value_are_left_out() {
     let is_distinct = "rows where failure is null are left out: {\"failure\": {\"is_distinct_from\": …}} takes them, too";

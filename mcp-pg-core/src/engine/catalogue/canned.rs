@@ -232,14 +232,13 @@ impl Canned {
         let Some(tries) = self.refused.as_ref().filter(|tries| tries.are_due()) else {
             return false;
         };
-        for query in self.queries.values() {
-            let Some(explain) = query.explained().filter(|_| !query.refused.is_empty()) else {
-                continue;
-            };
-            for role in query.refused.keys() {
-                if let Ok(Right::Held) = database.right(role.as_deref(), &explain).await {
-                    return true;
-                }
+        let refused: BTreeSet<_> = self.queries.values().flat_map(|q| q.refused.keys()).collect();
+        for role in refused {
+            let theirs = self.queries.values().filter(|query| query.refused.contains_key(role));
+            let explains = Vec::from_iter(theirs.filter_map(|query| query.explained()));
+            let rights = database.rights(role.as_deref(), &explains).await;
+            if rights.is_ok_and(|rights| rights.contains(&Right::Held)) {
+                return true;
             }
         }
         tries.put_off(Instant::now());
@@ -348,12 +347,20 @@ async fn note_refusals(
     settings: &Settings,
     roles: &[Option<String>],
 ) -> Result<()> {
-    for query in queries {
-        let Some(explain) = query.explained() else { continue };
-        let meant = settings.roles.iter().filter(|role| query.is_meant_for(role));
-        let meant: BTreeSet<&Option<String>> = meant.map(|role| &role.database_role).collect();
-        for role in meant.into_iter().filter(|role| roles.contains(role)) {
-            match database.right(role.as_deref(), &explain).await? {
+    for role in roles {
+        let theirs = settings.roles.iter().filter(|known| known.database_role == *role);
+        let theirs = Vec::from_iter(theirs);
+        let is_meant = |query: &Query| theirs.iter().any(|role| query.is_meant_for(role));
+        let meant = queries.iter_mut().filter(|query| is_meant(query));
+        let (meant, explains): (Vec<_>, Vec<_>) =
+            meant.filter_map(|query| query.explained().map(|explain| (query, explain))).unzip();
+        if explains.is_empty() {
+            continue;
+        }
+        for (query, right) in
+            meant.into_iter().zip(database.rights(role.as_deref(), &explains).await?)
+        {
+            match right {
                 Right::Held => {}
                 Right::Lacking(message) => {
                     query.refused.insert(role.clone(), message);

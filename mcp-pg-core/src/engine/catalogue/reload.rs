@@ -93,6 +93,7 @@ impl Engine {
         mut settings: Settings,
         accept: impl FnOnce(&Posture) -> Result<()>,
     ) -> Result<bool> {
+        settings.check_limits()?;
         settings.qualify_grants();
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);

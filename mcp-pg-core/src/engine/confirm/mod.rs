@@ -17,6 +17,7 @@ pub(super) use times::Times;
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -38,22 +39,28 @@ pub(in crate::engine) struct Consent {
 }
 
 impl Consent {
-    /// `None` for a role that needs no confirmations.
-    pub(in crate::engine) fn new(
+    /// The consent that the operations need, for which it prepares them; `None` if they need none: then they need not tell
+    /// which rows they reach.
+    pub(in crate::engine) fn prepare(
         scope: &Scope<'_>,
-        request: &Request,
+        (tool, arguments): (&str, &impl Serialize),
         agreed: Option<&Agreement>,
         known: &Arc<Known>,
+        operations: &mut [Operation<'_>],
     ) -> Option<Self> {
-        scope.view.may_ask().then(|| Self {
-            // With the tool, because archive and restore have the same arguments.
-            request: json!({"tool": request.tool(), "arguments": request}),
-            agreed: agreed.cloned(),
-            known: Arc::clone(known),
+        is_needed(scope, operations).then(|| {
+            let consent = Self {
+                // With the tool, because archive and restore have the same arguments.
+                request: json!({"tool": tool, "arguments": arguments}),
+                agreed: agreed.cloned(),
+                known: Arc::clone(known),
+            };
+            consent.give_again(scope, operations);
+            consent
         })
     }
 
-    /// The same for a canned query.
+    /// The consent that a canned query needs.
     pub(in crate::engine) fn of_query(
         scope: &Scope<'_>,
         query: &Query,
@@ -71,20 +78,6 @@ impl Consent {
     /// The confirmation's number.
     pub(in crate::engine) fn number(&self) -> Option<&str> {
         self.agreed.as_ref()?.number.as_deref()
-    }
-
-    /// Drops the consent unless the operations need one: otherwise they need not tell which rows they reach. Prepares them for
-    /// it, and returns whether it is kept.
-    pub(in crate::engine) fn prepare(
-        consent: &mut Option<Self>,
-        scope: &Scope<'_>,
-        operations: &mut [Operation<'_>],
-    ) -> bool {
-        consent.take_if(|_| !is_needed(scope, operations));
-        if let Some(consent) = consent {
-            consent.give_again(scope, operations);
-        }
-        consent.is_some()
     }
 
     /// Gives the operations what the database generated for them in the run that the user agreed to, if it was one of

@@ -45,13 +45,8 @@ impl Journal {
     ) -> Result<Self> {
         let database = alone(config, settings)?;
         let table = AuditTable::new(name);
-        let newest = database.column(&table.newest()).await.map_err(|error| {
-            Error::new(
-                Code::AuditUnavailable,
-                format!("the audit table {name} cannot be read; setup-sql prints what makes it"),
-            )
-            .caused_by(error)
-        })?;
+        let newest = database.column(&table.newest()).await;
+        let newest = newest.map_err(|error| unreadable(name, error))?;
         let encoding = database.column(table.encoding()).await?;
         let letters = match encoding.iter().any(|encoding| encoding == "UTF8") {
             true => Letters::All,
@@ -196,7 +191,7 @@ impl Writer {
 ///
 /// # Errors
 ///
-/// `database_unavailable` if the table cannot be read. The inner result is the first broken record.
+/// `database_unavailable`; `audit_unavailable` if the table cannot be read. The inner result is the first broken record.
 pub async fn verify_table(
     database: Config,
     tls: Tls,
@@ -209,6 +204,15 @@ pub async fn verify_table(
         .pages(&page, |position, record| {
             ledgers.check(u64::try_from(position).unwrap_or_default(), record)
         })
-        .await?;
+        .await
+        .map_err(|error| match error.code() {
+            Code::DatabaseUnavailable => error,
+            _ => unreadable(name, error),
+        })?;
     Ok(checked.map(|()| ledgers.finish()))
+}
+
+fn unreadable(name: &TableName, error: Error) -> Error {
+    let message = format!("the audit table {name} cannot be read; setup-sql prints what makes it");
+    Error::new(Code::AuditUnavailable, message).caused_by(error)
 }

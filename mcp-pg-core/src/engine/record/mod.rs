@@ -53,7 +53,7 @@ pub(in crate::engine) struct Record<'e> {
     /// The table of a call that timed out.
     late: Option<String>,
     notes: Option<Box<Notes>>,
-    /// The request with the user's confirmation, if it may need one.
+    /// The request with the user's confirmation, if it needs one.
     pub(in crate::engine) consent: Option<Consent>,
 }
 
@@ -66,10 +66,11 @@ impl<'e> Record<'e> {
         tool: &'e str,
         arguments: impl FnOnce() -> Map<String, Value>,
     ) -> Self {
+        let began = Instant::now();
         let notes = (!engine.sinks.is_empty()).then(|| {
             Box::new(Notes {
                 id: uuid::Uuid::now_v7().to_string(),
-                started: Instant::now(),
+                started: began,
                 actor: Actor {
                     subject: caller.subject.clone(),
                     role: caller.role.clone(),
@@ -101,8 +102,7 @@ impl<'e> Record<'e> {
                 stage: Stage::Open,
             })
         });
-        let (role, began) = (&*caller.role, Instant::now());
-        Self { engine, tool, role, began, late: None, notes, consent: None }
+        Self { engine, tool, role: &caller.role, began, late: None, notes, consent: None }
     }
 
     /// Begins an attempt with this view and these settings.

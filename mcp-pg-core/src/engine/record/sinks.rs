@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
 use super::journal::Journal;
-use crate::audit::{AuditSink, Entry, Event, Outcome, unavailable};
+use crate::audit::{AuditSink, Entry, Event, Outcome, unavailable, withheld};
 use crate::engine::size::size;
 use crate::error::{Error, Result};
 use crate::execute::{Failure, Transaction};
@@ -188,7 +188,8 @@ impl Sinks {
         let Some(error) = error else { return };
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(records) = complaints.one_more(Instant::now()) {
-            tracing::error!(%error, records, lost = self.lost(), "audit records may be lost");
+            let (lost, cause) = (self.lost(), error.cause());
+            tracing::error!(%error, cause, records, lost, "audit records may be lost");
         }
     }
 
@@ -238,7 +239,8 @@ async fn written(sink: &dyn AuditSink, mut event: Event) -> Result<()> {
 
 /// The result of a sink, whose panic must not end the process: records are also written while a panic unwinds.
 async fn guarded(work: impl Future<Output = Result<()>>) -> Result<()> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| Err(panicked()))
+    let done = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| Err(panicked()));
+    done.map_err(withheld)
 }
 
 fn panicked() -> Error {

@@ -22,7 +22,7 @@ use crate::engine::record::Record;
 use crate::engine::size::size;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
-use crate::error::{Code, Error, Result};
+use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::{Isolation, Mode};
 use crate::plan::{Earlier, InsertPlan, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
@@ -111,6 +111,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &request::Transaction,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<Committed> {
         let steps = read_steps(scope, &request.operations)?;
@@ -151,7 +152,9 @@ impl Engine {
             }));
             operations.push(Operation { dry_run, ..operation });
         }
-        if Consent::prepare(&mut record.consent, scope, &mut operations) {
+        let (asked, known) = (("transaction", request), self.database.known());
+        record.consent = Consent::prepare(scope, asked, agreed, known, &mut operations);
+        if record.consent.is_some() {
             note_followed(&mut operations);
         }
 

@@ -10,7 +10,7 @@ use super::run::Done;
 use crate::engine::confirm::Consent;
 use crate::engine::record::Record;
 use crate::engine::{Engine, identity, rows, size};
-use crate::error::Result;
+use crate::error::{Agreement, Result};
 use crate::execute::Mode;
 use crate::plan::Scope;
 use crate::reply::RowSet;
@@ -22,11 +22,15 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Request,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
         let mut operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
-        Consent::prepare(&mut record.consent, scope, std::slice::from_mut(&mut operation));
+        let known = self.database.known();
+        let operations = std::slice::from_mut(&mut operation);
+        record.consent =
+            Consent::prepare(scope, (request.tool(), request), agreed, known, operations);
         record.meant(operation.provenance.names());
         let table = operation.table().name().to_string();
         let mut retries = Retries::of(scope, &self.turns, &table);

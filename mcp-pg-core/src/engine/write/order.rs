@@ -8,7 +8,7 @@ use serde_json::{Number, Value};
 use crate::plan::ChangePlan;
 
 /// Sorts rows that have the `shown` columns first by columns among `by`: the key of their table, or all if the key is not among
-/// them. If the plan sets the key, all that it does not set, so that rows have the same order before and after it.
+/// them. If the plan sets the key, those that it does not set come first, so that rows have the same order before and after it.
 pub(super) fn sort(plan: &ChangePlan<'_>, by: &[usize], shown: &[usize], rows: &mut [Vec<Value>]) {
     let columns = &plan.table.table.columns;
     let is_set = |position: &usize| {
@@ -17,7 +17,8 @@ pub(super) fn sort(plan: &ChangePlan<'_>, by: &[usize], shown: &[usize], rows: &
     };
     let mut key = plan.table.steady_order();
     if key.is_empty() || !key.iter().all(|column| by.contains(column) && !is_set(column)) {
-        key = by.iter().copied().filter(|column| !is_set(column)).collect();
+        let (set, kept): (Vec<usize>, Vec<usize>) = by.iter().partition(|column| is_set(column));
+        key = [kept, set].concat();
     }
     let place = |column: &usize| shown.iter().position(|other| other == column);
     let key: Vec<usize> = key.iter().filter_map(place).collect();

@@ -33,8 +33,10 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
             None => hint,
         });
     };
-    // A view may have other names for the columns.
-    let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer));
+    // A view may have other names for the columns. What a trigger or a referential action writes may be values of rows that the
+    // caller does not see; only of such a write does the answer say where it was.
+    let seen = place.table.is_open() || answer.where_().is_none();
+    let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer) && seen);
     same_key(key, told.as_ref(), place)
 }
 
@@ -169,6 +171,12 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     });
     let at = if place.values.is_some() { place.written() } else { "/where".to_owned() };
     match known {
+        // Nothing refers to a new row.
+        Some((other, key))
+            if told_left(answer, key, &other.table).or(place.given.map(|_| false)) == Some(false) =>
+        {
+            missing_elsewhere(key, other, place).constraint(&key.name)
+        }
         Some((other, key)) => Error::new(
             Code::ForeignKeyViolation,
             format!("rows of {} refer to this row", place.view.display(other)),
@@ -184,6 +192,23 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         None => either(),
     }
     .at(at)
+}
+
+/// The error for a row of another table, such as one that a trigger writes, which lacks the row that it refers to.
+fn missing_elsewhere(key: &ForeignKey, other: &TableView, place: &Place<'_>) -> Error {
+    let columns = key.columns.iter().filter_map(|column| other.table.columns.get(*column));
+    let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let (columns, keys) = (columns.join(", "), key.references.join(", "));
+    let of = place.view.display(other);
+    let written = format!("{columns} of a row of {of}, which is written with it,");
+    let message = match place.view.named(&key.table) {
+        Some(end) => format!(
+            "{written} must be the {keys} of a row of {}, and there is no such row",
+            place.view.display(end)
+        ),
+        None => format!("{written} refers to a row that does not exist"),
+    };
+    Error::new(Code::ForeignKeyViolation, message)
 }
 
 fn either() -> Error {

@@ -213,6 +213,17 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
         Operator::Eq if matches!(data_type.base().kind, Kind::Composite(_)) => Some(format!(
             "{name} was compared as a whole: {{\"path\": [\"field\"], \"eq\": …}} looks at one field"
         )),
+        Operator::Eq if data_type.family() == Family::Range => {
+            let begins = match data_type.base().kind {
+                Kind::Range(_) => {
+                    ", {\"path\": [\"lower\"], \"gte\": …} looks where it begins, \"upper\" where it ends"
+                }
+                _ => "",
+            };
+            Some(format!(
+                "{name} was compared as a whole, with exactly this range: {{\"overlaps\": …}} finds what shares a part with it{begins}"
+            ))
+        }
         Operator::Eq if data_type.family() == Family::Search => Some(format!(
             "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
         )),

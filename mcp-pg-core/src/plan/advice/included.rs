@@ -1,4 +1,4 @@
-//! Notes on rows that a condition or measure leaves out because a row to which they refer is archived.
+//! Notes on what a condition or measure leaves out because related rows are archived.
 
 use crate::plan::{Hop, Node, Predicate, Quantifier, RowFilter};
 use crate::policy::TableView;
@@ -6,8 +6,9 @@ use crate::policy::TableView;
 /// How a request would include the archived rows that others refer to.
 pub(super) struct Included<'t> {
     table: &'t TableView,
-    /// What the request would have to say, if it can.
-    by: Option<String>,
+    /// Whether the request can say it, and the column that tells which rows are archived, if that would include the table's own
+    /// archived rows, too.
+    by: Option<Option<&'t str>>,
 }
 
 /// What becomes of a row whose related row is not there.
@@ -22,15 +23,9 @@ struct Tested {
 impl<'t> Included<'t> {
     /// In a request for these rows of the table.
     pub(super) fn of(table: &'t TableView, filter: &RowFilter<'_>) -> Self {
-        const INCLUDE: &str = "\"archived\": \"include\"";
-        // That would include the table's own archived rows, too.
         let archive = table.archive.as_ref().filter(|archive| filter.leaves_out(archive));
         let archive = archive.filter(|archive| table.usable(&archive.name).is_ok());
-        let by = match archive {
-            Some(archive) => format!("{INCLUDE} with {{{:?}: null}} in where", archive.name),
-            None => INCLUDE.to_owned(),
-        };
-        Self { table, by: Some(by) }
+        Self { table, by: Some(archive.map(|archive| archive.name.as_str())) }
     }
 
     /// In a request that has no such argument.
@@ -41,7 +36,7 @@ impl<'t> Included<'t> {
     /// Adds the notes on the caller's conditions and measures.
     pub(super) fn without_archived(&self, plan: Node<'_, '_>, notes: &mut Vec<String>) {
         let tested = Tested { leaves_out: false, negated: false };
-        plan.each_parent(tested, &mut |hop, found| {
+        plan.each_related(tested, &mut |hop, found| {
             let note = self.note(hop, found);
             if !notes.contains(&note) {
                 notes.push(note);
@@ -58,16 +53,27 @@ impl<'t> Included<'t> {
             false => ("are left out", "includes"),
         };
         // Below another relation, the condition on the archive would be that of the rows there.
-        let by = self.by.as_ref().filter(|_| own).map(|by| format!(": {by} {would} them, too"));
-        format!("{rows} whose {relation} is archived {fate}{}", by.unwrap_or_default())
+        let note = match hop.is_to_one() {
+            true => format!("{rows} whose {relation} is archived {fate}"),
+            // Whether that finds more rows or fewer, or makes a number smaller, is the request's own.
+            false => format!("archived rows of {relation} are left out"),
+        };
+        match self.by.filter(|_| own) {
+            Some(Some(archive)) => format!(
+                "{note}: \"archived\": \"include\" with {{{archive:?}: null}} in where {would} them, too"
+            ),
+            Some(None) => format!("{note}: \"archived\": \"include\" {would} them, too"),
+            None => note,
+        }
     }
 }
 
 impl<'v> Node<'_, 'v> {
-    /// Calls `look` for each to-one step of the caller that archived rows are left out of, and whether the rows from which
-    /// it starts are found for that.
-    fn each_parent(self, tested: Tested, look: &mut dyn FnMut(&Hop<'v>, bool)) {
+    /// Calls `look` for each step of the caller that archived rows are left out of, but for those that only show or sort; and
+    /// whether the rows from which a to-one step starts are found for that.
+    fn each_related(self, tested: Tested, look: &mut dyn FnMut(&Hop<'v>, bool)) {
         let leads = |hop: &Hop<'_>| hop.is_to_one() && hop.leaves_out_archived();
+        let many = |hop: &Hop<'_>| !hop.is_to_one() && hop.leaves_out_archived();
         let leaves_out = true;
         let tested = match self {
             Node::Condition(_, Predicate::Not(_)) => {
@@ -75,14 +81,23 @@ impl<'v> Node<'_, 'v> {
             }
             Node::Condition(_, Predicate::Related { hop, quantifier, filter }) => {
                 let found = tested.negated != (*quantifier != Quantifier::Some);
-                // Of `{"customer": null}` there is a note of its own.
-                if leads(hop) && !(found && filter.is_empty()) {
+                if many(hop) {
+                    look(hop, false);
+                } else if leads(hop) && !(found && filter.is_empty()) {
+                    // Of `{"customer": null}` there is a note of its own.
                     look(hop, found);
                 }
                 Tested { leaves_out, negated: tested.negated != (*quantifier == Quantifier::None) }
             }
             Node::Condition(..) => Tested { leaves_out, ..tested },
-            Node::Measure(..) | Node::Total(_) => Tested { leaves_out, negated: false },
+            Node::Total(total) => {
+                if many(&total.hop) {
+                    look(&total.hop, false);
+                }
+                Tested { leaves_out, negated: false }
+            }
+            Node::Measure(..) => Tested { leaves_out, negated: false },
+            Node::Sort(_) => return,
             Node::Reached(of) => {
                 let mut hops = of.hops.iter().filter(|hop| tested.leaves_out && leads(hop));
                 hops.next().into_iter().for_each(|hop| look(hop, false));
@@ -90,6 +105,6 @@ impl<'v> Node<'_, 'v> {
             }
             _ => tested,
         };
-        self.each_of_caller(&mut |node| node.each_parent(tested, look));
+        self.each_of_caller(&mut |node| node.each_related(tested, look));
     }
 }

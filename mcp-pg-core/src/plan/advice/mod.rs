@@ -16,9 +16,10 @@ mod operator;
 mod related;
 mod remark;
 mod returned;
+mod valueless;
 mod written;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub(super) use self::document::not_a_document;
 pub(super) use self::dotted::undotted;
@@ -174,7 +175,9 @@ pub(super) fn not_a_range(
     value: &Value,
     error: Error,
 ) -> Error {
-    let Some(lower) = column.part(Part::Lower) else { return error };
+    // Two ranges are meant.
+    let of_two = matches!(operator, Operator::Overlaps | Operator::ContainedBy);
+    let Some(lower) = column.part(Part::Lower).filter(|_| !of_two) else { return error };
     if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
         return error;
     }
@@ -183,6 +186,21 @@ pub(super) fn not_a_range(
         "{{{name:?}: {{\"contains\": {value}}}}} finds what is in it; {{{name:?}: {{\"path\": [\"lower\"], \"{operator}\": {value}}}}} \
          asks where it begins, \"upper\" where it ends"
     ))
+}
+
+/// The error for an object that is no value of a range or composite: operators on one of its parts.
+pub(super) fn not_a_part(column: &Column, value: &Map<String, Value>, error: Error) -> Error {
+    let mut parts = value.iter().filter_map(|(part, test)| Some((part, test.as_object()?)));
+    let tested = |test: &Map<String, Value>| {
+        !test.is_empty() && test.keys().all(|key| Operator::parse(key).is_some())
+    };
+    let Some((part, test)) = parts.find(|(_, test)| tested(test)) else { return error };
+    let mut condition = Map::from_iter([("path".to_owned(), Value::from(vec![part.as_str()]))]);
+    condition.extend(test.clone());
+    match repeated(&condition.into()).filter(|_| column.has_parts()) {
+        Some(condition) => error.hint(format!("{{{:?}: {condition}}}", column.name)),
+        None => error,
+    }
 }
 
 /// The error for an operand that is the name of a column.

@@ -66,6 +66,11 @@ impl Unknown<'_> {
             "between" if self.column.data_type.is_timestamp() => {
                 "{\"gte\": the first day, \"lt\": the day after the last}".into()
             }
+            "between"
+                if self.has(Operator::Overlaps) && self.column.data_type.bound().is_some() =>
+            {
+                "{\"overlaps\": {\"lower\": …, \"upper\": …}}".into()
+            }
             "between" => "{\"gte\": least, \"lte\": most}".into(),
             "op" | "operator" | "value" => {
                 format!("the operator is a key: {{{column:?}: {{\"eq\": value}}}}").into()

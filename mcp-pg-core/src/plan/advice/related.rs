@@ -6,7 +6,7 @@ use crate::error::{Code, Error};
 use crate::plan::grammar::{QUANTIFIERS, WHERE};
 use crate::plan::{Arithmetic, Hop, Reached, Scope, Total};
 use crate::policy::TableView;
-use crate::schema::{Column, Operator, RelationKind};
+use crate::schema::{Column, Operator, Relation, RelationKind};
 use crate::value;
 
 impl<'v> Scope<'v> {
@@ -198,21 +198,49 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// The error for a column of related rows that is compared with itself.
-    pub(in crate::plan) fn itself(&self, table: &'v TableView, column: &Reached<'_>) -> Error {
+    /// The error for a column of related rows that is compared with itself. `outer` are the steps that led to the row.
+    pub(in crate::plan) fn itself(
+        &self,
+        table: &'v TableView,
+        column: &Reached<'_>,
+        outer: &[(&'v TableView, &'v Relation)],
+    ) -> Error {
         let name = &column.column.name;
         let message = format!("{name} is compared with itself, a column of {}", table.name());
         let error = Error::new(Code::InvalidValue, message);
-        let other = table.relations.iter().find(|relation| {
-            let hop = self.hop(table, relation).ok().filter(|hop| hop.is_to_one());
-            hop.is_some_and(|hop| hop.table.usable(name).is_ok())
-        });
-        match other.map(|relation| format!("{}.{name}", table.relation_name(relation))) {
-            Some(path) => error.hint(format!(
-                "$column names a column of the related row; of the row that this one refers to it is {{\"$column\": {path:?}}}"
+        let Some(((subject, relation), before)) = outer.split_last() else { return error };
+        // The hint for the row from which the last step started, if that has the column.
+        let way = match relation.kind {
+            RelationKind::ToOne => Some(format!(
+                "compare them in the outer row: {{{name:?}: {{\"$column\": \"{}.{name}\"}}}}",
+                subject.relation_name(relation)
             )),
-            None => error.hint("$column names a column of the related row, and reaches others by to-one relations"),
-        }
+            _ => self.back(table, relation).map(|back| {
+                format!(
+                    "$column names a column of the related row; of the row that this one refers to it is {{\"$column\": \"{}.{name}\"}}",
+                    table.relation_name(back)
+                )
+            }),
+        };
+        // Of two outer rows, the one of the same table is meant.
+        let twice = before.iter().any(|(subject, _)| subject.name() == table.name());
+        let way = way.filter(|_| !twice && subject.usable(name).is_ok());
+        error.hint(way.unwrap_or_else(|| format!(
+            "$column names a column of the related row; columns of the outer row cannot be reached here: read the rows of {}, and compare them yourself",
+            table.name()
+        )))
+    }
+
+    /// The to-one relation of the table that leads back along a to-many one.
+    fn back(&self, table: &'v TableView, relation: &Relation) -> Option<&'v Relation> {
+        let columns = relation.columns.iter().map(|(ours, theirs)| (*theirs, *ours));
+        let mut relations = table.relations.iter();
+        relations.find(|back| {
+            back.kind == RelationKind::ToOne
+                && relation.junction.is_none()
+                && back.constraint == relation.constraint
+                && back.columns.iter().copied().eq(columns.clone())
+        })
     }
 }
 

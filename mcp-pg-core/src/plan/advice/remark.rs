@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use super::doubt::is_null;
 use super::included::Included;
 use crate::plan::{
@@ -10,7 +12,8 @@ use crate::plan::{
     SelectPlan, Slot, Source, Test,
 };
 use crate::policy::{Action, Sealed, TableView};
-use crate::schema::{Column, Operator};
+use crate::schema::{Column, DataType, Operator};
+use crate::value::Decoder;
 
 /// The most values of a list in a note.
 const VALUES_MOST: usize = 20;
@@ -54,6 +57,11 @@ fn remarks(plan: Node<'_, '_>, included: &Included<'_>) -> Vec<String> {
         }
     });
     plan.without_nulls(false, &mut tested, &mut notes);
+    // A condition on the column shows that its rows without a value are no surprise.
+    plan.each_test(&mut |test| {
+        tested.insert(key(test.column, None));
+    });
+    plan.without_values(&mut tested, &mut notes);
     notes.truncate(NOTES_MOST);
     notes
 }
@@ -74,17 +82,17 @@ fn unlisted_test(test: &Test<'_, '_>) -> Option<String> {
     if !data_type.is_text() || data_type.is_citext() || !data_type.collation.deterministic {
         return None;
     }
+    let choices = test.table.choices(column)?;
     let given = given(test.comparison);
-    let choices = test.table.choices(column).filter(|_| !given.is_empty())?;
     let known = |text: &&String| choices.iter().any(|one| same(one, text));
     let unknown: Vec<&String> = given.iter().filter(|text| !known(text)).collect();
     unlisted_note(&column.name, &unknown, choices)
 }
 
 /// A column with the path of a member, by which its tests are told from those of others.
-type Tested = (usize, String);
+pub(super) type Tested = (usize, String);
 
-fn key(column: &Slot<'_>, path: Option<&Operand>) -> Tested {
+pub(super) fn key(column: &Slot<'_>, path: Option<&Operand>) -> Tested {
     let whole = match column {
         Slot::Whole(whole) | Slot::Part { whole, .. } => std::ptr::from_ref(*whole).addr(),
     };
@@ -165,7 +173,7 @@ fn left_out_unequal(left: &Expression<'_>, tested: &mut HashSet<Tested>) -> Opti
 }
 
 /// Whether null passes the test or fails it, as any other value.
-fn knows_null(comparison: &Comparison) -> bool {
+pub(super) fn knows_null(comparison: &Comparison) -> bool {
     matches!(comparison, Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _))
 }
 
@@ -218,23 +226,8 @@ fn given(comparison: &Comparison) -> Vec<String> {
 
 /// The elements of a `text[]` in PostgreSQL's text form.
 pub(super) fn elements(list: &str) -> Vec<String> {
-    let (mut all, mut element) = (Vec::new(), String::new());
-    let (mut quoted, mut escaped) = (false, false);
-    let inner = list.strip_prefix('{').and_then(|list| list.strip_suffix('}')).unwrap_or_default();
-    for letter in inner.chars() {
-        match letter {
-            _ if escaped => {
-                element.push(letter);
-                escaped = false;
-            }
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            ',' if !quoted => all.push(std::mem::take(&mut element)),
-            _ => element.push(letter),
-        }
-    }
-    all.push(element);
-    all
+    let list = Decoder::read(DataType::texts(), list).unwrap_or_default();
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Whether two texts are equal, but for the blanks that fill up `char(n)`.

@@ -186,8 +186,8 @@ impl<'v> Parser<'_, 'v> {
             .reach(table, name)
             .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
         // As in SQL, a name in a subquery may be that of the outer query.
-        if self.ways > 0 && left.is(&right) {
-            return Err(self.scope.itself(table, &right).at(at));
+        if !self.outer.is_empty() && left.is(&right) {
+            return Err(self.scope.itself(table, &right, &self.outer).at(at));
         }
         let data_type = &left.column.data_type;
         let fits = is_alike(data_type, &right.column.data_type)

@@ -12,7 +12,7 @@ use crate::plan::expression::now;
 use crate::plan::grammar::LANGUAGE;
 use crate::plan::{Operand, Predicate, Scope, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
-use crate::value;
+use crate::value::{self, RANGE};
 
 /// A test of a value.
 #[derive(Debug, Clone)]
@@ -86,6 +86,7 @@ impl<'v> Parser<'_, 'v> {
             Value::Object(object) if is_operand(data_type, object) => {
                 require_operator(column, value, at)?;
                 self.operator(column, Operator::Eq, value, at)
+                    .map_err(|error| advice::not_a_part(column, object, error))
             }
             Value::Object(object) => {
                 let (path, data_type) = match object.get("path") {
@@ -311,7 +312,11 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
         return true;
     }
     let holds_objects = match &data_type.base().kind {
-        Kind::Range(_) | Kind::Composite(_) => true,
+        // Of another object, the operators are more likely to be misspelled than all members.
+        Kind::Range(_) => {
+            object.is_empty() || RANGE.iter().any(|member| object.contains_key(*member))
+        }
+        Kind::Composite(_) => true,
         _ => data_type.is_json(),
     };
     holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")

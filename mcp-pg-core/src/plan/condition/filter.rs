@@ -46,7 +46,7 @@ impl<'v> Scope<'v> {
         object: &Map<String, Value>,
         at: &str,
     ) -> Result<(Predicate<'v>, Size)> {
-        let mut parser = Parser { scope: self, nodes: 0, depth: 0, ways: 0, totals: 0 };
+        let mut parser = Parser { scope: self, nodes: 0, depth: 0, outer: Vec::new(), totals: 0 };
         let condition = parser.object(table, object, at)?;
         Ok((condition, Size { parts: parser.nodes, totals: parser.totals }))
     }
@@ -58,8 +58,8 @@ pub(super) struct Parser<'s, 'v> {
     nodes: usize,
     /// The number of enclosing conditions.
     depth: usize,
-    /// The number of relations to the row that the condition is about.
-    pub(super) ways: usize,
+    /// The steps to the row that the condition is about, from the table where it begins, and their tables of origin.
+    pub(super) outer: Vec<(&'v TableView, &'v Relation)>,
     /// How deeply totals are nested.
     pub(super) totals: usize,
 }
@@ -99,9 +99,9 @@ impl<'v> Parser<'_, 'v> {
         object: &Map<String, Value>,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        self.ways += 1;
+        self.outer.push((hop.subject, hop.relation));
         let condition = self.object(hop.table, object, at);
-        self.ways -= 1;
+        self.outer.pop();
         condition
     }
 

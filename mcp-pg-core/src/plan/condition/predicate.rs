@@ -107,20 +107,6 @@ impl Predicate<'_> {
         }
     }
 
-    /// The first to-many relation of which it wants some row, although archived ones are left out.
-    pub(super) fn leads(&self) -> Option<&Hop<'_>> {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => {
-                parts.iter().find_map(Predicate::leads)
-            }
-            Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
-                let archived = !hop.is_to_one() && hop.leaves_out_archived();
-                Some(&**hop).filter(|_| archived).or_else(|| filter.leads())
-            }
-            _ => None,
-        }
-    }
-
     /// The hop to one row that must not exist, if archived rows, which are left out, could be meant.
     pub(super) fn lacks(&self) -> Option<&Hop<'_>> {
         match self {

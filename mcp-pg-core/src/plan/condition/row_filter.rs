@@ -66,10 +66,4 @@ impl<'v> RowFilter<'v> {
     pub(crate) fn wants_none(&self) -> Option<&Hop<'_>> {
         self.caller.lacks()
     }
-
-    /// The first to-many relation of which the caller's condition wants some row, although archived ones are left out.
-    /// To-one relations have a note in any case.
-    pub(crate) fn wants_some(&self) -> Option<&Hop<'_>> {
-        self.caller.leads()
-    }
 }

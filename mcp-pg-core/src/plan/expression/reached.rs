@@ -113,7 +113,7 @@ impl<'v> Scope<'v> {
         find: fn(&TableView, &str) -> Result<usize>,
         mut to_many: usize,
     ) -> Result<Reached<'v>> {
-        let (mut table, mut name) = (table, name);
+        let (begin, mut table, mut name) = (table, table, name);
         let mut hops: Vec<Hop<'v>> = Vec::new();
         loop {
             let own = table.column(name).is_some();
@@ -150,15 +150,11 @@ impl<'v> Scope<'v> {
             }
             let many = !hop.is_to_one();
             if many && to_many == 0 {
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    format!("{relation:?} is a to-many relation, which has no single value"),
-                )
-                .hint(format!(
-                    "a total of its rows is one value: {{\"sum\": \"{relation}.{rest}\"}}, also avg, min, max, {{\"count\": {relation:?}}}; \
-                     or begin at {}",
-                    hop.table.name()
-                )));
+                return Err(no_single_value(
+                    relation,
+                    rest,
+                    Some(hop.table).filter(|end| end.name() != begin.name()),
+                ));
             }
             to_many -= usize::from(many);
             table = hop.table;
@@ -190,6 +186,16 @@ impl<'v> Scope<'v> {
         };
         self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
     }
+}
+
+/// The error for a column of many related rows. `instead` is the table where a request may begin, in which it is a column.
+fn no_single_value(relation: &str, rest: &str, instead: Option<&TableView>) -> Error {
+    let message = format!("{relation:?} is a to-many relation, which has no single value");
+    let total = format!(
+        "a total of its rows is one value: {{\"sum\": \"{relation}.{rest}\"}}, also avg, min, max, {{\"count\": {relation:?}}}"
+    );
+    let begin = instead.map(|table| format!("; or begin at {}", table.name())).unwrap_or_default();
+    Error::new(Code::InvalidValue, message).hint(total + &begin)
 }
 
 /// The keys and indexes of a path as texts.

@@ -128,8 +128,12 @@ impl<'v> Sort<'v> {
 }
 
 /// Appends a key that is unique for each row, and returns true. If the table has none, appends what distinguishes
-/// rows best.
-pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) -> bool {
+/// rows best. `hidden` is whether PostgreSQL may find rows by an index on what the role does not see.
+pub(in crate::plan) fn make_total<'v>(
+    table: &'v TableView,
+    hidden: bool,
+    order: &mut Vec<Sort<'v>>,
+) -> bool {
     // With the direction of the last key, one index can serve the whole order.
     let descending = order.last().is_some_and(|sort| sort.descending);
     let add = |order: &mut Vec<Sort<'v>>, positions: &[usize]| {
@@ -145,12 +149,12 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
         return true;
     }
     // A request without an order must not wait for one, unless PostgreSQL's own could tell something.
-    if order.is_empty() && !table.found_by_hidden {
+    if order.is_empty() && !hidden {
         return false;
     }
     add(order, table.loose_key().unwrap_or_default());
     // Where rows lie tells in which partition they are.
-    let lies_apart = table.found_by_hidden && table.table.is_spread();
+    let lies_apart = hidden && table.table.is_spread();
     if !table.table.has_system_columns() || lies_apart {
         add(order, &table.steady_order());
     } else if !table.table.columns.is_empty() {

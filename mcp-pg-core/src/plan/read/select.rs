@@ -160,15 +160,8 @@ impl<'v> SelectPlan<'v> {
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let all = RowFilter::of_caller(Predicate::always());
         let plan = Self::of(scope, derived, all, &[], Query::Select(request))?;
-        let plan = Self { keyset: plan.keyset && !grouping.moves(&plan.order), ..plan };
-        let plan = plan.page(scope, cursors)?;
-        let plan = Self {
-            count: scope.count(request.count, grouping.table, &grouping.filter),
-            grouping: Some(Box::new(grouping)),
-            format: request.format.unwrap_or_default(),
-            ..plan
-        };
-        plan.few_joins(scope)
+        let format = request.format.unwrap_or_default();
+        Self { format, ..plan }.grouped(scope, grouping, request.count, cursors)
     }
 
     /// The plan of an aggregate, which is a select from the derived table of its groups. `derived` keeps that table
@@ -189,19 +182,31 @@ impl<'v> SelectPlan<'v> {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => Predicate::always(),
         };
-        let plan =
-            Self::of(scope, derived, RowFilter::of_caller(having), &[], Query::Aggregate(request))?;
-        let plan = Self { keyset: plan.keyset && !grouping.moves(&plan.order), ..plan };
-        let plan = plan.page(scope, cursors)?;
+        let having = RowFilter::of_caller(having);
+        let plan = Self::of(scope, derived, having, &[], Query::Aggregate(request))?;
+        plan.grouped(scope, grouping, request.count, cursors)
+    }
+
+    /// The plan of groups, which are the rows of the derived table.
+    fn grouped(
+        self,
+        scope: &Scope<'v>,
+        grouping: Grouping<'v>,
+        count: Option<Count>,
+        cursors: &CursorKey,
+    ) -> Result<Self> {
+        let keyset = self.keyset && !grouping.moves(&self.order);
+        let plan = Self { keyset, ..self }.page(scope, cursors)?;
         let plan = Self {
-            count: scope.count(request.count, grouping.table, &grouping.filter),
+            columns: plan.table.readable_columns().map(Shown::Column).collect(),
+            count: scope.count(count, grouping.table, &grouping.filter),
             grouping: Some(Box::new(grouping)),
             ..plan
         };
         plan.few_joins(scope)
     }
 
-    /// The plan of a table's rows that meet a condition, with an order that may refer to `shown` values.
+    /// The plan of a table's rows that meet a condition, with an order that may refer to `shown` values; as yet without columns.
     fn of(
         scope: &Scope<'v>,
         table: &'v TableView,
@@ -219,13 +224,14 @@ impl<'v> SelectPlan<'v> {
             order.clear();
         }
         // A group's values identify it; a single row of totals needs no key.
-        let keyset = !single && make_total(table, &mut order);
+        let hidden = table.found_by_hidden || Node::Filter(table, &filter).is_found_by_hidden();
+        let keyset = !single && make_total(table, hidden, &mut order);
         // A sort key that depends on the time has changed when the next page is read.
         let keyset = keyset && !order.iter().any(|sort| Node::Sort(sort).moves());
         Ok(Self {
             table,
             grouping: None,
-            columns: table.readable_columns().map(Shown::Column).collect(),
+            columns: Vec::new(),
             includes: Vec::new(),
             filter,
             order,

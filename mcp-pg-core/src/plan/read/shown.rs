@@ -108,8 +108,15 @@ impl<'v> Scope<'v> {
         let (mut all, mut labels) = (Vec::new(), BTreeSet::new());
         let mut seen = vec![false; table.table.columns.len()];
         for (index, item) in items.iter().enumerate() {
-            let place = below(at, &index.to_string());
-            for shown in self.item(table, item, &place)? {
+            let place = || below(at, &index.to_string());
+            // Nearly all items are names of columns.
+            let column =
+                item.as_str().filter(|name| *name != "*").and_then(|name| table.column(name));
+            let meant = match column {
+                Some((position, _)) => vec![Shown::Column(position)],
+                None => self.item(table, item, &place())?,
+            };
+            for shown in meant {
                 let again = match &shown {
                     Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
                     Shown::Computed(_) | Shown::Related { .. } => items[..index].contains(item),
@@ -131,7 +138,7 @@ impl<'v> Scope<'v> {
                     let message =
                         format!("two columns of the reply are called {:?}", shown.name(table));
                     return Err(Error::new(Code::InvalidValue, message)
-                        .at(place)
+                        .at(place())
                         .hint("{\"column\": \"customer.name\", \"as\": \"customer_name\"} gives a column another name"));
                 }
                 all.push(shown);

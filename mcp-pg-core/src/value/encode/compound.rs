@@ -103,7 +103,7 @@ impl Target<'_> {
             }
             _ => return Err(self.refuse(value)),
         };
-        self.known_keys(object, || ["lower", "upper", "bounds"].into_iter())?;
+        self.known_keys(object, || RANGE.into_iter())?;
         let given = |name: &str| object.get(name).filter(|value| !value.is_null());
         let bounds = given("bounds").map_or(Some("[)"), Value::as_str);
         let (start, end) = match bounds {
@@ -204,6 +204,9 @@ pub fn text_array<'a>(elements: impl IntoIterator<Item = Option<&'a str>>) -> St
     literal.push('}');
     literal
 }
+
+/// The members of a range.
+pub(crate) const RANGE: [&str; 3] = ["lower", "upper", "bounds"];
 
 /// PostgreSQL's MAXDIM, the most dimensions of an array.
 const DIMENSIONS_MOST: usize = 6;

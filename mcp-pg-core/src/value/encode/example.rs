@@ -21,8 +21,8 @@ pub(super) fn of(data_type: &DataType) -> String {
             format!("{{{}{more}}}", shown.join(", "))
         }
         Kind::Range(bound) => {
-            let bound = of(bound);
-            format!(r#"{{"lower": {bound}, "upper": {bound}, "bounds": "[]"}}"#)
+            let upper = later(bound).map(|later| format!(r#", "upper": {later}"#));
+            format!(r#"{{"lower": {}{}}}"#, of(bound), upper.unwrap_or_default())
         }
         Kind::Multirange(range) => format!("[{}]", of(range)),
         Kind::Enum(labels) => json!(labels.first()).to_string(),
@@ -59,6 +59,20 @@ fn scalar(data_type: &DataType) -> &'static str {
             _ => r#""…" (its PostgreSQL text form)"#,
         },
     }
+}
+
+/// A greater value than the example of the type, so that the range between them is not empty.
+fn later(data_type: &DataType) -> Option<&'static str> {
+    Some(match Scalar::of(data_type.base()) {
+        Scalar::Int2 | Scalar::Int4 | Scalar::Int8 => "50",
+        Scalar::Float4 | Scalar::Float8 => "2.5",
+        Scalar::Numeric => "20.5",
+        Scalar::Date => r#""2024-02-29""#,
+        Scalar::Time => r#""15:00:00""#,
+        Scalar::Timestamp => r#""2024-01-31T15:00:00""#,
+        Scalar::TimestampTz => r#""2024-01-31T15:00:00Z""#,
+        _ => return None,
+    })
 }
 
 /// The value, shortened for a message.

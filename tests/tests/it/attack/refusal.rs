@@ -141,3 +141,36 @@ async fn no_rule_over_hidden_columns_is_named_and_no_row_is_logged() {
         assert!(!cause.contains("SECRET") && !cause.contains("4711"), "{cause}");
     }
 }
+
+/// PostgreSQL names the key that exists twice. A referential action writes it in rows that the caller need not see.
+#[tokio::test]
+async fn a_key_that_the_database_writes_elsewhere_is_not_told() {
+    let database = Database::of(
+        "CREATE TABLE folder (
+             id integer PRIMARY KEY,
+             parent integer NOT NULL DEFAULT 0 REFERENCES folder ON DELETE SET DEFAULT,
+             name text NOT NULL, tenant text NOT NULL, UNIQUE (parent, name));
+         INSERT INTO folder VALUES (0, 0, 'root', 'a'), (1, 0, 'mine', 'a'), (2, 0, 'SECRET', 'b'), (3, 1, 'SECRET', 'b');",
+    )
+    .await;
+    let mut own = Role::everywhere("own", Action::ALL);
+    own.grants[0].rows = Some(object(json!({"tenant": "a"})));
+    let mut settings =
+        Settings { roles: vec![own, Role::everywhere("all", Action::ALL)], ..Settings::default() };
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
+    let delete = || json!({"table": "folder", "where": {"id": 1}, "dry_run": true});
+    let add =
+        json!({"table": "folder", "data": {"id": 9, "parent": 0, "name": "root", "tenant": "a"}});
+    for (role, tool, arguments, told) in [
+        ("own", "delete", delete(), "a row with the same parent, name exists"),
+        ("all", "delete", delete(), "a row with (parent, name)=(0, SECRET) exists"),
+        // The caller's own values.
+        ("own", "insert", add, "a row with (parent, name)=(0, root) exists"),
+    ] {
+        let caller = Principal::new("test", role);
+        let error = answer(&engine, &caller, tool, arguments).await;
+        let expected = format!("\"code\":\"unique_violation\",\"message\":\"{told}\"");
+        assert!(error.contains(&expected), "{role} {tool}: {error}");
+    }
+}

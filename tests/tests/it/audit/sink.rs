@@ -52,6 +52,36 @@ async fn a_sink_that_panics_is_one_that_cannot_write() {
     engine.flush().await.unwrap_err();
 }
 
+/// A sink of an application, whose errors name what no caller should know.
+struct Talkative;
+
+#[async_trait::async_trait]
+impl AuditSink for Talkative {
+    async fn write(&self, event: Event) -> Result<()> {
+        self.try_enqueue(event)
+    }
+
+    fn try_enqueue(&self, _: Event) -> Result<()> {
+        Err(Error::new(Code::Forbidden, "kafka at 10.0.0.3 refuses ann").hint("ask bob"))
+    }
+
+    async fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_a_sink_says_is_not_for_callers() {
+    let database = Database::of("CREATE TABLE t (id integer PRIMARY KEY)").await;
+    let engine = database.engine().await.audited(Arc::new(Talkative));
+    let told = error(&engine, "admin", "insert", json!({"table": "t", "data": {"id": 1}})).await;
+    assert_eq!(
+        (&told["code"], &told["message"], &told["hint"]),
+        (&json!("audit_unavailable"), &json!("the audit record cannot be kept"), &Value::Null),
+        "{told}"
+    );
+}
+
 /// As an application may build it; a parser would refuse it.
 #[tokio::test]
 async fn a_request_that_is_nested_too_deeply_is_refused_and_recorded() {

@@ -137,6 +137,10 @@ async fn the_command_line_verifies_both_logs_and_names_the_broken_record() {
     let broken = run(&verify).await;
     assert_eq!(broken.status, Some(1), "{broken:?}");
     assert!(broken.out.contains("table mcp_audit.log: broken at position 3"), "{broken:?}");
+    database.sql("ALTER TABLE mcp_audit.log RENAME TO moved").await;
+    let gone = run(&verify).await;
+    assert_eq!(gone.status, Some(2), "{gone:?}");
+    assert!(gone.err.contains("the audit table mcp_audit.log cannot be read"), "{gone:?}");
     let alone = run(&["audit", "verify", log, "--config", config]).await;
     assert_eq!(alone.status, Some(0), "{alone:?}");
     let elsewhere = run(&[

@@ -177,6 +177,22 @@ async fn check_notes_keys_that_make_tokens() {
 }
 
 #[tokio::test]
+async fn check_finds_keys_that_cannot_be_read() {
+    let database = Database::shop().await;
+    let published = publish(json!({"keys": [ec().jwk("1")]})).await;
+    let nowhere = published.url.replace("jwks.json", "nowhere");
+    for (url, found) in [(&published.url, false), (&nowhere, true)] {
+        let config = file(&jwt(&format!("jwks_url = {url:?}")));
+        let ended =
+            run(&["check", "--database-url", &database.url, "--config", config.to_str().unwrap()])
+                .await;
+        let finding = format!("finding: auth.jwt.jwks_url: {url}: status 404");
+        assert_eq!(ended.out.contains(&finding), found, "{ended:?}");
+        assert_eq!(ended.out.contains("auth.jwt"), found, "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn streams_end_when_the_issuer_changes_its_keys() {
     let database = Database::shop().await;
     let (old, new) = (ec(), ec());

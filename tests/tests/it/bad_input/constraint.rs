@@ -370,6 +370,64 @@ async fn an_error_in_a_triggers_table_is_not_reported_as_the_tables() {
     assert_eq!((&own["constraint"], &own["at"]), (&json!("amount_ok"), &json!("/data/amount")));
 }
 
+/// The row that a trigger writes lacks the row that it refers to, or violates a check: the row itself is not referred to.
+#[tokio::test]
+async fn what_a_trigger_writes_is_told_by_its_own_table() {
+    let database = Database::of(
+        "CREATE TABLE customer (id integer PRIMARY KEY);
+         CREATE TABLE orders (id integer PRIMARY KEY, x integer);
+         CREATE TABLE line (order_id integer REFERENCES orders ON UPDATE CASCADE, customer_id integer CONSTRAINT whose REFERENCES customer,
+                            n integer, CONSTRAINT few CHECK (n < 9));
+         INSERT INTO customer VALUES (1); INSERT INTO orders VALUES (1, 1), (2, NULL);
+         CREATE FUNCTION book() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO line VALUES (NEW.id, NEW.x); RETURN NEW; END $$;
+         CREATE TRIGGER book AFTER INSERT OR UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION book();
+         CREATE VIEW taken AS SELECT order_id * 1 AS id, customer_id * 1 AS customer, n * 1 AS n FROM line;
+         CREATE FUNCTION take() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO line VALUES (NEW.id, NEW.customer, NEW.n); RETURN NEW; END $$;
+         CREATE TRIGGER take INSTEAD OF INSERT ON taken FOR EACH ROW EXECUTE FUNCTION take();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let missing = "customer_id of a row of line, which is written with it, must be the id of a row of customer, and there is no such row";
+    let few = "a row of line, which is written with it, violates CHECK (n < 9)";
+    for (tool, arguments, at, constraint, message) in [
+        (
+            "update",
+            json!({"table": "orders", "where": {"id": 1}, "updates": {"x": 7}}),
+            "/updates",
+            "whose",
+            missing,
+        ),
+        (
+            "insert",
+            json!({"table": "orders", "data": {"id": 3, "x": 7}}),
+            "/data",
+            "whose",
+            missing,
+        ),
+        (
+            "insert",
+            json!({"table": "taken", "data": {"id": 1, "customer": 7}}),
+            "/data",
+            "whose",
+            missing,
+        ),
+        (
+            "insert",
+            json!({"table": "taken", "data": {"id": 1, "customer": 1, "n": 9}}),
+            "/data",
+            "few",
+            few,
+        ),
+    ] {
+        let told = error(&engine, "operator", tool, arguments.clone()).await;
+        let found = [&told["at"], &told["constraint"], &told["message"]];
+        assert_eq!(found, [at, constraint, message], "{arguments}: {told}");
+        assert!(told.get("hint").is_none_or(Value::is_null), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_list_of_values_and_the_row_that_a_key_refers_to_are_told() {
     let database = Database::of(

@@ -181,7 +181,9 @@ async fn check_finds_columns_that_are_listed_as_writable_in_vain() {
 #[tokio::test]
 async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
     let database = Database::shop().await;
-    for audit in ["table = \"mcp_audit.log\"", "file = \"/nowhere/audit.jsonl\""] {
+    let other = file("{}\n");
+    let other = format!("file = {other:?}");
+    for audit in ["table = \"mcp_audit.log\"", "file = \"/nowhere/audit.jsonl\"", &other] {
         let config = file(&format!("[audit]\n{audit}"));
         let ended = Ended::of(
             program(&["check", "--config", config.to_str().unwrap()])

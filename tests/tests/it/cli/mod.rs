@@ -54,6 +54,10 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
             ["allowed_hosts", "https://a.example"],
         ),
         ("[server]\nallowed_origins = [\"a.example\"]", ["allowed_origins", "https://"]),
+        (
+            "[server]\nallowed_origins = [\"https://a.example/x\"]",
+            ["allowed_origins", "https://a.example/x"],
+        ),
         ("[database]\nurl = \"mysql://h/d\"", ["database URL", "postgres://"]),
         ("[database\n", ["TOML", "1"]),
         (
@@ -234,7 +238,11 @@ async fn role_and_claims_are_found_in_the_environment() {
     assert_eq!((given.status, &given.json()["error"]["code"]), (Some(1), &json!("unknown_table")));
     let given = call(r#"["secret"]"#, &[]).await;
     assert_eq!((given.status, given.out.as_str()), (Some(2), ""), "{given:?}");
-    assert!(given.err.contains("not a JSON object"), "{given:?}");
+    assert!(given.err.contains("MCP_PG_CLAIMS: not a JSON object"), "{given:?}");
+    // An empty variable counts as unset.
+    let mut unset = program(&["call", "list_tables", "--database-url", &database.url]);
+    let unset = Ended::of(unset.env("MCP_PG_ROLE", "").env("MCP_PG_CLAIMS", "")).await;
+    assert_eq!(unset.status, Some(0), "{unset:?}");
 }
 
 /// How the program ends if it is told this, and nobody reads what it prints.

@@ -177,4 +177,21 @@ async fn a_column_of_related_rows_is_not_compared_with_itself() {
     let counted = select(json!({"history": {"count": {"gt": 0}, "where": itself}}));
     let told = error(&engine, "analyst", "select", counted).await;
     assert_eq!(told["message"], "seller_id is compared with itself, a column of public.history");
+    // No column of another row has the name.
+    assert!(told["hint"].as_str().unwrap().contains("cannot be reached here"), "{told}");
+    let outer =
+        json!({"table": "history", "where": {"product": {"price": {"lt": {"$column": "price"}}}}});
+    let told = error(&engine, "analyst", "select", outer).await;
+    let hint = "compare them in the outer row: {\"price\": {\"$column\": \"product.price\"}}";
+    assert_eq!(told["hint"], hint, "{told}");
+    // The outermost row is of the same table, and no way leads to it.
+    let price = json!({"some": {"price": {"ne": {"$column": "price"}}}});
+    let twice = json!({"table": "history", "where": {"product": {"history": price}}});
+    let told = error(&engine, "analyst", "select", twice).await;
+    let hint = told["hint"].as_str().unwrap();
+    assert!(hint.contains("cannot be reached here") && !hint.contains("product.price"), "{told}");
+    let beyond = json!({"seller_id": {"eq": {"$column": "product.history.seller_id"}}});
+    let told =
+        error(&engine, "analyst", "select", json!({"table": "history", "where": beyond})).await;
+    assert!(!told["hint"].as_str().unwrap().contains("begin at"), "{told}");
 }

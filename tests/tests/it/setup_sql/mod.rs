@@ -399,4 +399,8 @@ async fn check_notes_a_login_that_may_change_the_audit_table() {
         assert!(note().await, "{given}");
         database.sql(&taken.replace("LOGIN", "mcp_pg_changes")).await;
     }
+    database.sql("REVOKE INSERT ON mcp_audit.log FROM mcp_pg_changes").await;
+    let checked = Ended::of(program(&["check", "--database-url", &url]).args(config)).await;
+    let finding = "finding: audit.table: mcp_pg_changes may not insert into mcp_audit.log";
+    assert!(checked.status == Some(1) && checked.out.contains(finding), "{checked:?}");
 }
