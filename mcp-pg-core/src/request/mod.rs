@@ -144,7 +144,7 @@ pub(crate) fn unknown_tool(tool: &str, own: &[&str]) -> Error {
 }
 
 impl Request {
-    /// The tools that only read.
+    /// The tools that only read, which no user has to confirm.
     pub(crate) const READS: [&'static str; 5] =
         ["list_tables", "describe_table", "select", "aggregate", "explain"];
 
@@ -161,5 +161,21 @@ impl Request {
             Request::Archive(request) | Request::Restore(request) => Some(&request.table),
             Request::Delete(request) => Some(&request.table),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A new tool belongs to one of both.
+    #[test]
+    fn a_tool_reads_or_writes() {
+        let writes = ["insert", "update", "archive", "restore", "delete", "transaction"];
+        let mut known: Vec<&str> = Request::READS.into_iter().chain(writes).collect();
+        let mut tools = Request::TOOLS.to_vec();
+        known.sort_unstable();
+        tools.sort_unstable();
+        assert_eq!(known, tools);
     }
 }
