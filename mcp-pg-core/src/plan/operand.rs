@@ -171,7 +171,7 @@ impl Scope<'_> {
     }
 
     /// [`Scope::operand_of`] for what is the value itself.
-    pub(super) fn encoded(
+    pub(crate) fn encoded(
         &self,
         data_type: &DataType,
         type_name: &str,
