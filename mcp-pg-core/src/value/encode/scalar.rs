@@ -41,8 +41,9 @@ impl Scalar {
             (Self::Float8, _) => float(value, |text| text.parse::<f64>().is_ok_and(f64::is_finite)),
             (Self::Bool, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
-            (Self::Text | Self::Char, Value::Number(number)) => in_digits(number),
-            (Self::Text | Self::Char, Value::Bool(truth)) => Ok(truth.to_string()),
+            (Self::Char, _) => Self::Text.encode(data_type, value).and_then(one_byte),
+            (Self::Text, Value::Number(number)) => in_digits(number),
+            (Self::Text, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Other, Value::Number(number)) if takes_digits(data_type) => in_digits(number),
             (Self::Other, Value::Number(number)) if takes_numbers(data_type) => {
                 refuse_inexact(number)?;
@@ -55,9 +56,7 @@ impl Scalar {
             (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
                 super::pairs::encode(pairs).ok_or(Reason::Unfit)
             }
-            (Self::Text | Self::Char | Self::Inet | Self::Other, Value::String(text)) => {
-                Ok(text.clone())
-            }
+            (Self::Text | Self::Inet | Self::Other, Value::String(text)) => Ok(text.clone()),
             (Self::Uuid, Value::String(text)) => {
                 uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
             }
@@ -76,6 +75,17 @@ impl Scalar {
 /// Whether a value, which a geometric area may contain, is a point and not another area.
 pub(crate) fn is_point(value: &Value) -> bool {
     value.as_str().is_none_or(|text| text.matches(',').count() == 1)
+}
+
+/// A text for `"char"`, of which PostgreSQL would keep the first byte. Bytes beyond ASCII are read, and given, in octal.
+fn one_byte(text: String) -> Result<String, Reason> {
+    match text.as_bytes() {
+        [] | [0..=0x7f] | [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7'] => Ok(text),
+        bytes => Err(Reason::Because {
+            message: format!("the type \"char\" holds one byte, not {}", bytes.len()),
+            hint: "give one ASCII character".to_owned(),
+        }),
+    }
 }
 
 /// A point as `[x, y]` or `{"x": …, "y": …}`.
