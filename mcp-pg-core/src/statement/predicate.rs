@@ -7,7 +7,7 @@ use super::compared::family;
 use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
-use super::{ALIASES, operand};
+use super::{ALIASES, one, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator, oid};
 
@@ -237,7 +237,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Expr {
         let (mut rows, other) = self.related(hop, alias);
-        rows.expr(Expr::Constant(Value::Int(Some(1))));
+        rows.expr(one());
         let filter = self.expression(filter, &other);
         match quantifier {
             Quantifier::Every => {

@@ -8,7 +8,7 @@ use sea_query::{
 use super::include::subquery;
 use super::join::{Join, Joined, end};
 use super::predicate::{Conditions, constant};
-use super::{aliased, named, operand};
+use super::{aliased, named, one, operand};
 use crate::plan::{Function, Predicate, RowFilter, Total};
 use crate::policy::TableView;
 
@@ -49,7 +49,7 @@ impl Conditions {
         let none = zero().cast_as(total.data_type().name.clone());
         let none = condition(self, none);
         let (mut rows, _) = self.met(&total.hop, &total.filter, alias);
-        rows.expr(Expr::Constant(Value::Int(Some(1))));
+        rows.expr(one());
         met.or(none.and(Expr::exists(rows).not()))
     }
 
@@ -62,7 +62,7 @@ impl Conditions {
     ) -> Expr {
         let row = self.alias();
         let mut met = Query::select();
-        met.expr(Expr::Constant(Value::Int(Some(1))));
+        met.expr(one());
         met.from_subquery(rows, row.clone());
         met.and_where(condition(self, &row));
         Expr::exists(met)
