@@ -7,7 +7,7 @@ use sea_query::{
 use super::join::{end, paired, the_one};
 use super::masked::{masked, padding};
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, taken};
+use super::predicate::{Conditions, all_of, document, taken};
 use super::{as_read, column, expression, one, operand, reader, text};
 use crate::plan::{
     Expression, Hop, Include, Operand, Predicate, Reached, Room, Shown, Sort, SortKey,
@@ -144,7 +144,7 @@ impl Conditions {
             .columns
             .iter()
             .map(|(ours, theirs)| of(middle, &between, *ours).eq(of(hop.table, &other, *theirs)));
-        let same = same.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true));
+        let same = all_of(same);
         let visible = self.expression(visible, &between);
         if path.repeats {
             let mut leads = Query::select();

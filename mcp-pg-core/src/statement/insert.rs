@@ -9,7 +9,7 @@ use sea_query::{
 use super::assign::from_now;
 use super::named::{self, Named};
 use super::parameters::build;
-use super::predicate::{Conditions, constant};
+use super::predicate::{Conditions, all_of, constant};
 use super::{Output, SUBJECT, Statement, aliased, apart, column, one, outputs};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
@@ -163,8 +163,7 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
         // Every row is checked as an existing one.
         false => changed,
     });
-    let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
-    all.unwrap_or_else(|| constant(true))
+    all_of(added.into_iter().chain(changed))
 }
 
 /// Whether RETURNING can tell new rows from existing ones. It cannot for partitioned tables and views.

@@ -7,7 +7,7 @@ use sea_query::{
 
 use super::include::subquery;
 use super::join::{Join, Joined, end};
-use super::predicate::{Conditions, constant};
+use super::predicate::{Conditions, all_of};
 use super::{aliased, named, one, operand};
 use crate::plan::{Function, Predicate, RowFilter, Total};
 use crate::policy::TableView;
@@ -190,7 +190,7 @@ fn same_row(total: &Total<'_>, totals: &DynIden, alias: &DynIden) -> Expr {
         let own = operand(alias, &hop.subject.table.columns[*ours]);
         named(totals, &key_name(part)).eq(own)
     });
-    pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
+    all_of(pairs)
 }
 
 fn key_name(part: usize) -> String {
