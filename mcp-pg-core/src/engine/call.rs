@@ -247,16 +247,17 @@ fn usable(view: &View, request: &Request) -> Result<()> {
         Request::Transaction(_) => (view.actions().without(Action::Select), "write to"),
         _ => return Ok(()),
     };
-    // The message does not reveal whether there are no such tables, or none for this role.
-    let schemas = view.schemas().join(", ");
     let writes = matches!(request, Request::Transaction(_));
     match (needed.is_empty(), view.read_only().filter(|_| writes)) {
         (true, Some(read_only)) => Err(read_only.refusal()),
-        (true, None) => Err(Error::new(
-            Code::Forbidden,
-            format!("there is no table in {schemas} that the caller's role may {verb}"),
-        )
-        .hint("an operator can grant it more, or serve other schemas")),
+        (true, None) => {
+            // The message does not reveal whether there are no such tables, or none for this role.
+            let schemas = view.schemas().join(", ");
+            let message =
+                format!("there is no table in {schemas} that the caller's role may {verb}");
+            Err(Error::new(Code::Forbidden, message)
+                .hint("an operator can grant it more, or serve other schemas"))
+        }
         (false, _) => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::arithmetic::{Arithmetic, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
+use crate::plan::condition::filter::Size;
 use crate::plan::grammar::{WHERE, has};
 use crate::plan::{Expression, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
@@ -102,6 +103,29 @@ impl<'v> Total<'v> {
     }
 }
 
+impl<'v> Scope<'v> {
+    /// The condition of a total or a measure at `at`, which may have none, and its size.
+    ///
+    /// # Errors
+    ///
+    /// As [`filter`](crate::plan::filter); `invalid_value` if it is no object.
+    pub(in crate::plan) fn condition_of(
+        &self,
+        table: &'v TableView,
+        total: &Map<String, Value>,
+        at: &str,
+    ) -> Result<(Predicate<'v>, Size)> {
+        match total.get(WHERE) {
+            None | Some(Value::Null) => Ok((Predicate::always(), Size::default())),
+            Some(Value::Object(inner)) => self.measured(table, inner, &below(at, WHERE)),
+            Some(_) => {
+                Err(Error::new(Code::InvalidValue, "where is a condition object")
+                    .at(below(at, WHERE)))
+            }
+        }
+    }
+}
+
 impl<'v> Parser<'_, 'v> {
     /// The total that an object asks for by the name of a function.
     pub(super) fn total(
@@ -119,16 +143,7 @@ impl<'v> Parser<'_, 'v> {
         let scope = self.scope;
         let hop = to_many(scope, self.table, (name, argument), relation);
         let hop = hop.map_err(|error| error.at(&at))?;
-        let (filter, size) = match object.get(WHERE) {
-            None | Some(Value::Null) => (Predicate::always(), Default::default()),
-            Some(Value::Object(inner)) => {
-                scope.measured(hop.table, inner, &below(outside, WHERE))?
-            }
-            Some(_) => {
-                let error = Error::new(Code::InvalidValue, "where is a condition object");
-                return Err(error.at(below(outside, WHERE)));
-            }
-        };
+        let (filter, size) = scope.condition_of(hop.table, object, outside)?;
         for _ in 0..size.parts {
             self.count(outside, depth)?;
         }

@@ -31,11 +31,7 @@ impl Scalar {
             (Self::Int4, _) => integer(value, i32::MIN, i32::MAX),
             (Self::Int8, _) => integer(value, i64::MIN, i64::MAX),
             (Self::Oid, _) => integer(value, u32::MIN, u32::MAX),
-            (Self::Numeric, Value::Number(number)) => {
-                refuse_inexact(number)?;
-                refuse_rounded(number)?;
-                Ok(number.to_string())
-            }
+            (Self::Numeric, Value::Number(number)) => decimal(number),
             (Self::Numeric, Value::String(text)) if is_decimal(text) => Ok(text.clone()),
             (Self::Float4, _) => float(value, |text| text.parse::<f32>().is_ok_and(f32::is_finite)),
             (Self::Float8, _) => float(value, |text| text.parse::<f64>().is_ok_and(f64::is_finite)),
@@ -45,11 +41,7 @@ impl Scalar {
             (Self::Text, Value::Number(number)) => in_digits(number),
             (Self::Text, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Other, Value::Number(number)) if takes_digits(data_type) => in_digits(number),
-            (Self::Other, Value::Number(number)) if takes_numbers(data_type) => {
-                refuse_inexact(number)?;
-                refuse_rounded(number)?;
-                Ok(number.to_string())
-            }
+            (Self::Other, Value::Number(number)) if takes_numbers(data_type) => decimal(number),
             (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == oid::POINT => {
                 point(value)
             }
@@ -157,10 +149,14 @@ fn in_digits(number: &Number) -> Result<String, Reason> {
     }
 }
 
+/// The double that a number is kept as, unless it is an integer, which is kept exactly.
+fn double(number: &Number) -> Option<f64> {
+    number.as_f64().filter(|_| !number.is_i64() && !number.is_u64())
+}
+
 /// Refuses a double that may differ from the number that was written.
 fn refuse_inexact(number: &Number) -> Result<(), Reason> {
-    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
-    if double.is_some_and(|double| double.abs() > SAFE as f64) {
+    if double(number).is_some_and(|double| double.abs() > SAFE as f64) {
         return Err(Reason::Because {
             message: format!("{number} is too large for a JSON number to hold exactly"),
             hint: "send it as a string of digits".to_owned(),
@@ -169,15 +165,15 @@ fn refuse_inexact(number: &Number) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Refuses a double with so many digits that it may have been rounded.
-fn refuse_rounded(number: &Number) -> Result<(), Reason> {
-    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
-    match double.is_some_and(|double| !is_sure(double)) {
+/// The digits of a number; refuses a double that may differ, or have been rounded, as it has so many digits.
+fn decimal(number: &Number) -> Result<String, Reason> {
+    refuse_inexact(number)?;
+    match double(number).is_some_and(|double| !is_sure(double)) {
         true => Err(Reason::Because {
             message: format!("{number} may have had more digits than a JSON number holds"),
             hint: "send it as a string of digits".to_owned(),
         }),
-        false => Ok(()),
+        false => Ok(number.to_string()),
     }
 }
 
