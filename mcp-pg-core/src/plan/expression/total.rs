@@ -7,8 +7,7 @@ use serde_json::{Map, Value};
 use super::arithmetic::{Arithmetic, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::condition::filter::Size;
-use crate::plan::grammar::{WHERE, has};
+use crate::plan::grammar::has;
 use crate::plan::{Expression, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
@@ -99,29 +98,6 @@ impl<'v> Total<'v> {
             Some(of) => of.data_type().shared_base(),
             None if self.bare => Arc::clone(DataType::bigint()),
             None => Arc::clone(DataType::numeric()),
-        }
-    }
-}
-
-impl<'v> Scope<'v> {
-    /// The condition of a total or a measure at `at`, which may have none, and its size.
-    ///
-    /// # Errors
-    ///
-    /// As [`filter`](crate::plan::filter); `invalid_value` if it is no object.
-    pub(in crate::plan) fn condition_of(
-        &self,
-        table: &'v TableView,
-        total: &Map<String, Value>,
-        at: &str,
-    ) -> Result<(Predicate<'v>, Size)> {
-        match total.get(WHERE) {
-            None | Some(Value::Null) => Ok((Predicate::always(), Size::default())),
-            Some(Value::Object(inner)) => self.measured(table, inner, &below(at, WHERE)),
-            Some(_) => {
-                Err(Error::new(Code::InvalidValue, "where is a condition object")
-                    .at(below(at, WHERE)))
-            }
         }
     }
 }
