@@ -246,7 +246,17 @@ impl<'v> Parser<'_, 'v> {
     fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
         self.scope.short(value, at)?;
         let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-        self.scope.operand_of(DataType::texts(), "text[]", &keys, at)
+        let keys = self.scope.operand_of(DataType::texts(), "text[]", &keys, at);
+        // One key is no list in the request.
+        keys.map_err(|error| {
+            match error.get_at().and_then(|found| found.strip_prefix(at)?.strip_prefix("/0")) {
+                Some(rest) if !value.is_array() => {
+                    let at = format!("{at}{rest}");
+                    error.at(at)
+                }
+                _ => error,
+            }
+        })
     }
 
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.
