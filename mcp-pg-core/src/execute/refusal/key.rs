@@ -129,7 +129,10 @@ pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
     let Some(index) = index else {
         return refused("an existing row excludes this one".to_owned()).at(place.written());
     };
-    let columns = index.mentions.iter().filter_map(|column| table.columns.get(*column));
+    // What stands only in its WHERE does not collide; expressions have no columns of their own.
+    let is_plain = index.columns.len() == index.parts.len();
+    let compared = if is_plain { &index.columns } else { &index.mentions };
+    let columns = compared.iter().filter_map(|column| table.columns.get(*column));
     let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
     let at = match columns.as_slice() {
         [column] => format!("{}{}", place.written(), step(column)),

@@ -45,6 +45,8 @@ async fn columns_and_pages() {
             ),
             (json!({"columns": ["total as n"]}), "/columns/0", "total"),
             (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
+            (json!({"columns": ["custmer.name"]}), "/columns/0", "customer"),
+            (json!({"where": {"details": {"has_key": {"x": 1}}}}), "/where/details/has_key", ""),
             (json!({"order_by": ["total desc"]}), "/order_by/0", "-total"),
             (json!({"order_by": "total:DESC"}), "/order_by", "-total"),
             (json!({"order_by": "total.desc.nullslast"}), "/order_by", "-total"),
