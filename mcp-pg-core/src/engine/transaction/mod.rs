@@ -278,10 +278,6 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
         let table = scope.view.table(request.table().unwrap_or_default());
         let table = table.map_err(|error| error.inside("/table").inside(&at))?;
         let name = step.name.as_deref();
-        if name.is_some_and(|name| name.contains('.')) {
-            let message = "a name has no dot: \"name.column\" refers to a column of its row";
-            return Err(Error::new(Code::InvalidValue, message).at(at + "/as"));
-        }
         if name.is_some() && read.iter().any(|known| known.name == name) {
             return Err(
                 Error::new(Code::InvalidValue, "two operations have the same name").at(at + "/as")

@@ -78,7 +78,6 @@ async fn an_operation() {
             "/operations/0/id",
             "as",
         ),
-        (of(json!({"operation": "select", "as": "a.b", "table": "clerk"})), "/operations/0/as", ""),
         (
             of(json!({"operation": "insert", "args": {}})),
             "/operations/0/args",
