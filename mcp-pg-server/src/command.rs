@@ -19,7 +19,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use mcp_pg_core::policy::View;
-use mcp_pg_core::{Code, Error};
+use mcp_pg_core::{Code, Error, Principal};
 use serde_json::Value;
 
 use crate::cli::{Caller, Cli, Command, Common, DiagramFormat};
@@ -144,7 +144,12 @@ pub async fn run(
             let outcome = call::answer(&session.engine, &caller, &tool, arguments, yes).await;
             let (exit, result) = match outcome {
                 Ok(value) => (Exit::Done, value),
-                Err(error) => (Exit::Finding, reply::error_object(&error)),
+                Err(error) => {
+                    if error.code() == Code::Forbidden {
+                        seen(&session, &caller).await?;
+                    }
+                    (Exit::Finding, reply::error_object(&error))
+                }
             };
             print_json(out, &result)?;
             session.close().await?;
@@ -153,7 +158,7 @@ pub async fn run(
     }
 }
 
-/// A session, and what its caller sees. Refuses schemas that do not exist, if there is nothing to show.
+/// A session, and what its caller sees.
 async fn viewed(
     common: &Common,
     config: Config,
@@ -161,13 +166,19 @@ async fn viewed(
     caller: Caller,
 ) -> Result<(Session, Arc<View>), Failure> {
     let (session, caller) = Session::of(common, config, environment, caller).await?;
-    let view = session.engine.view(&caller)?;
+    let view = seen(&session, &caller).await?;
+    Ok((session, view))
+}
+
+/// What a caller sees. Refuses schemas that do not exist, if that is nothing.
+async fn seen(session: &Session, caller: &Principal) -> Result<Arc<View>, Failure> {
+    let view = session.engine.view(caller)?;
     if view.tables().is_empty()
         && let Some(absent) = posture::unserved(&session.engine.posture().await?).first()
     {
         return Err(Failure::usage(absent.clone()));
     }
-    Ok((session, view))
+    Ok(view)
 }
 
 /// The visible tables, or those near one of them, drawn as text.
