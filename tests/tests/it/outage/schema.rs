@@ -295,13 +295,15 @@ async fn what_changes_between_two_looks() {
 async fn however_many_reloads_are_given_up_one_reads_at_a_time() {
     let database = Database::of(ITEMS).await;
     let engine = database.engine().await;
-    let client = database.client().await;
-    client.batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_description").await.unwrap();
+    let mut client = database.client().await;
+    let other = client.transaction().await.unwrap();
+    other.execute("LOCK TABLE pg_catalog.pg_description", &[]).await.unwrap();
     for _ in 0..5 {
         tokio::time::timeout(Duration::from_millis(20), engine.reload()).await.unwrap_err();
         database.until_blocked(1).await;
     }
-    client.batch_execute("COMMIT; CREATE TABLE further (id integer PRIMARY KEY)").await.unwrap();
+    other.rollback().await.unwrap();
+    database.sql("CREATE TABLE further (id integer PRIMARY KEY)").await;
     assert!(engine.reload().await.unwrap());
     call(&engine, "operator", "select", json!({"table": "further"})).await.unwrap();
 }
