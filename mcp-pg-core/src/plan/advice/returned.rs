@@ -45,7 +45,9 @@ impl<'v> Scope<'v> {
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
         }
-        if let Some((called, arguments)) = name.split_once('(') {
+        if let Some((called, arguments)) = name.split_once('(')
+            && !called.contains(',')
+        {
             return error.hint(self.called(table, called.trim(), arguments));
         }
         in_sql(table, name, error)

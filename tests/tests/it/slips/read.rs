@@ -43,6 +43,7 @@ async fn columns_and_pages() {
                 "/order_by/0",
                 "\"customer.billing_country\"",
             ),
+            (json!({"columns": ["order_id,total,customer(name)"]}), "/columns/0", "one name each"),
             (json!({"columns": ["total as n"]}), "/columns/0", "total"),
             (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
             (json!({"columns": ["custmer.name"]}), "/columns/0", "customer"),
