@@ -96,6 +96,9 @@ const ALLOWED_MOST: usize = 50;
 /// The maximum size of a message or hint, in bytes: it may repeat a name from the request.
 const TEXT_MOST: usize = 4_000;
 
+/// How many places of other mistakes a message names.
+const ALSO_MOST: usize = 5;
+
 impl Error {
     /// An error with a code, and a sentence for people.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -153,6 +156,21 @@ impl Error {
     pub fn inside(mut self, prefix: &str) -> Self {
         let rest = self.0.at.take().unwrap_or_default();
         self.0.at = Some(format!("{prefix}{rest}")).filter(|at| !at.is_empty());
+        self
+    }
+
+    /// Ends the message with the places of other mistakes, the first few of them.
+    pub(crate) fn also(mut self, others: impl Iterator<Item = Self>) -> Self {
+        let found = others.take(ALSO_MOST + 2).filter_map(|other| other.0.at);
+        let mut places: Vec<String> =
+            found.filter(|at| self.0.at.as_ref() != Some(at)).take(ALSO_MOST + 1).collect();
+        if let Some(last) = places.get_mut(ALSO_MOST) {
+            "…".clone_into(last);
+        }
+        if !places.is_empty() {
+            let message = format!("{}; also wrong: {}", self.0.message, places.join(", "));
+            self.0.message = legible(message);
+        }
         self
     }
 

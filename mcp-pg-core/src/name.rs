@@ -79,7 +79,7 @@ pub fn in_a_line(text: &str) -> String {
 ///
 /// Case is ignored. Up to a third of the letters may differ, or two if that is more; in names of up to four letters, two only
 /// if the first one is the same. If no name is that near, it is the only name that begins or ends with `given` as a word, or else the only one that
-/// begins with it. Pass only names that the caller may know.
+/// begins with it, or with words that differ from it in one letter. Pass only names that the caller may know.
 ///
 /// ```
 /// use mcp_pg_core::name::nearest;
@@ -87,6 +87,7 @@ pub fn in_a_line(text: &str) -> String {
 /// assert_eq!(nearest("custmers", ["orders", "customers"]), Some("customers"));
 /// assert_eq!(nearest("country", ["billing_country", "billing_city"]), Some("billing_country"));
 /// assert_eq!(nearest("ord", ["bad", "orders"]), Some("orders"));
+/// assert_eq!(nearest("suplier", ["supplier_id", "sku"]), Some("supplier_id"));
 /// assert_eq!(nearest("zebra", ["orders", "customers"]), None);
 /// ```
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -121,6 +122,13 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let (first, last) = (format!("{given}_"), format!("_{given}"));
     near.or_else(|| only(&|lower| lower.starts_with(&first) || lower.ends_with(&last)))
         .or_else(|| only(&|lower| length > 2 && lower.starts_with(&given)))
+        .or_else(|| only(&|lower| length > 4 && begins_like(lower, &given)))
+}
+
+/// Whether the first words of a name differ from `given` in one letter.
+fn begins_like(name: &str, given: &str) -> bool {
+    let ends = name.match_indices('_').filter(|(end, _)| end.abs_diff(given.len()) <= 4);
+    ends.map(|(end, _)| &name[..end]).any(|words| strsim::damerau_levenshtein(words, given) <= 1)
 }
 
 /// A name as an error message shows it: quoted, and cut if it is very long.

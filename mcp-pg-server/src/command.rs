@@ -16,12 +16,13 @@ mod verify;
 mod watched;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use mcp_pg_core::policy::View;
-use mcp_pg_core::{Code, Error};
+use mcp_pg_core::{Code, Error, Principal};
 use serde_json::Value;
 
-use crate::cli::{Cli, Command, DiagramFormat};
+use crate::cli::{Caller, Cli, Command, Common, DiagramFormat};
 use crate::config::{Config, ConfigError, Environment};
 use crate::diagram::Diagram;
 use crate::reply;
@@ -129,31 +130,26 @@ pub async fn run(
             session.close().await
         }
         Command::Describe { table, json, caller } => {
-            let caller = session::principal(caller, &config, environment)?;
-            let session = Session::open(&cli.common, config, environment).await?;
-            session.serves(&caller)?;
-            let view = session.engine.view(&caller)?;
-            known_schemas(&session, &view).await?;
+            let (session, view) = viewed(&cli.common, config, environment, caller).await?;
             describe::describe(&view, table.as_deref(), json, out)?;
             session.close().await
         }
         Command::Diagram { format, around, depth, caller } => {
-            let caller = session::principal(caller, &config, environment)?;
-            let session = Session::open(&cli.common, config, environment).await?;
-            session.serves(&caller)?;
-            let view = session.engine.view(&caller)?;
-            known_schemas(&session, &view).await?;
+            let (session, view) = viewed(&cli.common, config, environment, caller).await?;
             write!(out, "{}", drawing(&view, format, around.as_deref(), depth)?)?;
             session.close().await
         }
         Command::Call { tool, arguments, yes, caller } => {
-            let caller = session::principal(caller, &config, environment)?;
-            let session = Session::open(&cli.common, config, environment).await?;
-            session.serves(&caller)?;
+            let (session, caller) = Session::of(&cli.common, config, environment, caller).await?;
             let outcome = call::answer(&session.engine, &caller, &tool, arguments, yes).await;
             let (exit, result) = match outcome {
                 Ok(value) => (Exit::Done, value),
-                Err(error) => (Exit::Finding, reply::error_object(&error)),
+                Err(error) => {
+                    if error.code() == Code::Forbidden {
+                        seen(&session, &caller).await?;
+                    }
+                    (Exit::Finding, reply::error_object(&error))
+                }
             };
             print_json(out, &result)?;
             session.close().await?;
@@ -162,15 +158,27 @@ pub async fn run(
     }
 }
 
-/// Refuses schemas that do not exist, if there is nothing to show.
-async fn known_schemas(session: &Session, view: &View) -> Result<(), Failure> {
-    if !view.tables().is_empty() {
-        return Ok(());
+/// A session, and what its caller sees.
+async fn viewed(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    caller: Caller,
+) -> Result<(Session, Arc<View>), Failure> {
+    let (session, caller) = Session::of(common, config, environment, caller).await?;
+    let view = seen(&session, &caller).await?;
+    Ok((session, view))
+}
+
+/// What a caller sees. Refuses schemas that do not exist, if that is nothing.
+async fn seen(session: &Session, caller: &Principal) -> Result<Arc<View>, Failure> {
+    let view = session.engine.view(caller)?;
+    if view.tables().is_empty()
+        && let Some(absent) = posture::unserved(&session.engine.posture().await?).first()
+    {
+        return Err(Failure::usage(absent.clone()));
     }
-    match posture::unserved(&session.engine.posture().await?).first() {
-        Some(absent) => Err(Failure::usage(absent.clone())),
-        None => Ok(()),
-    }
+    Ok(view)
 }
 
 /// The visible tables, or those near one of them, drawn as text.

@@ -109,7 +109,7 @@ impl Entity {
                     let own = || relation.columns.iter().map(|(own, _)| *own);
                     let nullable =
                         |own: usize| definition.columns.get(own).is_some_and(|c| c.nullable);
-                    let mut keys = definition.primary_key.iter().chain(&definition.unique_keys);
+                    let mut keys = definition.keys();
                     let is_view =
                         matches!(other.table.kind, TableKind::View | TableKind::MaterializedView);
                     let same = |other: &&Relation| {

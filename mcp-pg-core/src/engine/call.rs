@@ -28,6 +28,22 @@ impl Engine {
     ///
     /// Why the request cannot be answered. A failed request has no effect.
     pub async fn handle(&self, caller: &Principal, request: impl Borrow<Request>) -> Result<Reply> {
+        self.handle_agreed(caller, &Origin::default(), request, None).await
+    }
+
+    /// Like [`Engine::handle`], with where the request came from, for the record, and the user's confirmation, if there is one:
+    /// the answer to the [`Question`](crate::Question) of an earlier refusal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::call_agreed`].
+    pub async fn handle_agreed(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        request: impl Borrow<Request>,
+        agreed: Option<&Agreement>,
+    ) -> Result<Reply> {
         let request = request.borrow();
         let depth = check_depth_of(request);
         let arguments = || match depth.is_ok().then(|| serde_json::to_value(request)) {
@@ -36,9 +52,9 @@ impl Engine {
             }
             _ => Map::new(),
         };
-        let mut record = Record::new(self, caller, &Origin::default(), request.tool(), arguments);
+        let mut record = Record::new(self, caller, origin, request.tool(), arguments);
         let result = match depth {
-            Ok(()) => self.answer(caller, request, None, &mut record).await,
+            Ok(()) => self.answer(caller, request, agreed, &mut record).await,
             Err(error) => Err(error),
         };
         record.settle(result).await
@@ -79,7 +95,8 @@ impl Engine {
     /// # Errors
     ///
     /// As [`Engine::call`]. `forbidden` with a new question if the confirmation was for something else: another call, or other
-    /// rows. `forbidden` without a question if the confirmation was used before.
+    /// rows. `forbidden` without a question if the number of the confirmation is in the audit table already. Without a number or
+    /// an audit table the engine does not know that it was used: forget the plan once it was answered.
     pub async fn call_agreed(
         &self,
         caller: &Principal,
@@ -247,16 +264,17 @@ fn usable(view: &View, request: &Request) -> Result<()> {
         Request::Transaction(_) => (view.actions().without(Action::Select), "write to"),
         _ => return Ok(()),
     };
-    // The message does not reveal whether there are no such tables, or none for this role.
-    let schemas = view.schemas().join(", ");
     let writes = matches!(request, Request::Transaction(_));
     match (needed.is_empty(), view.read_only().filter(|_| writes)) {
         (true, Some(read_only)) => Err(read_only.refusal()),
-        (true, None) => Err(Error::new(
-            Code::Forbidden,
-            format!("there is no table in {schemas} that the caller's role may {verb}"),
-        )
-        .hint("an operator can grant it more, or serve other schemas")),
+        (true, None) => {
+            // The message does not reveal whether there are no such tables, or none for this role.
+            let schemas = view.schemas().join(", ");
+            let message =
+                format!("there is no table in {schemas} that the caller's role may {verb}");
+            Err(Error::new(Code::Forbidden, message)
+                .hint("an operator can grant it more, or serve other schemas"))
+        }
         (false, _) => Ok(()),
     }
 }

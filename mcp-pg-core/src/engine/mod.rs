@@ -73,7 +73,8 @@ pub struct Engine {
     cursors: CursorKey,
     turns: Turns,
     sinks: Sinks,
-    reloading: tokio::sync::Mutex<()>,
+    /// Held while the catalogue is read and replaced, also by a thread whose caller no longer waits.
+    reloading: Arc<tokio::sync::Mutex<()>>,
     /// Held while a call checks whether an unknown name is new. One call at a time, so that a caller who guesses
     /// names does not take connections from others.
     looking: tokio::sync::Mutex<()>,
@@ -124,7 +125,7 @@ impl Engine {
             cursors,
             turns: Turns::default(),
             sinks,
-            reloading: tokio::sync::Mutex::new(()),
+            reloading: Arc::default(),
             looking: tokio::sync::Mutex::new(()),
             unread: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES_MOST),

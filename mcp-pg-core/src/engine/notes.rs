@@ -21,7 +21,7 @@ pub(super) fn of_page(
         Some(_) => Vec::new(),
         None => why_nothing(plan, rows, further),
     };
-    let parent = archived_parent(plan, rows, first);
+    let parent = unseen_parent(plan, rows, first);
     let nulls = nulls_first(plan, rows, first).filter(|_| !further);
     let remarks = if further { Vec::new() } else { plan.remarks() };
     let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(remarks);
@@ -31,7 +31,7 @@ pub(super) fn of_page(
     }
     let found = Some(filter).filter(|_| !rows.is_empty());
     notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
-    notes.extend(archived_beyond(plan, rows));
+    notes.extend(unseen_beyond(plan, rows));
     notes.extend(limited(plan).filter(|_| more));
     // Groups have a key: themselves.
     let steady = plan.keyset || plan.single || plan.grouping.is_some() && !plan.moves();
@@ -98,31 +98,39 @@ pub(super) fn archived(table: &TableView, filter: &RowFilter<'_>) -> Option<Stri
 /// The note on archived rows, if the caller's condition matches no other rows.
 fn beside_the_archive(table: &TableView, filter: &RowFilter<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
+    let among = if table.is_open() { "" } else { " among those visible to the caller" };
     (!filter.caller.is_empty() && filter.leaves_out(archive)).then(|| {
-        "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
-            .to_owned()
+        format!(
+            "no row matches where{among}; archived rows were left out: \"archived\": \"include\" includes them"
+        )
     })
 }
 
-/// The note on a related row that is missing, perhaps because it is archived.
-fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
+/// The note on a related row that is missing, perhaps because it is archived or hidden.
+fn unseen_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
     let absent =
         |index: usize| rows.iter().any(|row| row.get(first + index).is_some_and(Value::is_null));
-    let left_out = |Include { hop, .. }: &Include<'_>| hop.is_to_one() && hop.leaves_out_archived();
     let mut includes = plan.includes.iter().enumerate();
-    let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
+    let (include, unseen) = includes.find_map(|(index, include)| {
+        let unseen = include.hop.unseen().filter(|_| include.hop.is_to_one())?;
+        absent(index).then_some((include, unseen))
+    })?;
     let name = include.name;
     let reasons = match include.filter.is_always() {
         true => "there is none",
         false => "there is none, if it does not meet its where",
     };
-    Some(format!(
-        "{name} is null if {reasons} or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
-    ))
+    let note = format!("{name} is null if {reasons} or if it is {unseen}");
+    Some(match include.hop.leaves_out_archived() {
+        true => format!(
+            "{note}: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
+        ),
+        false => note,
+    })
 }
 
-/// The note on a null column of a related row, which may be archived.
-fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
+/// The note on a null column of a related row, which may be archived or hidden.
+fn unseen_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
     let reached = |index: usize| {
         let of = match (&plan.grouping, plan.columns.get(index)?) {
             (Some(grouping), _) => {
@@ -138,13 +146,20 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
     let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));
     (0..plan.columns.len()).find_map(|index| {
         let of = reached(index)?;
-        let hop = of.iter().flat_map(|of| &of.hops).find(|hop| hop.leaves_out_archived())?;
-        null(index).then_some(())?;
-        let (relation, name) =
-            (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
-        Some(format!(
-            "{name} is also null if {relation} is archived: \"archived\": \"include\" includes archived rows"
-        ))
+        let hops = || of.iter().flat_map(|of| &of.hops);
+        let mut causes: Vec<String> = Vec::new();
+        for hop in hops() {
+            let relation = hop.subject.relation_name(hop.relation);
+            let cause = hop.unseen().map(|unseen| format!("{relation} is {unseen}"));
+            causes.extend(cause.filter(|cause| !causes.contains(cause)));
+        }
+        (null(index) && !causes.is_empty()).then_some(())?;
+        let name = plan.columns[index].name(plan.table);
+        let note = format!("{name} is also null if {}", causes.join(", or "));
+        Some(match hops().any(Hop::leaves_out_archived) {
+            true => format!("{note}: \"archived\": \"include\" includes archived rows"),
+            false => note,
+        })
     })
 }
 
@@ -172,17 +187,19 @@ fn nulls_first(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Opti
     Some(format!("rows without a value come first: \"order_by\": [{key}] puts them last"))
 }
 
-/// The note on rows without a related row, which may have an archived one.
+/// The note on rows without a related row, which may have one that is archived or hidden.
 fn without(hop: &Hop<'_>) -> String {
     let name = hop.subject.relation_name(hop.relation);
-    let found = format!("{{{name:?}: null}} also finds rows whose {name} is archived");
+    let unseen = hop.unseen().unwrap_or("archived");
+    let found = format!("{{{name:?}: null}} also finds rows whose {name} is {unseen}");
     let columns = &hop.subject.table.columns;
     let key = hop.relation.columns.iter().map(|(own, _)| columns[*own].name.as_str());
     match key.collect::<Vec<_>>().as_slice() {
         [key] if hop.subject.usable(key).is_ok() => {
             format!("{found}: {{{key:?}: null}} tests the key alone")
         }
-        _ => format!("{found}: with \"archived\": \"include\" it does not"),
+        _ if hop.table.is_open() => format!("{found}: with \"archived\": \"include\" it does not"),
+        _ => found,
     }
 }
 

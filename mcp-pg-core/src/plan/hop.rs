@@ -33,6 +33,17 @@ impl Hop<'_> {
         archive.is_some_and(|archive| self.visible.leaves_out(archive))
     }
 
+    /// What a row is that exists but does not for the caller, if there may be such. It depends on the role and on the tables
+    /// alone, not on their rows.
+    pub(crate) fn unseen(&self) -> Option<&'static str> {
+        match (self.leaves_out_archived(), self.table.is_open()) {
+            (true, true) => Some("archived"),
+            (true, false) => Some("archived or not visible to the caller"),
+            (false, false) => Some("not visible to the caller"),
+            (false, true) => None,
+        }
+    }
+
     /// Whether it leads to rows of a view, or by way of one.
     pub(super) fn leads_to_view(&self) -> bool {
         self.tables().any(|table| table.table.kind == TableKind::View)

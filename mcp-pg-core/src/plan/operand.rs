@@ -82,6 +82,34 @@ fn is_own(key: &str, given: &Value) -> bool {
     }
 }
 
+/// Refuses JSON or a list that contains a reference or a computation: within a value it would be written literally.
+fn computes_nothing_inside(value: &Value, at: &str) -> Result<()> {
+    let Some((key, place)) = own_inside(value) else { return Ok(()) };
+    let message = format!("{key} is the whole value of a column, not a part of one");
+    Err(Error::new(Code::InvalidValue, message).at(format!("{at}{place}")).hint(
+        "give the value itself, in a later call if this transaction makes it; {\"$literal\": …} writes JSON as it stands",
+    ))
+}
+
+/// The first reference or computation in a value, and its place there. Texts are made only if there is one.
+fn own_inside(value: &Value) -> Option<(&str, String)> {
+    match value {
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, item)| {
+            own_inside(item).map(|(key, place)| (key, format!("/{index}{place}")))
+        }),
+        Value::Object(members) => {
+            let lone = members.iter().next().filter(|_| members.len() == 1);
+            if let Some((key, _)) = lone.filter(|(key, given)| is_own(key, given)) {
+                return Some((key, below("", key)));
+            }
+            members.iter().find_map(|(name, member)| {
+                own_inside(member).map(|(key, place)| (key, below("", name) + &place))
+            })
+        }
+        _ => None,
+    }
+}
+
 impl Scope<'_> {
     /// A known value at this place of what is planned: the arguments, or a grant of the role.
     pub(super) fn text(&self, text: impl Into<Option<String>>, at: impl Into<String>) -> Operand {
@@ -137,36 +165,13 @@ impl Scope<'_> {
             _ => {}
         }
         if data_type.is_json() || data_type.family() == Family::Array {
-            self.computes_nothing_inside(value, at)?;
+            computes_nothing_inside(value, at)?;
         }
         self.encoded(data_type, type_name, value, at)
     }
 
-    /// Refuses JSON or a list that contains a reference or a computation: within a value it would be written
-    /// literally.
-    fn computes_nothing_inside(&self, value: &Value, at: &str) -> Result<()> {
-        match value {
-            Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-                self.computes_nothing_inside(item, &format!("{at}/{index}"))
-            }),
-            Value::Object(members) => {
-                let lone = members.iter().next().filter(|_| members.len() == 1);
-                if let Some((key, _)) = lone.filter(|(key, given)| is_own(key, given)) {
-                    let message =
-                        format!("{key} is the whole value of a column, not a part of one");
-                    return Err(Error::new(Code::InvalidValue, message).at(below(at, key)).hint(
-                        "give the value itself, in a later call if this transaction makes it; {\"$literal\": …} writes JSON as it stands",
-                    ));
-                }
-                members.iter().try_for_each(|(name, member)| {
-                    self.computes_nothing_inside(member, &below(at, name))
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn encoded(
+    /// [`Scope::operand_of`] for what is the value itself.
+    pub(crate) fn encoded(
         &self,
         data_type: &DataType,
         type_name: &str,

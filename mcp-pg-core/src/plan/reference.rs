@@ -75,6 +75,14 @@ impl Scope<'_> {
         })
     }
 
+    /// The earlier operation with whose name and a dot a text begins, and what follows. A name may contain dots.
+    fn operation_named<'t>(&self, text: &'t str) -> Option<(usize, &'t str)> {
+        let after = |name: Option<&str>| text.strip_prefix(name?)?.strip_prefix('.');
+        let all = self.earlier.iter().enumerate();
+        let found = all.filter_map(|(index, earlier)| Some((index, after(earlier.name)?)));
+        found.min_by_key(|(_, rest)| rest.len())
+    }
+
     /// The reference in `"op.column"` or `"op.2.column"`.
     pub(super) fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
         let wrong = |message: String| {
@@ -86,14 +94,15 @@ impl Scope<'_> {
                 .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction; \"0.column\" from that of the first")
                 .allowed(names)
         };
-        let Some((called, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
+        let Some((text, (called, rest))) =
+            given.as_str().and_then(|text| Some((text, text.split_once('.')?)))
+        else {
             return Err(wrong("a $ref is \"operation.column\"".into()));
         };
-        let found =
-            self.earlier.iter().position(|earlier| earlier.name == Some(called)).or_else(|| {
-                called.parse().ok().filter(|index: &usize| *index < self.earlier.len())
-            });
-        let Some(operation) = found else {
+        let numbered = || called.parse().ok().filter(|index: &usize| *index < self.earlier.len());
+        let Some((operation, rest)) =
+            self.operation_named(text).or_else(|| numbered().map(|index| (index, rest)))
+        else {
             return Err(wrong(match called.parse::<u32>() {
                 Ok(number) => format!("operation {number} is not an earlier one"),
                 Err(_) => format!("no earlier operation is called {called:?}"),

@@ -34,23 +34,22 @@ pub enum Reply {
 impl RowSet {
     /// Lists the shown columns whose values outsiders wrote, if there are rows.
     pub(crate) fn label_untrusted(&mut self, names: Vec<String>) {
-        if self.row_count > 0 {
-            self.untrusted = labelled(names, &mut self.notes);
-        }
+        self.untrusted = labelled(self.row_count, names, &mut self.notes);
     }
 }
 
 impl QueryResult {
     /// [`RowSet::label_untrusted`] for the columns of a canned query.
     pub(crate) fn label_untrusted(&mut self, names: Vec<String>) {
-        if self.row_count > 0 {
-            self.untrusted = labelled(names, &mut self.notes);
-        }
+        self.untrusted = labelled(self.row_count, names, &mut self.notes);
     }
 }
 
-/// The names of untrusted columns, bounded, and a note on what they are.
-fn labelled(mut names: Vec<String>, notes: &mut Vec<String>) -> Vec<String> {
+/// The names of untrusted columns, bounded, and a note on what they are; none without rows.
+fn labelled(rows: u64, mut names: Vec<String>, notes: &mut Vec<String>) -> Vec<String> {
+    if rows == 0 {
+        return Vec::new();
+    }
     let more = names.len().saturating_sub(UNTRUSTED_MOST);
     if more > 0 {
         names.truncate(UNTRUSTED_MOST);

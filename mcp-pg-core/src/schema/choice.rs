@@ -1,6 +1,7 @@
 //! The values to which a check constraint limits a column of texts.
 
 use super::Table;
+use crate::name::quoted;
 use crate::schema::key::Check;
 
 /// The casts that PostgreSQL prints after constants and columns of the types of texts.
@@ -19,8 +20,7 @@ impl Check {
     /// The values of `column IN (…)` and `column = ANY (ARRAY[…])` as `pg_get_constraintdef` prints them.
     pub(crate) fn choices(&self, column: &str) -> Option<Vec<String>> {
         let rule = self.definition.strip_prefix("CHECK (")?.strip_suffix(')')?;
-        let quoted = format!("\"{}\"", column.replace('"', "\"\""));
-        let rest = rule.strip_prefix(&quoted).or_else(|| rule.strip_prefix(column))?;
+        let rest = rule.strip_prefix(&quoted(column)).or_else(|| rule.strip_prefix(column))?;
         let rest = after_casts(rest).strip_prefix(" = ")?;
         let Some(list) = rest.strip_prefix("ANY (ARRAY[") else {
             let (value, rest) = constant(rest)?;

@@ -1,6 +1,7 @@
 //! Indexes on members of JSON documents.
 
 use super::{Column, Kind, Part, Table};
+use crate::name::quoted;
 
 impl Table {
     /// The text of the JSON member at this path, written as in the first part of an index of the table; `None` if
@@ -16,7 +17,7 @@ impl Table {
         let name = &column.name;
         let base = &column.data_type.base().name;
         let domain = matches!(column.data_type.kind, Kind::Domain { .. });
-        let written = [name.clone(), format!("\"{}\"", name.replace('"', "\"\""))];
+        let written = [name.clone(), quoted(name)];
         let written = written.map(|name| {
             let whole = if domain { format!("{name}::{base}") } else { name };
             parts.iter().fold(whole, printed)

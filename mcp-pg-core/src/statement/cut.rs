@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use sea_query::{Expr, ExprTrait, Func, Value};
+use sea_query::{Expr, ExprTrait, Func};
 
 use super::guard::Guard;
 use super::local::local;
 use super::parameters::place;
 use super::predicate::Conditions;
+use super::text;
 use crate::plan::{Cut, Operand};
 use crate::schema::DataType;
 
@@ -29,7 +30,7 @@ impl Conditions {
         let whole = value.clone();
         let date = data_type.is_date();
         let value = if date { value.cast_as("timestamp") } else { value };
-        let moment = |text: &str| text_constant(text).cast_as(data_type.name.clone());
+        let moment = |moment: &str| text(moment).cast_as(data_type.name.clone());
         let several = cut.times > 1;
         let cut: Expr = match several {
             false => {
@@ -38,7 +39,7 @@ impl Conditions {
             }
             true => {
                 let stride = format!("{} {}", cut.times, cut.unit);
-                let stride = text_constant(&stride).cast_as("interval");
+                let stride = text(&stride).cast_as("interval");
                 Func::cust("pg_catalog.date_bin").args([stride, value, moment(BINNED[0])]).into()
             }
         };
@@ -70,18 +71,11 @@ impl Conditions {
 /// The value in the time zone in which it is truncated.
 fn zoned(value: Expr, cut: &Cut) -> Expr {
     match cut.naive && cut.zone.is_some() {
-        true => {
-            let utc = Expr::Constant(Value::String(Some("UTC".to_owned())));
-            Func::cust("pg_catalog.timezone").args([utc, value]).into()
-        }
+        true => Func::cust("pg_catalog.timezone").args([text("UTC"), value]).into(),
         false => value,
     }
 }
 
 fn unit(cut: &Cut) -> Expr {
-    text_constant(cut.unit)
-}
-
-fn text_constant(text: &str) -> Expr {
-    Expr::Constant(Value::String(Some(text.to_owned())))
+    text(cut.unit)
 }

@@ -7,8 +7,8 @@ use sea_query::{
 use super::join::{end, paired, the_one};
 use super::masked::{masked, padding};
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, taken};
-use super::{as_read, column, expression, operand, reader};
+use super::predicate::{Conditions, all_of, document, taken};
+use super::{as_read, column, expression, one, operand, reader, text};
 use crate::plan::{
     Expression, Hop, Include, Operand, Predicate, Reached, Room, Shown, Sort, SortKey,
 };
@@ -144,11 +144,11 @@ impl Conditions {
             .columns
             .iter()
             .map(|(ours, theirs)| of(middle, &between, *ours).eq(of(hop.table, &other, *theirs)));
-        let same = same.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true));
+        let same = all_of(same);
         let visible = self.expression(visible, &between);
         if path.repeats {
             let mut leads = Query::select();
-            leads.expr(Expr::Constant(Value::Int(Some(1))));
+            leads.expr(one());
             leads.from(super::aliased(middle, &between)).and_where(same);
             leads.and_where_option(visible);
             leads.and_where(paired(hop, alias, middle, &between));
@@ -303,8 +303,7 @@ fn octets(bytes: Expr) -> Expr {
 fn added_up(size: Expr, most: usize) -> SelectStatement {
     let sum = Expr::cust_with_exprs("pg_catalog.sum($1) OVER (ROWS UNBOUNDED PRECEDING)", [size]);
     let most = Expr::Constant(Value::BigUnsigned(Some(most as u64)));
-    let nothing = Expr::Constant(Value::String(Some(String::new())));
-    let row = Expr::case(sum.gt(most), nothing).finally(Expr::col(ROW));
+    let row = Expr::case(sum.gt(most), text("")).finally(Expr::col(ROW));
     Query::select().expr(row).take()
 }
 

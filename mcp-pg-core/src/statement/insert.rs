@@ -9,8 +9,8 @@ use sea_query::{
 use super::assign::from_now;
 use super::named::{self, Named};
 use super::parameters::build;
-use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, apart, column, outputs};
+use super::predicate::{Conditions, all_of, constant};
+use super::{Output, SUBJECT, Statement, aliased, apart, column, one, outputs};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
 use crate::schema::{Column, Index, TableKind};
@@ -148,7 +148,7 @@ fn is_indexed(plan: &InsertPlan<'_>, index: &Index, alias: &DynIden) -> Option<E
         row.expr_as(column(alias, mentioned), mentioned.name.clone().into_iden());
     }
     let mut indexed = Query::select();
-    indexed.expr(Expr::Constant(Value::Int(Some(1))));
+    indexed.expr(one());
     indexed.from_subquery(row, "indexed".into_iden()).and_where(predicate);
     Some(Expr::exists(indexed))
 }
@@ -163,8 +163,7 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
         // Every row is checked as an existing one.
         false => changed,
     });
-    let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
-    all.unwrap_or_else(|| constant(true))
+    all_of(added.into_iter().chain(changed))
 }
 
 /// Whether RETURNING can tell new rows from existing ones. It cannot for partitioned tables and views.

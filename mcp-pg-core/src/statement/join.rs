@@ -2,7 +2,7 @@
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
-use super::predicate::{Conditions, constant, null};
+use super::predicate::{Conditions, all_of, null};
 use super::{column, operand};
 use crate::plan::{Hop, Predicate, Quantifier};
 use crate::policy::TableView;
@@ -99,7 +99,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Option<Expr> {
         let parts = parts.into_iter().filter_map(|part| self.joined_condition(part, alias));
-        parts.reduce(|all, part| all.and(part))
+        parts.reduce(Expr::and)
     }
 
     fn joined_condition(&mut self, predicate: &Predicate<'_>, alias: &DynIden) -> Option<Expr> {
@@ -177,5 +177,5 @@ pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, table: &TableView, far: &Dyn
     let pairs = hop.relation.columns.iter();
     let pairs =
         pairs.map(|(ours, theirs)| of(table, far, *theirs).eq(of(hop.subject, near, *ours)));
-    pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
+    all_of(pairs)
 }

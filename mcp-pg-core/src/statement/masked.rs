@@ -4,6 +4,7 @@
 use sea_query::{BinOper, Expr, ExprTrait, Func, Value as Literal};
 use serde_json::Value;
 
+use super::text;
 use crate::error::Result;
 use crate::policy::{Mask, MaskKey, Sealed, TableView};
 use crate::value::Decoder;
@@ -16,7 +17,7 @@ const END: i32 = 36;
 
 /// What counts for a masked value where sizes are added up: the size of the longest mask, since its own would reveal something.
 pub(super) fn padding() -> Expr {
-    Func::cust("pg_catalog.repeat").args([constant("x"), number(64)]).into()
+    Func::cust("pg_catalog.repeat").args([text("x"), number(64)]).into()
 }
 
 /// The first byte of what is sent: whether the value follows, or something in its place.
@@ -94,14 +95,14 @@ pub(super) fn masked(value: Expr, table: &TableView, position: usize) -> Expr {
 fn whether(value: Expr, decoder: &Decoder) -> Expr {
     let there = match decoder.json_type() {
         // The null of JSON is none.
-        Some(json_type) => Expr::from(Func::cust(json_type).arg(value)).ne(constant("null")),
+        Some(json_type) => Expr::from(Func::cust(json_type).arg(value)).ne(text("null")),
         // Not IS NOT NULL, which is false for a composite that has a field without a value.
         None => {
             let none = Expr::Keyword(sea_query::Keyword::Null);
             value.binary(BinOper::Custom("IS DISTINCT FROM"), none)
         }
     };
-    Expr::case(there, constant("")).into()
+    Expr::case(there, text("")).into()
 }
 
 /// The last bytes. A position before the first byte is that of the first.
@@ -114,12 +115,8 @@ fn joined(first: &str, rest: Expr) -> Expr {
     Func::cust("pg_catalog.byteacat").args([bytes(first), rest]).into()
 }
 
-fn bytes(text: &str) -> Expr {
-    constant(text).cast_as("bytea")
-}
-
-fn constant(text: &str) -> Expr {
-    Expr::Constant(Literal::String(Some(text.to_owned())))
+fn bytes(bytes: &str) -> Expr {
+    text(bytes).cast_as("bytea")
 }
 
 fn number(number: i32) -> Expr {

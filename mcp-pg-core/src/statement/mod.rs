@@ -91,9 +91,14 @@ fn part(whole: Expr, part: &Part) -> Expr {
     }
 }
 
-/// A text from the catalogue as a literal, so that an index on the same expression can be used.
+/// A text as a literal, never one of a request. For one from the catalogue, an index on the same expression can be used.
 fn text(text: &str) -> Expr {
     Expr::Constant(text.to_owned().into())
+}
+
+/// What a query selects of which it only matters whether it has rows.
+fn one() -> Expr {
+    Expr::Constant(Value::Int(Some(1)))
 }
 
 /// The element of an array at an index, counted from 0 as in replies; negative from the end.
@@ -187,10 +192,7 @@ fn version(table: &TableView, alias: &DynIden) -> Expr {
     let version = named(alias, version_column(table)).cast_as("text");
     match table.told_version() {
         // A row whose version column is null has a version, too.
-        Some(column) if column.may_be_null => {
-            let none = Expr::Constant(Value::String(Some(String::new())));
-            Func::coalesce([version, none]).into()
-        }
+        Some(column) if column.may_be_null => Func::coalesce([version, text("")]).into(),
         _ => version,
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn is_named_or_null(key: &[&Column], nulls: &[usize], alias: &DynIden
         }
     });
     // A key has at least one column.
-    parts.reduce(|all, part| all.and(part)).unwrap_or_else(|| super::predicate::constant(false))
+    parts.reduce(Expr::and).unwrap_or_else(|| super::predicate::constant(false))
 }
 
 /// A column of the derived table.

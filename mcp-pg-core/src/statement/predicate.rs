@@ -7,7 +7,7 @@ use super::compared::family;
 use super::guard::Guard;
 use super::join::Join;
 use super::parameters::Parameters;
-use super::{ALIASES, operand};
+use super::{ALIASES, one, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, RowFilter, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator, oid};
 
@@ -33,6 +33,14 @@ pub(super) fn constant(value: bool) -> Expr {
     Expr::Constant(Value::Bool(Some(value)))
 }
 
+pub(super) fn all_of(parts: impl IntoIterator<Item = Expr>) -> Expr {
+    parts.into_iter().reduce(Expr::and).unwrap_or_else(|| constant(true))
+}
+
+pub(super) fn any_of(parts: impl IntoIterator<Item = Expr>) -> Expr {
+    parts.into_iter().reduce(Expr::or).unwrap_or_else(|| constant(false))
+}
+
 impl Conditions {
     /// For a query that cannot have joins.
     pub(super) fn apart() -> Self {
@@ -50,8 +58,7 @@ impl Conditions {
             Predicate::Any(parts) => {
                 let parts: Option<Vec<Expr>> =
                     parts.iter().map(|part| self.expression(part, alias)).collect();
-                let any = parts?.into_iter().reduce(|any, part| any.or(part));
-                Some(any.unwrap_or_else(|| constant(false)))
+                Some(any_of(parts?))
             }
             Predicate::Not(inner) => Some(match self.expression(inner, alias) {
                 Some(inner) => inner.not(),
@@ -108,7 +115,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Option<Expr> {
         let parts = parts.into_iter().filter_map(|part| self.expression(part, alias));
-        parts.reduce(|all, part| all.and(part))
+        parts.reduce(Expr::and)
     }
 
     fn test(
@@ -150,14 +157,8 @@ impl Conditions {
     ) -> Expr {
         let mut pass = |part| self.passes(left.clone(), data_type, member, part);
         match comparison {
-            Comparison::All(parts) => {
-                let all = parts.iter().map(pass).reduce(|all, part| all.and(part));
-                all.unwrap_or_else(|| constant(true))
-            }
-            Comparison::Any(parts) => {
-                let any = parts.iter().map(pass).reduce(|any, part| any.or(part));
-                any.unwrap_or_else(|| constant(false))
-            }
+            Comparison::All(parts) => all_of(parts.iter().map(pass)),
+            Comparison::Any(parts) => any_of(parts.iter().map(pass)),
             Comparison::Not(inner) => pass(inner).not(),
             Comparison::Null(wanted) if member => {
                 if *wanted {
@@ -237,7 +238,7 @@ impl Conditions {
         alias: &DynIden,
     ) -> Expr {
         let (mut rows, other) = self.related(hop, alias);
-        rows.expr(Expr::Constant(Value::Int(Some(1))));
+        rows.expr(one());
         let filter = self.expression(filter, &other);
         match quantifier {
             Quantifier::Every => {

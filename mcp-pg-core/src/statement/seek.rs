@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, UnionType};
 
-use super::predicate::{Conditions, constant, null, typed};
+use super::predicate::{Conditions, any_of, constant, null, typed};
 use super::select::rows;
 use super::{named, version_column};
 use crate::plan::{After, Operand, SelectPlan, Shown, Sort, SortKey, Total};
@@ -32,7 +32,7 @@ pub(super) fn after(
                     if parts.len() > 1 {
                         return in_parts(plan, parts, alias, conditions);
                     }
-                    any(parts)
+                    any_of(parts)
                 }
                 false => any_beyond(&mut keys, alias, conditions),
             };
@@ -78,7 +78,7 @@ fn row_beyond(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) ->
 /// Whether any of [`parts`] is met. A total is computed once for all of them.
 fn any_beyond(keys: &mut [Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Expr {
     match keys.iter().find_map(Key::total) {
-        None => any(parts(keys, alias, conditions)),
+        None => any_of(parts(keys, alias, conditions)),
         Some(total) => conditions.total_meets(total, alias, |conditions, value| {
             if let Some(key) = keys.iter_mut().find(|key| key.total().is_some()) {
                 key.computed = Some(value);
@@ -86,11 +86,6 @@ fn any_beyond(keys: &mut [Key<'_>], alias: &DynIden, conditions: &mut Conditions
             any_beyond(keys, alias, conditions)
         }),
     }
-}
-
-fn any(parts: Vec<Expr>) -> Expr {
-    let any = parts.into_iter().reduce(|any, part| any.or(part));
-    any.unwrap_or_else(|| constant(false))
 }
 
 /// Conditions of which each following row meets exactly one: beyond in the first key, or equal there and beyond in

@@ -169,15 +169,22 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     if let offset @ 1.. = plan.start.skipped() {
         query.offset(offset);
     }
-    conditions.narrow_totals(plan.table, &plan.filter, &alias);
-    conditions.join(&mut query, &alias);
-    for guard in conditions.guarded() {
-        query.and_where(guard);
-    }
+    conditions.close(plan, &mut query, &alias);
     if !plan.single {
         query.limit(plan.limit.saturating_add(1));
     }
     query
+}
+
+impl Conditions {
+    /// Adds to a query with all its expressions what these need: joins, and checks of values.
+    fn close(&mut self, plan: &SelectPlan<'_>, query: &mut SelectStatement, alias: &DynIden) {
+        self.narrow_totals(plan.table, &plan.filter, alias);
+        self.join(query, alias);
+        for guard in self.guarded() {
+            query.and_where(guard);
+        }
+    }
 }
 
 /// The readable columns as the text of a select list.
@@ -196,11 +203,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let alias = SUBJECT.into_iden();
     let mut query = rows(plan, &alias, &mut conditions);
-    conditions.narrow_totals(plan.table, &plan.filter, &alias);
-    conditions.join(&mut query, &alias);
-    for guard in conditions.guarded() {
-        query.and_where(guard);
-    }
+    conditions.close(plan, &mut query, &alias);
     let built = match plan.count {
         Count::None | Count::Exact => {
             query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));

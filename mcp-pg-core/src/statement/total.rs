@@ -7,8 +7,8 @@ use sea_query::{
 
 use super::include::subquery;
 use super::join::{Join, Joined, end};
-use super::predicate::{Conditions, constant};
-use super::{aliased, named, operand};
+use super::predicate::{Conditions, all_of};
+use super::{aliased, named, one, operand};
 use crate::plan::{Function, Predicate, RowFilter, Total};
 use crate::policy::TableView;
 
@@ -49,7 +49,7 @@ impl Conditions {
         let none = zero().cast_as(total.data_type().name.clone());
         let none = condition(self, none);
         let (mut rows, _) = self.met(&total.hop, &total.filter, alias);
-        rows.expr(Expr::Constant(Value::Int(Some(1))));
+        rows.expr(one());
         met.or(none.and(Expr::exists(rows).not()))
     }
 
@@ -62,7 +62,7 @@ impl Conditions {
     ) -> Expr {
         let row = self.alias();
         let mut met = Query::select();
-        met.expr(Expr::Constant(Value::Int(Some(1))));
+        met.expr(one());
         met.from_subquery(rows, row.clone());
         met.and_where(condition(self, &row));
         Expr::exists(met)
@@ -190,7 +190,7 @@ fn same_row(total: &Total<'_>, totals: &DynIden, alias: &DynIden) -> Expr {
         let own = operand(alias, &hop.subject.table.columns[*ours]);
         named(totals, &key_name(part)).eq(own)
     });
-    pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
+    all_of(pairs)
 }
 
 fn key_name(part: usize) -> String {

@@ -23,12 +23,13 @@ pub(super) fn print(stdin: bool, out: &mut (dyn Write + Send)) -> Result<(), Fai
 
 fn read() -> Result<String, Failure> {
     let mut key = String::new();
-    let read = io::stdin().take(KEY_MOST + 1).read_to_string(&mut key)?;
-    if read as u64 > KEY_MOST {
+    // The end of the line may be two bytes.
+    let read = io::stdin().take(KEY_MOST + 3).read_to_string(&mut key)?;
+    let key = key.trim();
+    if read as u64 > KEY_MOST + 2 || key.len() as u64 > KEY_MOST {
         let message = format!("the key on standard input is longer than {KEY_MOST} bytes");
         return Err(Failure::usage(message));
     }
-    let key = key.trim();
     if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
         return Err(Failure::usage(
             "the key on standard input must be one word of ASCII characters, as a header can carry it",

@@ -64,6 +64,19 @@ impl Session {
         Ok(Self { engine: Arc::new(engine), schema_poll: config.schema_poll, _cluster: cluster })
     }
 
+    /// The session of one caller.
+    pub(super) async fn of(
+        common: &Common,
+        config: Config,
+        environment: &Environment,
+        caller: Caller,
+    ) -> Result<(Self, Principal), Failure> {
+        let caller = principal(caller, &config, environment)?;
+        let session = Self::open(common, config, environment).await?;
+        session.serves(&caller)?;
+        Ok((session, caller))
+    }
+
     /// Refuses a caller for whom all calls would be refused.
     pub(super) fn serves(&self, caller: &Principal) -> Result<(), Failure> {
         self.engine.refused_role(&caller.role).map_or(Ok(()), |reason| Err(Failure::usage(reason)))
@@ -140,7 +153,7 @@ async fn demo(sample: Sample) -> Result<(tokio_postgres::Config, Cluster), Failu
 }
 
 /// The caller of commands: the person or program that started this process.
-pub(super) fn principal(
+fn principal(
     caller: Caller,
     config: &Config,
     environment: &Environment,

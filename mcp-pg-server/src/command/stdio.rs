@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::{self, Session};
+use super::session::Session;
 use super::signal::stop_on_signal;
 use super::{Exit, Failure, posture, reload};
 use crate::cli::{Caller, Common};
@@ -17,11 +17,9 @@ pub(super) async fn serve(
     environment: &Environment,
     caller: Caller,
 ) -> Result<Exit, Failure> {
-    let caller = session::principal(caller, &config, environment)?;
     let limiter = Arc::new(Limiter::new(config.request_limits.clone()));
     let source = reload::Source::new(common, environment, &config);
-    let session = Session::open(common, config, environment).await?;
-    session.serves(&caller)?;
+    let (session, caller) = Session::of(common, config, environment, caller).await?;
     posture::tell_settings(&session.engine);
     let engine = session.engine.clone();
     tokio::spawn(async move { posture::warn(&engine).await });

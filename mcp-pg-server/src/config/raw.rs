@@ -261,7 +261,12 @@ fn in_toml(reason: &str) -> String {
     // Such a text may be long, and hold what is not for a log.
     match got.strip_prefix("invalid type: string \"") {
         Some(text) if is_structured(text) => {
-            format!("expected {wanted}, and the text is neither TOML nor JSON")
+            let null = if text.contains("null") {
+                ", or holds a null, which TOML has not: {\"is_null\": true} is the condition"
+            } else {
+                ""
+            };
+            format!("expected {wanted}, and the text is neither TOML nor JSON{null}")
         }
         _ => format!("{got}, expected {wanted}"),
     }

@@ -39,6 +39,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, Vec<Config
     put(&mut settings.encryption, faults.note(encryption));
     settings.columns = marks(file.columns.unwrap_or_default(), &mut faults);
     let queries = file.queries.unwrap_or_default();
+    if queries.directory.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        faults.add(ConfigError::new("queries.directory: must name a directory"));
+    }
     settings.queries.directory = queries.directory.map(|path| directory.join(path));
     put(&mut settings.queries.functions, queries.functions);
     let audit = file.audit.unwrap_or_default();

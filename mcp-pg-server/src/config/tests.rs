@@ -142,6 +142,10 @@ fn variables_may_hold_json() {
     assert!(parse_with("[roles.t]", claims).is_ok());
     for (text, told) in [
         (r#"[{"tables": }]"#, "expected a list, and the text is neither TOML nor JSON"),
+        (
+            r#"[{"tables": ["*"], "actions": ["select"], "rows": {"owner_id": null}}]"#,
+            "expected a list, and the text is neither TOML nor JSON, or holds a null, which TOML has not: {\"is_null\": true} is the condition",
+        ),
         ("*", "invalid type: string \"*\", expected a list"),
     ] {
         let error = grants(text).unwrap_err().to_string();

@@ -178,3 +178,81 @@ async fn archived_children_are_told_of() {
         assert_eq!(notes("select", plain.clone()).await, json!([]), "{plain}");
     }
 }
+
+/// Rows that a row rule hides are missing like archived ones; a note says so, whether there are any or not.
+#[tokio::test]
+async fn what_a_hidden_row_leaves_out_is_told() {
+    let database = Database::of(&format!(
+        "{FIXTURE} CREATE TABLE crew (id integer PRIMARY KEY, name text);
+         CREATE TABLE job (id integer PRIMARY KEY, crew_id integer REFERENCES crew, cents integer, days integer NOT NULL);
+         INSERT INTO crew VALUES (1, 'A'), (2, 'B'); INSERT INTO job VALUES (1, 1, 5, 2), (2, 2, 5, 2);"
+    ))
+    .await;
+    let grant = |table: &str, rows: Option<Value>| Grant {
+        tables: vec![table.to_owned()],
+        actions: Action::ALL.into_iter().collect(),
+        rows: rows.map(object),
+        ..Grant::default()
+    };
+    let own = || Some(json!({"id": 1}));
+    let mut grants = vec![grant("public.job", None), grant("public.sale", None)];
+    grants.extend([grant("public.crew", own()), grant("public.customer", own())]);
+    let role = Role { name: "agent".into(), grants, ..Role::default() };
+    let settings =
+        Settings { roles: vec![role], default_role: "agent".into(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("x", "agent");
+    let notes = async |tool: &str, table: &str, more: Value| {
+        let mut arguments = object(json!({"table": table}));
+        arguments.extend(object(more));
+        let told = call_as(&engine, &caller, tool, Value::Object(arguments)).await.unwrap();
+        told.get("notes").cloned().unwrap_or(json!([]))
+    };
+    let hidden = "not visible to the caller";
+    let null = json!([format!("crew.name is also null if crew is {hidden}")]);
+    let n = json!({"n": {"count": "*"}});
+    let groups = json!({"group_by": ["crew.name"], "measures": n});
+    assert_eq!(notes("aggregate", "job", groups).await, null);
+    let shown = json!({"columns": ["id", "crew.name"]});
+    assert_eq!(notes("select", "job", shown.clone()).await, null);
+    let told = notes("select", "job", json!({"include": {"crew": true}})).await;
+    assert_eq!(told, json!([format!("crew is null if there is none or if it is {hidden}")]));
+    let found = format!(
+        "{{\"crew\": null}} also finds rows whose crew is {hidden}: {{\"crew_id\": null}} tests the key alone"
+    );
+    let none = json!({"where": {"crew": null}});
+    assert_eq!(notes("select", "job", none).await, json!([found]));
+    let not = json!({"where": {"not": {"crew": {"name": "A"}}}});
+    let met = json!([format!("rows whose crew is {hidden} meet what is negated")]);
+    assert_eq!(notes("select", "job", not).await, met);
+    let sum = json!({"measures": {"t": {"sum": {"multiply": ["days", "crew.id"]}}}});
+    let left = json!([format!("rows whose crew is {hidden} are left out")]);
+    assert_eq!(notes("aggregate", "job", sum).await, left);
+    // Neither where no value is missing, nor where a condition finds less than there is.
+    for plain in [
+        json!({"columns": ["crew.name"], "where": {"id": 1}}),
+        json!({"where": {"crew": {"name": "A"}}}),
+        json!({"order_by": ["crew.name"]}),
+    ] {
+        assert_eq!(notes("select", "job", plain.clone()).await, json!([]), "{plain}");
+    }
+    // Of two causes, the archive is but one.
+    let both = "archived or not visible to the caller";
+    let told = notes("select", "sale", json!({"columns": ["customer.kind"]})).await;
+    assert_eq!(
+        told,
+        json!([format!(
+            "customer.kind is also null if customer is {both}: \"archived\": \"include\" includes archived rows"
+        )])
+    );
+    let told = notes("select", "sale", json!({"where": {"customer": {"kind": "cafe"}}})).await;
+    assert_eq!(
+        told,
+        json!([format!(
+            "rows whose customer is {both} are left out: \"archived\": \"include\" includes those of archived ones, too"
+        )])
+    );
+    let told = notes("select", "customer", json!({"where": {"id": 2}})).await;
+    let among = "no row matches where among those visible to the caller; archived rows were left";
+    assert!(told[0].as_str().unwrap().starts_with(among), "{told}");
+}

@@ -26,6 +26,7 @@ async fn invalid_values_of_keys() {
         ("[server]\nallowed_hosts = [\"*\"]".into(), "server.allowed_hosts: \"*\" is not a host"),
         ("[server]\nallowed_hosts = [\"\"]".into(), "server.allowed_hosts: \"\" is not a host"),
         ("[audit]\nfile = \"\"".into(), "audit.file: must name a file"),
+        ("[queries]\ndirectory = \"\"".into(), "queries.directory: must name a directory"),
         ("[limits]\nmax_rows = 99999999999999999999".into(), "expected a smaller one"),
         (select("rows = { id = \"claim:\" }"), "grants[0]: rows.id: names no claim"),
         (

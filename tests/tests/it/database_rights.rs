@@ -310,6 +310,37 @@ async fn what_postgresql_fills_beneath_a_view_cannot_be_written() {
     assert_eq!(kept.as_deref(), Some("1 1 8"));
 }
 
+/// PostgreSQL refuses RETURNING where a rule puts a command without it in the place of another.
+#[tokio::test]
+async fn rules_that_return_no_rows_take_actions_away() {
+    let database = Database::of(
+        "CREATE TABLE told (id integer PRIMARY KEY, t text);
+         INSERT INTO told VALUES (1, 'a');
+         CREATE VIEW ruled AS SELECT * FROM told;
+         CREATE RULE adds AS ON INSERT TO ruled DO INSTEAD INSERT INTO told VALUES (NEW.id, NEW.t) RETURNING *;
+         CREATE RULE changes AS ON UPDATE TO ruled DO INSTEAD UPDATE told SET t = NEW.t WHERE id = OLD.id;
+         CREATE TABLE quiet (id integer PRIMARY KEY);
+         CREATE RULE keeps AS ON DELETE TO quiet DO INSTEAD NOTHING;
+         CREATE RULE notes AS ON INSERT TO quiet DO ALSO NOTIFY quiet;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (table, actions) in [
+        ("ruled", json!(["select", "insert", "delete"])),
+        ("quiet", json!(["select", "insert", "update"])),
+    ] {
+        let told = call(&engine, "admin", "describe_table", json!({"table": table})).await.unwrap();
+        assert_eq!(told["actions"], actions, "{table}");
+    }
+    let insert = json!({"table": "ruled", "data": {"id": 2, "t": "b"}});
+    assert_eq!(call(&engine, "admin", "insert", insert).await.unwrap()["rows"][0]["t"], "b");
+    let update = json!({"table": "ruled", "where": {"id": 1}, "updates": {"t": "c"}});
+    let told = error(&engine, "admin", "update", update).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("forbidden"), &json!("/table")));
+    call(&engine, "admin", "delete", json!({"table": "ruled", "where": {"id": 1}})).await.unwrap();
+    assert_eq!(database.value("SELECT string_agg(t, ' ') FROM told").await.as_deref(), Some("b"));
+}
+
 /// Whoever may change a column need not be able to read it, and what archives rows or counts changes is read.
 #[tokio::test]
 async fn columns_that_are_changed_and_not_read_neither_archive_nor_count() {

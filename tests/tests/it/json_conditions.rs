@@ -93,6 +93,11 @@ async fn conditions_on_members_are_joined() {
         let condition = json!({"theme": condition});
         assert_eq!(ids(&engine, "option", &condition).await, expected, "{condition}");
     }
+    for (key, place) in [(json!({"x": 1}), ""), (json!(null), ""), (json!(["a", {"x": 1}]), "/1")] {
+        let arguments = json!({"table": "option", "where": {"theme": {"has_key": key}}});
+        let told = error(&engine, "admin", "select", arguments).await;
+        assert_eq!(told["at"], format!("/where/theme/has_key{place}"), "{told}");
+    }
     let deep = (0..20).fold(dark, |inner, _| json!({"not": inner}));
     let arguments: Value = json!({"table": "option", "where": {"theme": deep}});
     assert_eq!(error(&engine, "admin", "select", arguments).await["code"], "limit_exceeded");

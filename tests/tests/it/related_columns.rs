@@ -103,7 +103,7 @@ async fn invalid_related_columns_are_refused_with_their_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (columns, code, at) in [
         (json!(["id", "origin.nam"]), "unknown_column", "/columns/1"),
-        (json!(["id", "orgin.name"]), "unknown_column", "/columns/1"),
+        (json!(["id", "orgin.name"]), "unknown_relation", "/columns/1"),
         (json!(["stop.place_id"]), "unknown_column", "/columns/0"),
         (json!(["origin.*"]), "unknown_column", "/columns/0"),
         (

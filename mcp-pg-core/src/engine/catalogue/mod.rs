@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
@@ -165,14 +166,17 @@ impl Catalogue {
     }
 
     /// [`Catalogue::read`] in a thread of its own, including the views that `before` has: for a large schema this
-    /// takes many milliseconds, in which the runtime's threads should serve calls.
+    /// takes many milliseconds, in which the runtime's threads should serve calls. The thread reads to the end even if the
+    /// caller gives up, so it holds `alone` as well: however many give up, one reads at a time.
     pub(in crate::engine) async fn read_beside(
         database: Database,
         settings: Arc<Settings>,
         before: Arc<Self>,
+        alone: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Self> {
         let runtime = Handle::current();
         let reading = spawn_blocking(move || {
+            let _alone = alone;
             runtime.block_on(async {
                 let read = Self::read(&database, settings, Some(&before)).await?;
                 read.prepare(&before);

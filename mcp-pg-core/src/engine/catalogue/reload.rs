@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::Catalogue;
 use crate::engine::{Change, Engine};
 use crate::error::Result;
@@ -13,7 +15,8 @@ use crate::schema::Signature;
 
 impl Engine {
     /// Reads the schema and the canned queries again; returns whether anything has changed. A query that has become faulty keeps
-    /// its last valid version. Running calls finish with the schema they began with.
+    /// its last valid version. Running calls finish with the schema they began with. If the future is dropped, nothing is
+    /// replaced; what is being read is read to its end, and the next call waits for that.
     ///
     /// # Errors
     ///
@@ -21,12 +24,18 @@ impl Engine {
     pub async fn reload(&self) -> Result<bool> {
         let before = self.catalogue.load_full();
         let called = Instant::now();
-        let _alone = self.reloading.lock().await;
+        let alone = self.alone().await;
         let current = self.catalogue.load_full();
         // Otherwise another task has read the catalogue since this call began to wait.
         if current.begun <= called {
             let settings = Arc::clone(&current.settings);
-            let read = Catalogue::read_beside(self.database.clone(), settings, current).await;
+            let read = Catalogue::read_beside(
+                self.database.clone(),
+                settings,
+                current,
+                Arc::clone(&alone),
+            );
+            let read = read.await;
             self.unread.store(read.is_err(), Ordering::Relaxed);
             self.replace(read?);
         }
@@ -74,7 +83,10 @@ impl Engine {
     }
 
     /// Replaces the settings, and reads the schema again; returns whether anything has changed. Running calls finish with the
-    /// settings they began with. The connections, with their number and timeouts, and the audit table cannot be replaced.
+    /// settings they began with. If the future is dropped, the old settings stay in use, as with [`Engine::reload`].
+    ///
+    /// The connections, with their number and timeouts, and the audit table cannot be replaced: the engine keeps those it was
+    /// connected with, although [`Engine::settings`] then shows the new number and timeouts.
     ///
     /// # Errors
     ///
@@ -98,13 +110,19 @@ impl Engine {
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);
         settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());
-        let _alone = self.reloading.lock().await;
+        let alone = self.alone().await;
         let (database, current) = (self.database.clone(), self.catalogue.load_full());
-        let read = Catalogue::read_beside(database, Arc::new(settings), current).await?;
+        let (settings, held) = (Arc::new(settings), Arc::clone(&alone));
+        let read = Catalogue::read_beside(database, settings, current, held).await?;
         accept(&self.posture_by(&read).await?)?;
         self.unread.store(false, Ordering::Relaxed);
         self.replace(read);
         Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Waits until no other task reads the catalogue.
+    async fn alone(&self) -> Arc<OwnedMutexGuard<()>> {
+        Arc::new(Arc::clone(&self.reloading).lock_owned().await)
     }
 
     /// The caller must hold `reloading`.

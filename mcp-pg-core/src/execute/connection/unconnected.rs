@@ -61,7 +61,7 @@ fn is_other(error: &tokio_postgres::Error) -> bool {
 }
 
 fn other(error: tokio_postgres::Error) -> Error {
-    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    let why = why(&error);
     let message = format!("there is no server as target_session_attrs asks at the moment: {why}");
     Error::new(Code::DatabaseUnavailable, message)
         .hint("try again in a moment: a failover may be under way; if it stays so, an operator has to check the database's URL")
@@ -81,12 +81,17 @@ fn is_settled(error: &tokio_postgres::Error) -> bool {
 }
 
 fn is_caused_by(error: &tokio_postgres::Error, known: &[&str]) -> bool {
-    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    let cause = why(error);
     known.iter().any(|known| cause.contains(known))
 }
 
+/// What the driver says of the cause.
+fn why(error: &tokio_postgres::Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
 fn unfit(error: tokio_postgres::Error) -> Error {
-    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    let why = why(&error);
     Error::new(Code::DatabaseUnavailable, format!("the database refuses this kind of connection: {why}"))
         .hint("an operator has to check the database's URL: its password, sslmode, sslrootcert, channel_binding")
         .retryable(false)

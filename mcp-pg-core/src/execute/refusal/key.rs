@@ -106,11 +106,14 @@ fn named(error: Error, name: &str, table: &Table) -> Error {
     if table.kind == TableKind::View { error } else { error.constraint(name) }
 }
 
+/// The table that PostgreSQL names, if the caller sees it.
+fn told_table<'v>(answer: &DbError, view: &'v View) -> Option<&'v TableView> {
+    view.named(&TableName::new(answer.schema()?, answer.table()?))
+}
+
 /// The table whose row is still referenced, if that is the error and the caller sees the foreign key.
 pub(crate) fn referred<'v>(answer: &DbError, view: &'v View) -> Option<&'v TableName> {
-    let other = view.tables().iter().find(|other| {
-        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
-    })?;
+    let other = told_table(answer, view)?;
     let mut keys = other.table.foreign_keys.iter();
     let key = keys.find(|key| answer.constraint() == Some(&key.name))?;
     let is_left = told_left(answer, key, &other.table) == Some(true);
@@ -126,7 +129,10 @@ pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
     let Some(index) = index else {
         return refused("an existing row excludes this one".to_owned()).at(place.written());
     };
-    let columns = index.mentions.iter().filter_map(|column| table.columns.get(*column));
+    // What stands only in its WHERE does not collide; expressions have no columns of their own.
+    let is_plain = index.columns.len() == index.parts.len();
+    let compared = if is_plain { &index.columns } else { &index.mentions };
+    let columns = compared.iter().filter_map(|column| table.columns.get(*column));
     let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
     let at = match columns.as_slice() {
         [column] => format!("{}{}", place.written(), step(column)),
@@ -157,10 +163,7 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         return missing_row(key, place).constraint(&key.name);
     }
     // Rows of another table refer to this one. The caller may not see that table.
-    let other = place.view.tables().iter().find(|other| {
-        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
-    });
-    let known = other.and_then(|other| {
+    let known = told_table(answer, place.view).and_then(|other| {
         let mut keys = other.table.foreign_keys.iter();
         // A foreign key to a partitioned table has a constraint for each partition, each with its own name.
         let key = match partitioned {

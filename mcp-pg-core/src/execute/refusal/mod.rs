@@ -48,8 +48,8 @@ pub(in crate::execute) fn code(state: &str) -> Code {
         state if state.starts_with("08") => Code::DatabaseUnavailable,
         // Errors about values.
         state if state.starts_with("22") => Code::InvalidValue,
-        // A regular expression, a network mask, a composite value: errors in a text from the caller.
-        "2201B" | "42804" | "42846" => Code::InvalidValue,
+        // A network mask, a composite value: errors in a text from the caller.
+        "42804" | "42846" => Code::InvalidValue,
         _ => Code::DatabaseError,
     }
 }

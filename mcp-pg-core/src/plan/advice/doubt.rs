@@ -88,8 +88,32 @@ impl Predicate<'_> {
 }
 
 impl Plan<'_> {
-    /// The note on a JSON column that was set to a string with the text of an object or array.
+    /// The note on a text that holds what could have been meant as JSON or as SQL.
     pub(crate) fn doubt(&self) -> Option<String> {
+        self.holds_json().or_else(|| self.holds_sql())
+    }
+
+    /// The note on a text column that was set to an SQL expression.
+    fn holds_sql(&self) -> Option<String> {
+        let Plan::Change(plan) = self else { return None };
+        let Effect::Set(set) = &plan.effect else { return None };
+        let names: Vec<&str> =
+            plan.table.readable_columns().map(|at| &*plan.table.table.columns[at].name).collect();
+        let (column, text) = set.iter().find_map(|(column, assign)| {
+            let Assign::Value(operand) = assign else { return None };
+            let Source::Text(Some(text)) = &operand.source else { return None };
+            let given = column.data_type.is_text() && operand.place().is_some();
+            (given && is_sql(text, &names)).then_some((column, text))
+        })?;
+        let name = &column.name;
+        let note = format!(
+            "{name} now holds the text {text:?} as it stands: SQL is not computed; {{\"$append\": …}} adds to a text, {{\"$column\": …}} copies one"
+        );
+        Some(note).filter(|note| note.len() <= LONGEST)
+    }
+
+    /// The note on a JSON column that was set to a string with the text of an object or array.
+    fn holds_json(&self) -> Option<String> {
         let json = |column: &&Column| column.data_type.is_json();
         let column = match self {
             Plan::Insert(plan) => plan.columns.iter().enumerate().find_map(|(index, column)| {
@@ -110,6 +134,14 @@ impl Plan<'_> {
             "{name} now holds a JSON string, in whose text there is JSON: give the object or array itself if that was meant"
         ))
     }
+}
+
+/// Whether a text names a column in a call of a function, or beside `||`.
+fn is_sql(text: &str, columns: &[&str]) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let call = text.strip_suffix(')').and_then(|text| text.split_once('('));
+    let called = call.is_some_and(|(name, _)| !name.is_empty() && name.chars().all(word));
+    (called || text.contains("||")) && text.split(|c| !word(c)).any(|word| columns.contains(&word))
 }
 
 /// Whether a JSON value is a string that contains an object or array.

@@ -27,6 +27,13 @@ impl<'v> Scope<'v> {
             if let Some(column) = name.rsplit('.').next().filter(own) {
                 return error.did_you_mean(column);
             }
+            let is_name = relation.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+            if is_name && !table.is_derived() && table.column(relation).is_none() {
+                return match self.relation(table, relation) {
+                    Err(unknown) => unknown.at(error.get_at().unwrap_or_default()),
+                    Ok(_) => error,
+                };
+            }
         }
         if self.relation(table, name).is_ok() {
             return error.hint(format!("related rows: \"include\": {{{name:?}: true}}"));
@@ -38,7 +45,9 @@ impl<'v> Scope<'v> {
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
         }
-        if let Some((called, arguments)) = name.split_once('(') {
+        if let Some((called, arguments)) = name.split_once('(')
+            && !called.contains(',')
+        {
             return error.hint(self.called(table, called.trim(), arguments));
         }
         in_sql(table, name, error)

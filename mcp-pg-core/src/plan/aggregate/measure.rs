@@ -8,7 +8,7 @@ use super::share::SHARE;
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
 use crate::plan::grammar::has;
-use crate::plan::{Expression, Operand, Predicate, Reached, Scope, filter};
+use crate::plan::{Expression, Operand, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Family, Kind, oid};
 
@@ -220,18 +220,10 @@ pub(super) fn measure<'v>(
             (Some(of), data_type)
         }
     };
-    let asked = match options.get("where") {
-        None | Some(Value::Null) => Predicate::always(),
-        Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
-        Some(_) => {
-            return Err(
-                Error::new(Code::InvalidValue, "where is a condition object").at(at() + "/where")
-            );
-        }
-    };
+    let (filter, _) = scope.condition_of(table, options, &at())?;
     let fraction = fraction(scope, spelling, *function, options.get("fraction"), &at())?;
     let (name, function) = (name.to_owned(), *function);
-    Ok(Measure { name, function, fraction, of, data_type, filter: asked })
+    Ok(Measure { name, function, fraction, of, data_type, filter })
 }
 
 /// What part of all values lies below the measure, for a percentile.

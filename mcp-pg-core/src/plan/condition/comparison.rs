@@ -245,8 +245,12 @@ impl<'v> Parser<'_, 'v> {
     /// The keys of a `has_key`: one, or several.
     fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
         self.scope.short(value, at)?;
-        let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-        self.scope.operand_of(DataType::texts(), "text[]", &keys, at)
+        if value.is_array() {
+            return self.scope.operand_of(DataType::texts(), "text[]", value, at);
+        }
+        // What is wrong with one key is wrong at this place, not in a list.
+        self.scope.encoded(DataType::text(), "text", value, at)?;
+        self.scope.encoded(DataType::texts(), "text[]", &Value::from(vec![value.clone()]), at)
     }
 
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.

@@ -5,17 +5,37 @@ use serde_json::{Map, Value};
 
 use super::compared::Left;
 use super::comparison::Test;
-use super::filter::{Parser, one_or, wrong};
+use super::filter::{Parser, Size, one_or, wrong};
 use crate::error::{Code, Result, below};
 use crate::plan::expression::operation;
 use crate::plan::grammar::{COMPUTE, COMPUTE_FORM, COUNT, PART, TIME_ZONE, WHERE};
-use crate::plan::{Cut, Expression, Hop, Predicate, Reached, Total};
+use crate::plan::{Cut, Expression, Hop, Predicate, Reached, Scope, Total};
 use crate::policy::TableView;
 
 /// Whether a member of a condition is this one: a column may have the same name.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
     let asks = || value.as_object().is_some_and(|object| operation::members(object).is_some());
     name == COMPUTE && (asks() || table.column(name).is_none())
+}
+
+impl<'v> Scope<'v> {
+    /// The condition of a total or a measure at `at`, which may have none, and its size.
+    ///
+    /// # Errors
+    ///
+    /// As [`filter`](super::filter::filter); `invalid_value` if it is no object.
+    pub(in crate::plan) fn condition_of(
+        &self,
+        table: &'v TableView,
+        total: &Map<String, Value>,
+        at: &str,
+    ) -> Result<(Predicate<'v>, Size)> {
+        match total.get(WHERE) {
+            None | Some(Value::Null) => Ok((Predicate::always(), Size::default())),
+            Some(Value::Object(inner)) => self.measured(table, inner, &below(at, WHERE)),
+            Some(_) => Err(wrong("where is a condition object", &below(at, WHERE))),
+        }
+    }
 }
 
 impl<'v> Parser<'_, 'v> {

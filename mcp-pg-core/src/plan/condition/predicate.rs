@@ -107,14 +107,14 @@ impl Predicate<'_> {
         }
     }
 
-    /// The hop to one row that must not exist, if archived rows, which are left out, could be meant.
+    /// The hop to one row that must not exist, if there may be rows that do not exist for the caller alone.
     pub(super) fn lacks(&self) -> Option<&Hop<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::lacks)
             }
             Predicate::Related { hop, quantifier: Quantifier::None, filter } => {
-                let found = hop.is_to_one() && hop.leaves_out_archived();
+                let found = hop.is_to_one() && hop.unseen().is_some();
                 Some(&**hop).filter(|_| found && filter.is_empty())
             }
             _ => None,

@@ -61,8 +61,8 @@ impl<'v> RowFilter<'v> {
         (self.leaves_out(archive) && asks).then_some(archive)
     }
 
-    /// The hop to one row that must not exist according to the caller's condition, if archived rows, which are left
-    /// out, could be meant.
+    /// The hop to one row that must not exist according to the caller's condition, if there may be rows that do not exist for
+    /// the caller alone.
     pub(crate) fn wants_none(&self) -> Option<&Hop<'_>> {
         self.caller.lacks()
     }

@@ -71,6 +71,10 @@ impl Scope<'_> {
             return Ok(None);
         };
         let bounds = bounds(&base, members).map_err(|error| error.inside(at))?;
+        if !members.contains_key("bounds") && members.get("lower") == members.get("upper") {
+            let message = "the range would be empty: without bounds, it does not include upper";
+            return Err(Error::new(Code::InvalidValue, message).at(at).hint("\"bounds\": \"[]\""));
+        }
         let [lower, upper] = ENDS.map(|end| self.end(element, members.get(end), &below(at, end)));
         let (ends, element) = ([lower?, upper?], Arc::clone(element));
         Ok(Some(Period { data_type: base, element, ends, bounds }))

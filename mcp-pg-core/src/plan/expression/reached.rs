@@ -184,7 +184,7 @@ impl<'v> Scope<'v> {
             let keys = path.as_str().map(|path| path.split('.').collect::<Vec<_>>());
             return Err(error.hint(format!("{:?}", keys.unwrap_or(vec!["address", "zip"]))));
         };
-        self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
+        self.encoded(DataType::texts(), "text[]", &Value::Array(steps), at)
     }
 }
 

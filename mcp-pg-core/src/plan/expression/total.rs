@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::arithmetic::{Arithmetic, Parser};
 use super::reached::first_step;
 use crate::error::{Code, Error, Result, below};
-use crate::plan::grammar::{WHERE, has};
+use crate::plan::grammar::has;
 use crate::plan::{Expression, Function, Hop, Predicate, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{DataType, Relation, RelationKind};
@@ -119,16 +119,7 @@ impl<'v> Parser<'_, 'v> {
         let scope = self.scope;
         let hop = to_many(scope, self.table, (name, argument), relation);
         let hop = hop.map_err(|error| error.at(&at))?;
-        let (filter, size) = match object.get(WHERE) {
-            None | Some(Value::Null) => (Predicate::always(), Default::default()),
-            Some(Value::Object(inner)) => {
-                scope.measured(hop.table, inner, &below(outside, WHERE))?
-            }
-            Some(_) => {
-                let error = Error::new(Code::InvalidValue, "where is a condition object");
-                return Err(error.at(below(outside, WHERE)));
-            }
-        };
+        let (filter, size) = scope.condition_of(hop.table, object, outside)?;
         for _ in 0..size.parts {
             self.count(outside, depth)?;
         }

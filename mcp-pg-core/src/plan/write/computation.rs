@@ -10,7 +10,7 @@ use crate::plan::expression::{moved, now};
 use crate::plan::{Expression, Operand, Scope};
 use crate::policy::TableView;
 use crate::request::Archived;
-use crate::schema::{Column, DataType, Family};
+use crate::schema::{Column, DataType, Family, Kind};
 use crate::value::Span;
 
 /// A requested computation.
@@ -70,7 +70,13 @@ impl<'v> Scope<'v> {
             "$increment" if base.is_amount() => Ok(Assign::Increment(self.taken(asked)?)),
             "$increment" if base.is_interval() => Ok(Assign::Move(self.taken(asked)?)),
             "$increment" if base.is_moment() => self.later(asked).map(Assign::Move),
-            "$increment" => Err(asked.needs("a number, or a date or time")),
+            "$increment" => {
+                let error = asked.needs("a number, or a date or time");
+                Err(match base.kind {
+                    Kind::Range(_) => error.hint("read the rows, and write each range as a whole: updates may be a list, each with its key"),
+                    _ => error,
+                })
+            }
             "$compute" => kept.arithmetic_for(table, asked).map(Assign::Compute),
             "$column" => kept.copied(table, asked).map(Assign::Compute),
             "$append" => match base.family() {

@@ -57,7 +57,13 @@ impl<'v> Each<'v> {
         let mut batches: Vec<Vec<NamedRow<'v>>> = Vec::new();
         let mut shapes: HashMap<Shape<'v>, usize> = HashMap::new();
         for (index, update) in updates.iter().enumerate() {
-            let row = named(scope, table, &key, &mut presets, (index, update))?;
+            let row = named(scope, table, &key, &mut presets, (index, update));
+            let row = row.map_err(|error| {
+                let rest = updates.iter().enumerate().skip(index + 1);
+                error.also(rest.filter_map(|(index, update)| {
+                    named(scope, table, &key, &mut presets, (index, update)).err()
+                }))
+            })?;
             let shape = row.set.iter().map(|(column, assign)| {
                 let fixed = fixed(assign, update.get(&column.name));
                 (column.number, discriminant(assign), fixed)

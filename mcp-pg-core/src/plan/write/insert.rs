@@ -51,7 +51,12 @@ impl<'v> InsertPlan<'v> {
         let (rows, list) = rows(&request.data, "/data", "row")?;
         few_rows(scope, rows.len())?;
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
-        let mut columns = given_columns(scope, table, &rows, &at)?;
+        let others = |error: Error, counted: Option<&[&Column]>| {
+            with_others(error, scope, table, &rows, counted, &at)
+        };
+        let uncounted = request.on_conflict.is_none().then_some(&[][..]);
+        let mut columns =
+            given_columns(scope, table, &rows, &at).map_err(|error| others(error, uncounted))?;
         Self::few(rows.len() * columns.len())?;
         let presets = scope.presets(table, Action::Insert)?;
         let given = columns.len();
@@ -81,7 +86,8 @@ impl<'v> InsertPlan<'v> {
             begin(&columns, &mut values, first.as_ref(), row);
             Ok(values)
         });
-        let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
+        let planned: Result<Vec<Vec<Assign<'v>>>> = planned.collect();
+        let planned = planned.map_err(|error| others(error, Some(&counted)))?;
 
         if let Some(arbiter) = &arbiter {
             arbiter.require_given(table, &rows, &columns[..given], &at)?;
@@ -250,6 +256,29 @@ fn given_columns<'v>(
         }
     }
     Ok(columns)
+}
+
+/// The error, with the places of mistakes in other rows. Which columns are `counted` up may not be known: then their values
+/// are not looked at.
+fn with_others<'v>(
+    error: Error,
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    rows: &[Given<'_>],
+    counted: Option<&[&Column]>,
+    at: &dyn Fn(usize) -> String,
+) -> Error {
+    let Ok(presets) = scope.presets(table, Action::Insert) else { return error };
+    let first = version(table, &presets);
+    let begins = first.as_ref().map(|(column, _)| *column);
+    let look = |index: usize, row: &Given<'_>| {
+        let at = at(index);
+        let columns = given_columns(scope, table, std::slice::from_ref(row), &|_| at.clone())?;
+        require(table, row, &presets, begins, &at)?;
+        let values = counted.map(|counted| given_values(scope, table, &columns, counted, row, &at));
+        values.transpose().map(drop)
+    };
+    error.also(rows.iter().enumerate().filter_map(|(index, row)| look(index, row).err()))
 }
 
 /// What a row has in the columns that are `given`, in some of which it is `counted` up, and then in the blind indexes of those.

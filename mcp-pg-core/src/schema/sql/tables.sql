@@ -82,11 +82,11 @@ FROM (
            WHERE i.inhparent = c.oid AND home.nspname <> '_timescaledb_internal') AS has_heirs,
          coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
          coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS can_select_whole,
-         (possible.events & beneath.events & 8) <> 0 AND permitted.commands ~ '[*a]'
+         (possible.events & ~ruled.events & beneath.events & 8) <> 0 AND permitted.commands ~ '[*a]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
-         (possible.events & beneath.events & 4) <> 0 AND permitted.commands ~ '[*w]'
+         (possible.events & ~ruled.events & beneath.events & 4) <> 0 AND permitted.commands ~ '[*w]'
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), false) AS can_update,
-         (possible.events & beneath.events & 16) <> 0 AND permitted.commands ~ '[*d]'
+         (possible.events & ~ruled.events & beneath.events & 16) <> 0 AND permitted.commands ~ '[*d]'
            AND coalesce(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS can_delete
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -106,6 +106,17 @@ FROM (
              ELSE pg_catalog.pg_relation_is_updatable(c.oid, true)
            END AS events
   ) possible
+  -- The same bits of the commands that rules replace by others which return no rows: PostgreSQL refuses RETURNING there.
+  CROSS JOIN LATERAL (
+    SELECT coalesce(pg_catalog.bit_or(replaced.event), 0) AS events
+    FROM (
+      SELECT 1 << (r.ev_type::text)::int AS event
+      FROM pg_catalog.pg_rewrite r
+      WHERE c.relhasrules AND r.ev_class = c.oid AND r.is_instead AND r.ev_type <> '1' AND r.ev_enabled IN ('O', 'A')
+      GROUP BY r.ev_type
+      HAVING NOT pg_catalog.bool_or(r.ev_action::text ~ ':returningList [(]')
+    ) replaced
+  ) ruled
   -- The same bits of the commands that the login may use on what an updatable view writes to as its caller.
   CROSS JOIN LATERAL (
     SELECT CASE

@@ -122,7 +122,8 @@ impl Target<'_> {
             }
         };
         let ends = [given("lower"), given("upper")];
-        if given("bounds").is_none() && ends[0].is_some() && ends[0] == ends[1] {
+        let is_same = ends[0].is_some_and(|lower| !lower.is_object()) && ends[0] == ends[1];
+        if given("bounds").is_none() && is_same {
             let message = "the range would be empty: without bounds, it does not include upper";
             return Err(Error::new(Code::InvalidValue, message).at("").hint("\"bounds\": \"[]\""));
         }

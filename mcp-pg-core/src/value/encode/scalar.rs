@@ -31,33 +31,24 @@ impl Scalar {
             (Self::Int4, _) => integer(value, i32::MIN, i32::MAX),
             (Self::Int8, _) => integer(value, i64::MIN, i64::MAX),
             (Self::Oid, _) => integer(value, u32::MIN, u32::MAX),
-            (Self::Numeric, Value::Number(number)) => {
-                refuse_inexact(number)?;
-                refuse_rounded(number)?;
-                Ok(number.to_string())
-            }
+            (Self::Numeric, Value::Number(number)) => decimal(number),
             (Self::Numeric, Value::String(text)) if is_decimal(text) => Ok(text.clone()),
             (Self::Float4, _) => float(value, |text| text.parse::<f32>().is_ok_and(f32::is_finite)),
             (Self::Float8, _) => float(value, |text| text.parse::<f64>().is_ok_and(f64::is_finite)),
             (Self::Bool, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
-            (Self::Text | Self::Char, Value::Number(number)) => in_digits(number),
-            (Self::Text | Self::Char, Value::Bool(truth)) => Ok(truth.to_string()),
+            (Self::Char, _) => Self::Text.encode(data_type, value).and_then(one_byte),
+            (Self::Text, Value::Number(number)) => in_digits(number),
+            (Self::Text, Value::Bool(truth)) => Ok(truth.to_string()),
             (Self::Other, Value::Number(number)) if takes_digits(data_type) => in_digits(number),
-            (Self::Other, Value::Number(number)) if takes_numbers(data_type) => {
-                refuse_inexact(number)?;
-                refuse_rounded(number)?;
-                Ok(number.to_string())
-            }
+            (Self::Other, Value::Number(number)) if takes_numbers(data_type) => decimal(number),
             (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == oid::POINT => {
                 point(value)
             }
             (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
                 super::pairs::encode(pairs).ok_or(Reason::Unfit)
             }
-            (Self::Text | Self::Char | Self::Inet | Self::Other, Value::String(text)) => {
-                Ok(text.clone())
-            }
+            (Self::Text | Self::Inet | Self::Other, Value::String(text)) => Ok(text.clone()),
             (Self::Uuid, Value::String(text)) => {
                 uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
             }
@@ -76,6 +67,17 @@ impl Scalar {
 /// Whether a value, which a geometric area may contain, is a point and not another area.
 pub(crate) fn is_point(value: &Value) -> bool {
     value.as_str().is_none_or(|text| text.matches(',').count() == 1)
+}
+
+/// A text for `"char"`, of which PostgreSQL would keep the first byte. Bytes beyond ASCII are read, and given, in octal.
+fn one_byte(text: String) -> Result<String, Reason> {
+    match text.as_bytes() {
+        [] | [0..=0x7f] | [b'\\', b'0'..=b'3', b'0'..=b'7', b'0'..=b'7'] => Ok(text),
+        bytes => Err(Reason::Because {
+            message: format!("the type \"char\" holds one byte, not {}", bytes.len()),
+            hint: "give one ASCII character".to_owned(),
+        }),
+    }
 }
 
 /// A point as `[x, y]` or `{"x": …, "y": …}`.
@@ -147,10 +149,14 @@ fn in_digits(number: &Number) -> Result<String, Reason> {
     }
 }
 
+/// The double that a number is kept as, unless it is an integer, which is kept exactly.
+fn double(number: &Number) -> Option<f64> {
+    number.as_f64().filter(|_| !number.is_i64() && !number.is_u64())
+}
+
 /// Refuses a double that may differ from the number that was written.
 fn refuse_inexact(number: &Number) -> Result<(), Reason> {
-    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
-    if double.is_some_and(|double| double.abs() > SAFE as f64) {
+    if double(number).is_some_and(|double| double.abs() > SAFE as f64) {
         return Err(Reason::Because {
             message: format!("{number} is too large for a JSON number to hold exactly"),
             hint: "send it as a string of digits".to_owned(),
@@ -159,15 +165,15 @@ fn refuse_inexact(number: &Number) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Refuses a double with so many digits that it may have been rounded.
-fn refuse_rounded(number: &Number) -> Result<(), Reason> {
-    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
-    match double.is_some_and(|double| !is_sure(double)) {
+/// The digits of a number; refuses a double that may differ, or have been rounded, as it has so many digits.
+fn decimal(number: &Number) -> Result<String, Reason> {
+    refuse_inexact(number)?;
+    match double(number).is_some_and(|double| !is_sure(double)) {
         true => Err(Reason::Because {
             message: format!("{number} may have had more digits than a JSON number holds"),
             hint: "send it as a string of digits".to_owned(),
         }),
-        false => Ok(()),
+        false => Ok(number.to_string()),
     }
 }
 

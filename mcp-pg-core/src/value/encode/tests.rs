@@ -45,6 +45,20 @@ fn scalars() {
 }
 
 #[test]
+fn a_char_holds_one_byte() {
+    let char = sample::base(18, "\"char\"");
+    let text = |value: Value| encode(&char, "\"char\"", &value);
+    for (value, expected) in
+        [(json!("x"), "x"), (json!(""), ""), (json!(7), "7"), (json!("\\351"), "\\351")]
+    {
+        assert_eq!(text(value).unwrap().as_deref(), Some(expected));
+    }
+    for value in [json!("xy"), json!("é"), json!(12), json!(true), json!("\\999")] {
+        assert_eq!(text(value.clone()).unwrap_err().code(), Code::InvalidValue, "{value}");
+    }
+}
+
+#[test]
 fn a_number_may_have_more_digits_than_its_column_keeps() {
     let numeric = sample::base(1700, "numeric");
     let noisy = json!(21.989000000000004);

@@ -3,7 +3,7 @@
 use mcp_pg_core::policy::{Action, Role, Settings};
 
 use super::login::LOGIN;
-use super::quote::{block, literal};
+use super::quote::{block, literal, literals};
 
 /// The statement that lets a grantee call the functions which are tools of its roles when the SQL is run; `None` if there are none.
 pub(super) fn grants(settings: &Settings, grantee: &str) -> Option<String> {
@@ -15,9 +15,6 @@ pub(super) fn grants(settings: &Settings, grantee: &str) -> Option<String> {
     if roles.is_empty() || settings.queries.functions.is_empty() {
         return None;
     }
-    let list =
-        |texts: &[String]| texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", ");
-    let owners = &settings.comments.owners;
     Some(block(&format!(
         "
 DECLARE f regprocedure;
@@ -38,8 +35,8 @@ BEGIN
   LOOP EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %I', f, {grantee}); END LOOP;
 END ",
         roles = roles.join(", "),
-        schemas = list(&settings.queries.functions),
-        owners = list(owners),
+        schemas = literals(&settings.queries.functions),
+        owners = literals(&settings.comments.owners),
         grantee = literal(grantee),
     )))
 }

@@ -7,7 +7,7 @@ use mcp_pg_core::SETUP_COMMENT;
 use mcp_pg_core::name::quoted;
 use mcp_pg_core::policy::{Action, Settings};
 
-use super::quote::{block, literal};
+use super::quote::{block, literal, literals};
 
 /// The login's name.
 pub(super) const LOGIN: &str = "mcp_pg";
@@ -103,7 +103,6 @@ fn print_unless_decided(
     rights: &str,
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
-    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
     let body = format!(
         " BEGIN
   IF EXISTS (
@@ -122,7 +121,7 @@ fn print_unless_decided(
   END IF;
 {rights}
 END ",
-        schemas = schemas.join(", "),
+        schemas = literals(&settings.schemas),
         role = literal(role),
         made = literal(SETUP_COMMENT),
     );
@@ -137,7 +136,6 @@ END ",
 
 /// Default values of key columns come from sequences, also from those of other schemas; identity columns need no grant.
 fn on_sequences(settings: &Settings, grantee: &str) -> Vec<String> {
-    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
     let mut rights = vec![block(&format!(
         "
 DECLARE s regclass;
@@ -149,7 +147,7 @@ BEGIN
       AND t.relnamespace <> s.relnamespace
   LOOP EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', s, {}); END LOOP;
 END ",
-        schemas.join(", "),
+        literals(&settings.schemas),
         literal(grantee),
     ))];
     for schema in &settings.schemas {
@@ -209,7 +207,6 @@ fn grants(
         }
     }
     if grants.is_empty() {
-        let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
         grants.push(block(&format!(
             "
 DECLARE t regclass;
@@ -219,7 +216,7 @@ BEGIN
       AND n.nspname || '.' || c.relname LIKE {}
   LOOP EXECUTE format('GRANT {list} ON %s TO %I', t, {}); END LOOP;
 END ",
-            schemas.join(", "),
+            literals(&settings.schemas),
             literal(&like(pattern)),
             literal(grantee),
         )));

@@ -6,6 +6,12 @@ pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// A list of texts as string literals.
+pub(super) fn literals(texts: &[String]) -> String {
+    let literals: Vec<String> = texts.iter().map(|text| literal(text)).collect();
+    literals.join(", ")
+}
+
 /// A DO statement with this body, in dollar quotes whose tag is not in the body.
 pub(super) fn block(body: &str) -> String {
     let mut tag = String::from("$mcp_pg");

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use mcp_pg_core::policy::Settings;
 
 use super::login::{LOGIN, name};
-use super::quote::{block, literal};
+use super::quote::{block, literal, literals};
 
 /// Prints the statements that let the `grantees` use the schemas of the column types in the configured schemas, and
 /// that append these schemas to the login's `search_path`.
@@ -15,7 +15,6 @@ pub(super) fn print(
     grantees: &[&str],
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
-    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
     let grantees: Vec<String> = grantees.iter().map(|grantee| name(grantee)).collect();
     let body = format!(
         "
@@ -61,7 +60,7 @@ BEGIN
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
 END ",
-        schemas.join(", "),
+        literals(&settings.schemas),
         literal(&grantees.join(", ")),
     );
     writeln!(

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use mcp_pg_core::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 
-use super::quote::{block, literal};
+use super::quote::{block, literal, literals};
 
 /// The schema of the triggers' functions.
 pub(super) const SCHEMA: &str = "mcp_pg";
@@ -57,9 +57,6 @@ pub(super) fn print_rows(
     if tables.is_empty() {
         return Ok(());
     }
-    let literals = |texts: &[String]| -> String {
-        texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", ")
-    };
     let body = format!(
         "
 DECLARE

@@ -25,7 +25,8 @@ const RULES: &str = "
         share percent, other_share percent,
         low integer CONSTRAINT positive CHECK (low > 0),
         high integer, CONSTRAINT in_order CHECK (low < high),
-        during daterange, CONSTRAINT no_overlap EXCLUDE USING gist (during WITH &&),
+        during daterange, CONSTRAINT no_overlap EXCLUDE USING gist (during WITH &&)
+            WHERE (full_name IS DISTINCT FROM 'gone'),
         mood mood, pair pair, amount numeric(5,2), tags text[], meta jsonb,
         at timestamptz, key uuid, flag boolean, bits bytea, address inet, full_name text,
         double integer GENERATED ALWAYS AS (a * 2) STORED,

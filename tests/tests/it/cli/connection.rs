@@ -158,12 +158,9 @@ async fn a_server_that_is_there_and_unfit_is_told() {
 #[tokio::test]
 async fn a_schema_without_tables_is_reported() {
     let database = Database::shop().await;
-    for command in ["describe", "diagram"] {
-        misused(
-            &[command, "--database-url", &database.url, "--schema", "nope"],
-            &["the schema \"nope\" does not exist"],
-        )
-        .await;
+    for command in [&["describe"][..], &["diagram"], &["call", "list_tables"]] {
+        let options = ["--database-url", &database.url, "--schema", "nope"];
+        misused(&[command, &options].concat(), &["the schema \"nope\" does not exist"]).await;
     }
     let empty = Database::empty().await;
     let mut server = Served::start(&["--database-url", &empty.url]).await;

@@ -6,6 +6,7 @@ mod last_numbers;
 mod own_tools;
 mod replay;
 mod same_rows;
+mod typed;
 
 use std::collections::VecDeque;
 use std::process::Stdio;

@@ -190,3 +190,32 @@ async fn rows_with_different_columns_do_not_multiply_without_bound() {
         (&json!("limit_exceeded"), &json!("/operations/1/data"))
     );
 }
+
+#[tokio::test]
+async fn the_first_mistake_names_the_places_of_others() {
+    let database = Database::of(
+        "CREATE TABLE places (place text, shelf integer, held integer, PRIMARY KEY (place, shelf))",
+    )
+    .await;
+    let engine = database.engine().await;
+    let refused = async |tool: &str, arguments: Value| {
+        let error = error(&engine, "operator", tool, arguments).await;
+        (error["at"].clone(), error["message"].as_str().unwrap().to_owned())
+    };
+    let row = |shelf: i32, held: Value| json!({"place": "c", "shelf": shelf, "held": held});
+    let data = json!([row(1, json!(1)), row(2, json!("x")), {"place": "c"}, {"plce": 1}, row(3, json!([]))]);
+    let (at, message) = refused("insert", json!({"table": "places", "data": data})).await;
+    assert_eq!(at, "/data/3/plce");
+    assert!(
+        message.ends_with("; also wrong: /data/1/held, /data/2/shelf, /data/4/held"),
+        "{message}"
+    );
+    let updates: Vec<Value> = (1..=9).map(|shelf| row(shelf, json!("x"))).collect();
+    let arguments = json!({"table": "places", "where": {}, "updates": updates});
+    let (at, message) = refused("update", arguments).await;
+    assert_eq!(at, "/updates/0/held");
+    assert!(message.ends_with("/updates/4/held, /updates/5/held, …"), "{message}");
+    let only = json!({"table": "places", "data": [row(1, json!("x")), row(2, json!(1))]});
+    let (_, message) = refused("insert", only).await;
+    assert!(!message.contains("also"), "{message}");
+}

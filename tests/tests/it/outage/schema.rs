@@ -290,3 +290,20 @@ async fn what_changes_between_two_looks() {
     let told = error(&engine, "admin", "insert", insert).await;
     assert_eq!((&told["code"], &told["at"]), (&json!("read_only_column"), &json!("/data/id")));
 }
+
+#[tokio::test]
+async fn however_many_reloads_are_given_up_one_reads_at_a_time() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let mut client = database.client().await;
+    let other = client.transaction().await.unwrap();
+    other.execute("LOCK TABLE pg_catalog.pg_description", &[]).await.unwrap();
+    for _ in 0..5 {
+        tokio::time::timeout(Duration::from_millis(20), engine.reload()).await.unwrap_err();
+        database.until_blocked(1).await;
+    }
+    other.rollback().await.unwrap();
+    database.sql("CREATE TABLE further (id integer PRIMARY KEY)").await;
+    assert!(engine.reload().await.unwrap());
+    call(&engine, "operator", "select", json!({"table": "further"})).await.unwrap();
+}

@@ -3,7 +3,7 @@
 use mcp_pg_tests::{Database, error};
 use serde_json::{Value, json};
 
-use super::check;
+use super::{check, check_on};
 
 #[tokio::test]
 async fn a_write() {
@@ -124,4 +124,18 @@ async fn a_key_that_exists() {
         let of_insert = told.contains("on_conflict");
         assert!(told.contains(hint) && of_insert == (tool == "insert"), "{arguments}: {told}");
     }
+}
+
+/// A range is written as a whole, and its ends are values.
+#[tokio::test]
+async fn a_range_that_moves() {
+    let fixture = "CREATE TABLE orders (id integer PRIMARY KEY, during tstzrange)";
+    let of = |during: Value| json!({"where": {"id": 1}, "updates": {"during": during}});
+    let (day, now) = (json!({"$increment": "1 day"}), json!({"$now": true}));
+    let cases = [
+        (of(day.clone()), "/updates/during/$increment", "write each range as a whole"),
+        (of(json!({"lower": day, "upper": day})), "/updates/during/lower", "for example"),
+        (of(json!({"lower": now, "upper": now})), "/updates/during", "\"bounds\": \"[]\""),
+    ];
+    check_on(fixture, "update", &cases).await;
 }

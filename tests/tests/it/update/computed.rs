@@ -1,6 +1,6 @@
 //! Values that depend on those that are there, and those that stand for others.
 
-use mcp_pg_tests::{Database, error, refused};
+use mcp_pg_tests::{Database, call, error, refused};
 use serde_json::{Value, json};
 
 use super::{THINGS, thing};
@@ -32,6 +32,29 @@ async fn numbers_are_incremented() {
         let arguments = json!({"table": "things", "where": {"id": 1}, "updates": updates});
         let found = refused(&engine, "update", arguments).await;
         assert_eq!((found.0.as_str(), found.1.as_str()), (code, at), "{updates}");
+    }
+}
+
+#[tokio::test]
+async fn an_expression_of_sql_in_a_text_is_a_text() {
+    let database = Database::of(
+        "CREATE TABLE client (id integer PRIMARY KEY, city text, notes text, secret text); INSERT INTO client VALUES (1, 'x', 'y', 'z')",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (updates, noted) in [
+        (json!({"notes": "notes || ' called'"}), true),
+        (json!({"city": "UPPER(city)"}), true),
+        (json!({"city": "x", "notes": "concat(city, ' ', notes)"}), true),
+        (json!({"notes": "Note: call (city)"}), false),
+        (json!({"notes": "in the city"}), false),
+        (json!({"notes": "a || b"}), false),
+        (json!({"notes": {"$append": " notes || city"}}), false),
+    ] {
+        let arguments = json!({"table": "client", "where": {"id": 1}, "updates": updates});
+        let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+        let notes = reply.get("notes").map(Value::to_string).unwrap_or_default();
+        assert_eq!(notes.contains("SQL is not computed"), noted, "{updates} {notes}");
     }
 }
 
